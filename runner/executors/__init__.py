@@ -1,0 +1,1 @@
+"""The interchangeable ways to do the technical part of a row."""

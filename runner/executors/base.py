@@ -1,0 +1,77 @@
+"""What the engine asks of an executor, and what it gets back.
+
+An executor does one action on some hosts and reports a result per host. It decides nothing about the
+order of work and writes nothing into the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+HostStatus = Literal["ok", "failed", "unreachable", "unknown"]
+
+
+@dataclass(frozen=True)
+class ActionRequest:
+    """One action of one attempt on a fixed list of hosts."""
+
+    run: str
+    step: int
+    attempt: int
+    part: str
+    hosts: tuple[str, ...]
+    inventory: Path
+    work: Path
+    """A scratch folder (0700) of this action; never archived."""
+    host_state: Path
+    """A folder with <host>.json: plan entry and earlier evidence of the host."""
+    plan: Path | None = None
+    playbook: Path | None = None
+    suite: Path | None = None
+    phase: str = "after-update"
+    timeout: float = 3 * 3600
+    """Seconds after which the action is ended and its hosts are ``unknown``."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a host is not ``ok``: the Ansible task or test, and its message (capped, untrusted text)."""
+
+    task: str
+    message: str
+
+
+@dataclass(frozen=True)
+class HostResult:
+    """What an action came to on one host; ``results`` holds one dict per role (or executor)."""
+
+    host: str
+    status: HostStatus
+    results: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """Something to show while an action works: a task began, or a host got one task further."""
+
+    kind: Literal["task", "host"]
+    text: str
+    host: str = ""
+    status: str = ""
+    done: int = 0
+    total: int = 0
+
+
+Progress = Callable[[ProgressEvent], None]
+
+
+class Executor(Protocol):
+    """Does one kind of action."""
+
+    def execute(self, request: ActionRequest, progress: Progress) -> tuple[HostResult, ...]:
+        """Do the action and return one result per host of the request, in the request's order."""
+        ...
