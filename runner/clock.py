@@ -1,0 +1,59 @@
+"""Time as the journal needs it: wall time to show, monotonic time plus boot id to measure."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Instant:
+    """A moment on both clocks."""
+
+    at: datetime
+    """Wall time, UTC."""
+    mono: int
+    """Nanoseconds of the monotonic clock; comparable only within one ``boot``."""
+    boot: str
+    """The kernel's boot id."""
+
+    def seconds_since(self, earlier: Instant) -> float:
+        """Return the seconds from ``earlier`` to here, never negative.
+
+        Within one boot the monotonic clock decides; across boots only wall time is left.
+        """
+        if self.boot == earlier.boot:
+            return max(0.0, (self.mono - earlier.mono) / 1e9)
+        return max(0.0, (self.at - earlier.at).total_seconds())
+
+
+class Clock(Protocol):
+    """Tells the time; tests give a clock of their own."""
+
+    def now(self) -> Instant:
+        """Return this moment."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        self._boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+    def now(self) -> Instant:
+        """Return this moment; CLOCK_BOOTTIME goes on while the machine sleeps."""
+        return Instant(datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME), self._boot)
+
+
+def format_utc(at: datetime) -> str:
+    """Return ``at`` as the journal writes it: ``2026-11-21T14:00:00.123456Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_utc(text: str) -> datetime:
+    """Return the moment that ``format_utc`` wrote."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)

@@ -1,0 +1,116 @@
+"""The process that turns one HTML document into one PDF/A-3a file: ``python -m runner.pdf_worker``.
+
+It reads one JSON request on standard input and writes the PDF to standard output; ``runner.pdf`` starts it.
+It is a process of its own because layout takes memory that only comes back when the process ends, and because
+text from managed hosts went into what is laid out. Rules it keeps:
+
+- it limits its own memory and processor time before it reads anything;
+- it loads nothing: every address but ``data:`` ends the work with an error;
+- the clock, the zone, the folder and the user's settings do not reach the file: same request, same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import resource
+import sys
+from datetime import datetime
+from typing import Any, NoReturn, cast
+
+EXIT_REFUSED = 10
+EXIT_MEMORY = 11
+EXIT_FONT = 12
+FONT = "Liberation Sans"
+
+
+def main() -> None:
+    """Answer the one request on standard input."""
+    memory, seconds = (int(argument) for argument in sys.argv[1:3])
+    _limit(memory, seconds)
+    request = json.load(sys.stdin)
+    try:
+        pdf = _render(request)
+    except MemoryError:
+        _give_up(EXIT_MEMORY, "out of memory")
+    sys.stdout.buffer.write(pdf)
+    sys.stdout.buffer.flush()
+
+
+def _limit(memory: int, seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # The soft limit's signal ends the process; the hard one is for a library that ignores it.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # The file goes out through the pipe: nothing is to be written to disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _render(request: dict[str, Any]) -> bytes:
+    # Imported here so that the limits hold for the libraries, too.
+    import weasyprint  # noqa: PLC0415
+    from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415
+
+    logger = logging.getLogger("weasyprint")
+    logger.addHandler(logging.StreamHandler(sys.stderr))
+    logger.setLevel(logging.WARNING)
+    created = datetime.fromisoformat(request["created"])
+    try:
+        document = weasyprint.HTML(string=request["html"], url_fetcher=_data_only_fetcher()).render()
+    except FatalURLFetchingError as refusal:
+        _give_up(EXIT_REFUSED, str(refusal))
+    document.metadata.title = request["title"]
+    document.metadata.created = document.metadata.modified = created.strftime("%Y-%m-%dT%H:%M:%SZ")
+    attachment = weasyprint.Attachment(
+        string=base64.b64decode(request["attachment"]["content"]),
+        name=request["attachment"]["name"],
+        description=request["attachment"]["description"],
+        created=created,
+        modified=created,
+        relationship="Data",
+    )
+    pdf = document.write_pdf(pdf_variant="pdf/a-3a", attachments=[attachment], finisher=_finish)
+    _require_font(document)
+    return cast("bytes", pdf)
+
+
+def _data_only_fetcher() -> object:
+    from weasyprint.urls import FatalURLFetchingError, URLFetcher  # noqa: PLC0415
+
+    class DataOnlyFetcher(URLFetcher):  # type: ignore[misc]
+        def fetch(self, url: str, headers: dict[str, str] | None = None) -> object:
+            if not url.startswith("data:"):
+                # An address in a document is a fault of a template or an attack: no file is the safe answer.
+                raise FatalURLFetchingError(f"the document wants to load {url[:200]!a}; only data: may be loaded")
+            return super().fetch(url, headers)
+
+    return DataOnlyFetcher(allowed_protocols=["data"], allow_redirects=False)
+
+
+def _finish(_document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf has no types
+    """Mend two things in the tag tree and catalog that screen readers and checkers look at."""
+    associated = pdf.catalog.get("AF")
+    if associated:
+        associated[:] = list(dict.fromkeys(associated))
+    elements = {item.reference: item for item in pdf.objects if isinstance(item, dict)}
+    for element in elements.values():
+        if element.get("S") == "/TH" and "A" in element:
+            row = elements[element["P"]]
+            beside_data = any(elements[kid]["S"] == "/TD" for kid in row["K"])
+            element["A"]["Scope"] = "/Row" if beside_data else "/Column"
+
+
+def _require_font(document: Any) -> None:  # noqa: ANN401 - WeasyPrint has no types
+    families = {font.family for font in document.fonts.values()}
+    if families and FONT not in families:
+        _give_up(EXIT_FONT, f"used {', '.join(sorted(families))} in its place")
+
+
+def _give_up(code: int, reason: str) -> NoReturn:
+    print(reason, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,412 @@
+"""The SOP as data: identity block, actors and rows, exactly as on paper. Pure rules, no disk.
+
+``parse_sop`` reports every problem of a file at once. What only the disk can tell (does the playbook
+exist?) is asked through ``Available``, so that these rules stay free of it.
+
+A row (``Step``) has at most one action, at most one decision and any number of output documents.
+Where it leads stands in the row: ``next`` without a decision, the outcomes with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from runner import source
+from runner.source import Problem, SourceError
+
+Target = int | Literal["end"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+_UNITS = {"Menit": 60, "Jam": 3600, "Hari": 24 * 3600}
+_DURATION = re.compile(r"^([1-9]\d*) (Menit|Jam|Hari)$")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Identity(_Model):
+    """The identity block of the SOP document; ``null`` where the paper is empty or lost."""
+
+    unit: Text = Field(description="Organisation the SOP belongs to")
+    kantor: Text | None = Field(default=None, description="Office within the organisation")
+    nama_sop: Text
+    nomor_sop: Text | None = None
+    tgl_pembuatan: Text | None = None
+    tgl_revisi: Text | None = None
+    tgl_efektif: Text | None = None
+    disahkan_oleh: Text | None = None
+    dasar_hukum: list[Text] = []
+    kualifikasi_pelaksana: list[Text] = []
+    keterkaitan: list[Text] = []
+    peralatan: list[Text] = []
+    peringatan: list[Text] = []
+    pencatatan: list[Text] = []
+
+
+class Assumption(_Model):
+    """A reconstruction of something the paper's scan lost."""
+
+    field: Text = Field(description="Path of the reconstructed value, such as steps[3].pelaksana")
+    text: Text = Field(description="What was assumed and why")
+
+
+class Waves(_Model):
+    """Hosts are changed in waves: the group ``first`` alone, then the rest by ``size``."""
+
+    first: Name = Field(description="Inventory group of the canaries")
+    size: Annotated[int, Field(ge=1, le=1000)] = 10
+    check: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        default=None, description="testinfra suite each wave must pass: a folder under tests/"
+    )
+
+
+class Action(_Model):
+    """What the runner does in a row; exactly one of playbook, suite, document, archive."""
+
+    playbook: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")] | None = None
+    suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
+        default=None, description="testinfra suite: a folder under tests/"
+    )
+    document: Literal[True] | None = Field(default=None, description="Drafts the documents of the Output")
+    archive: Literal[True] | None = Field(default=None, description="Checks and seals the run")
+    hosts: Literal["all", "planned", "ready", "changed"] = Field(
+        default="all",
+        description="all of the run; planned: with something to do in the plan; "
+        "ready: planned and ok in every action since; changed: where a change was started",
+    )
+    plan: bool = Field(default=False, description="The evidence of this action becomes the plan")
+    changes: bool = Field(default=False, description="Hosts are changed: needs a standing decision")
+    waves: Waves | None = None
+
+    @property
+    def kind(self) -> str:
+        """Return which of the four this action is."""
+        return next(kind for kind in ("playbook", "suite", "document", "archive") if getattr(self, kind))
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Action:
+        given = [k for k in ("playbook", "suite", "document", "archive") if getattr(self, k)]
+        if len(given) != 1:
+            raise ValueError("an action is exactly one of playbook, suite, document, archive")
+        if self.playbook is None and (self.plan or self.changes or self.waves):
+            raise ValueError("plan, changes and waves belong to a playbook")
+        return self
+
+
+class Recover(_Model):
+    """What is done to the hosts that failed, before they are tested once more."""
+
+    playbook: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")]
+
+
+class Outcome(_Model):
+    """One exit of a decision."""
+
+    name: Text
+    next: Target
+    when: Literal["ok", "failed"] | None = Field(
+        default=None, description="For a decision by result: all hosts ok, or any host not ok"
+    )
+    recover: Recover | None = None
+    reason: bool = Field(default=False, description="A reason must be given (always so when going back)")
+
+
+class Decision(_Model):
+    """Who or what decides a row's exit."""
+
+    by: Literal["official", "result"] = "official"
+    shows: Literal["plan", "results", "documents"] = "results"
+    outcomes: Annotated[list[Outcome], Field(min_length=2)]
+    valid_for: Annotated[str, Field(pattern=_DURATION.pattern)] = "7 Hari"
+
+    @model_validator(mode="after")
+    def _fits(self) -> Decision:
+        names = [outcome.name for outcome in self.outcomes]
+        if len(set(names)) != len(names):
+            raise ValueError("two outcomes have the same name")
+        whens = [outcome.when for outcome in self.outcomes]
+        if self.by == "result" and sorted(map(str, whens)) != ["failed", "ok"]:
+            raise ValueError("a decision by result has exactly two outcomes, 'when: ok' and 'when: failed'")
+        if self.by == "official" and any(o.when or o.recover for o in self.outcomes):
+            raise ValueError("'when' and 'recover' belong to a decision by result")
+        return self
+
+    def outcome(self, name: str) -> Outcome:
+        """Return the outcome called ``name``."""
+        return next(outcome for outcome in self.outcomes if outcome.name == name)
+
+
+class Output(_Model):
+    """One entry of the Output column, and the document that stands for it, if this row makes one."""
+
+    name: Text
+    document: Name | None = None
+    version: Literal["draft", "verified", "ratified", "final"] = "final"
+
+
+class Step(_Model):
+    """One numbered row of the SOP."""
+
+    no: Annotated[int, Field(ge=1, le=999)]
+    kegiatan: Text
+    pelaksana: Name | None = None
+    bersama: Name | None = Field(default=None, description="The actor who takes part beside pelaksana")
+    kelengkapan: list[Text] = []
+    waktu: Annotated[str, Field(pattern=_DURATION.pattern)] | None = None
+    output: list[Output] = []
+    keterangan: Text | None = None
+    action: Action | None = None
+    decision: Decision | None = None
+    span: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="The row goes on until this later row is finished"
+    )
+    next: Target | None = None
+
+    @property
+    def standard_seconds(self) -> int | None:
+        """Return the row's standard time (Waktu, Mutu Baku) in seconds."""
+        return duration_seconds(self.waktu) if self.waktu else None
+
+    @property
+    def targets(self) -> list[Target]:
+        """Return every row this one can lead to."""
+        if self.decision:
+            return [outcome.next for outcome in self.decision.outcomes]
+        return [] if self.next is None else [self.next]
+
+    @property
+    def documents(self) -> list[Output]:
+        """Return the outputs this row makes a document for, each document and version once."""
+        made = {(o.document, o.version): o for o in reversed(self.output) if o.document}
+        return list(reversed(made.values()))
+
+
+class Sop(_Model):
+    """A whole SOP: what ``sops/<unit>-<name>.yml`` holds."""
+
+    format: Literal[1]
+    id: Name
+    identity: Identity
+    assumptions: list[Assumption] = []
+    actors: Annotated[dict[Name, Text], Field(min_length=1)]
+    steps: Annotated[list[Step], Field(min_length=1)]
+
+    @cached_property
+    def _by_no(self) -> dict[int, Step]:
+        return {step.no: step for step in self.steps}
+
+    def step(self, no: int) -> Step:
+        """Return the row numbered ``no``."""
+        return self._by_no[no]
+
+    def goes_back(self, step: Step, target: Target) -> bool:
+        """Tell whether leaving ``step`` to ``target`` sends the work back."""
+        return isinstance(target, int) and target <= step.no
+
+    def needs_reason(self, step: Step, outcome: Outcome) -> bool:
+        """Tell whether a decider must give a reason: sending back, refusing, or as the row says."""
+        return outcome.reason or outcome.next == "end" or self.goes_back(step, outcome.next)
+
+
+@dataclass(frozen=True)
+class Available:
+    """What a SOP may name, as found on disk."""
+
+    playbooks: frozenset[str]
+    suites: frozenset[str]
+    documents: frozenset[str]
+
+
+def duration_seconds(text: str) -> int:
+    """Return the seconds of a standard time such as ``2 Jam`` or ``15 Menit``."""
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError(f"not a standard time: {text!r}")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def sop_digest(text: str) -> str:
+    """Return the SHA-256 of a SOP file's text, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse_sop(text: str, name: str, available: Available | None = None) -> Sop:
+    """Parse and judge a SOP file.
+
+    Raises:
+        SourceError: naming every problem with its line.
+    """
+    read = source.read(text, name)
+    try:
+        # JSON mode of pydantic is not used: the data is already plain, and strict keeps "1" apart from 1.
+        sop = Sop.model_validate(read.data)
+    except ValidationError as error:
+        raise SourceError(name, list(_model_problems(error, read))) from error
+    # Where a row leads is judged only once every row it names exists: one mistake, one line.
+    problems = list(_reference_problems(sop, read)) or list(_order_problems(sop, read))
+    if available is not None:
+        problems += _missing_files(sop, read, available)
+    if problems:
+        raise SourceError(name, problems)
+    return sop
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a SOP file, for editors."""
+    schema = Sop.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Rawat SOP", **schema}
+
+
+_PLAIN = {
+    "missing": "is missing",
+    "extra_forbidden": "is not a key that a SOP file knows",
+}
+
+
+def _model_problems(error: ValidationError, read: source.Source) -> Iterator[Problem]:
+    told: set[source.Path] = set()
+    for item in error.errors(include_url=False):
+        path = tuple(part for part in item["loc"] if not _is_union_branch(part))
+        if path in told:
+            continue  # a union reports one error per branch; the first says enough
+        told.add(path)
+        what = _PLAIN.get(item["type"]) or f"{item['msg']}, got {_short(item['input'])}"
+        yield Problem(read.line(path), f"{path_text(path)}: {what}")
+
+
+def _is_union_branch(part: str | int) -> bool:
+    """Pydantic puts the tried type of a union into the path; a reader of the file knows no such key."""
+    return isinstance(part, str) and (part in {"int", "str", "constrained-str"} or "[" in part)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - fits one line
+
+
+def path_text(path: source.Path) -> str:
+    """Return a path as a reader writes it: ``steps[3].next``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "the file"
+
+
+def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
+    numbers = [step.no for step in sop.steps]
+    for index, step in enumerate(sop.steps):
+        at: source.Path = ("steps", index)
+        if numbers.index(step.no) != index:
+            yield Problem(read.line((*at, "no")), f"row {step.no} stands twice")
+        for key in ("pelaksana", "bersama"):
+            actor = getattr(step, key)
+            if actor is not None and actor not in sop.actors:
+                known = ", ".join(sop.actors)
+                yield Problem(
+                    read.line((*at, key)), f"row {step.no}: unknown actor {actor!r}; known are {known}"
+                )
+        for path, target in _targets(step, at):
+            if target != "end" and target not in numbers:
+                yield Problem(
+                    read.line(path),
+                    f"row {step.no}: leads to row {target}, which does not exist; expected one of "
+                    f"{numbers[0]} to {numbers[-1]} or end",
+                )
+        if step.span is not None and (step.span not in numbers or step.span <= step.no):
+            yield Problem(read.line((*at, "span")), f"row {step.no}: span must name a later row")
+    for index, assumption in enumerate(sop.assumptions):
+        if not _path_exists(assumption.field, read.data):
+            line = read.line(("assumptions", index, "field"))
+            yield Problem(line, f"the assumption names {assumption.field!r}, which is not in the file")
+
+
+def _targets(step: Step, at: source.Path) -> Iterator[tuple[source.Path, Target]]:
+    if step.next is not None:
+        yield (*at, "next"), step.next
+    for index, outcome in enumerate(step.decision.outcomes if step.decision else []):
+        yield (*at, "decision", "outcomes", index, "next"), outcome.next
+
+
+def _path_exists(path: str, data: Any) -> bool:  # noqa: ANN401 - plain YAML data
+    for part in re.findall(r"[^.\[\]]+", path):
+        if isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        elif isinstance(data, dict) and part in data:
+            data = data[part]
+        else:
+            return False
+    return True
+
+
+def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
+    reached = _reachable(sop)
+    decided = planned = False
+    for index, step in enumerate(sop.steps):
+        at: source.Path = ("steps", index)
+        line = read.line(at)
+        if bool(step.decision) == (step.next is not None):
+            yield Problem(line, f"row {step.no}: needs either 'next' or a decision, not both and not neither")
+        if step.decision and step.decision.by == "official" and step.pelaksana is None:
+            yield Problem(line, f"row {step.no}: a gate needs pelaksana, the actor who decides")
+        if step.decision and step.decision.by == "result" and step.action is None:
+            yield Problem(line, f"row {step.no}: a decision by result needs an action that has results")
+        if step.no not in reached:
+            yield Problem(line, f"row {step.no}: no row leads here")
+        if step.action and step.action.changes and not (decided and planned):
+            yield Problem(line, f"row {step.no}: changes hosts, but no plan and gate come before it")
+        planned = planned or bool(step.action and step.action.plan)
+        decided = decided or bool(planned and step.decision and step.decision.by == "official")
+    if not _end_reachable(sop):
+        yield Problem(read.line(("steps",)), "no row leads to the end")
+
+
+def _reachable(sop: Sop) -> set[int]:
+    found: set[int] = set()
+    open_rows: list[Target] = [sop.steps[0].no]
+    numbers = {step.no for step in sop.steps}
+    while open_rows:
+        row = open_rows.pop()
+        if isinstance(row, int) and row in numbers and row not in found:
+            found.add(row)
+            open_rows += sop.step(row).targets
+    return found
+
+
+def _end_reachable(sop: Sop) -> bool:
+    return any("end" in sop.step(no).targets for no in _reachable(sop))
+
+
+def _missing_files(sop: Sop, read: source.Source, available: Available) -> Iterator[Problem]:
+    for index, step in enumerate(sop.steps):
+        at: source.Path = ("steps", index)
+        for path, kind, name in _named_files(step, at):
+            known = getattr(available, kind)
+            if name not in known:
+                yield Problem(
+                    read.line(path),
+                    f"row {step.no}: there is no {kind.rstrip('s')} {name!r}; there are "
+                    f"{', '.join(sorted(known)) or 'none'}",
+                )
+
+
+def _named_files(step: Step, at: source.Path) -> Iterator[tuple[source.Path, str, str]]:
+    if step.action and step.action.playbook:
+        yield (*at, "action", "playbook"), "playbooks", step.action.playbook
+    if step.action and step.action.suite:
+        yield (*at, "action", "suite"), "suites", step.action.suite
+    if step.action and step.action.waves and step.action.waves.check:
+        yield (*at, "action", "waves", "check"), "suites", step.action.waves.check
+    for index, outcome in enumerate(step.decision.outcomes if step.decision else []):
+        if outcome.recover:
+            path = (*at, "decision", "outcomes", index, "recover", "playbook")
+            yield path, "playbooks", outcome.recover.playbook
+    for index, output in enumerate(step.output):
+        if output.document:
+            yield (*at, "output", index, "document"), "documents", output.document

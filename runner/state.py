@@ -1,0 +1,495 @@
+"""Where a run stands, folded from its journal, and what comes next. Pure rules: no disk, no clock.
+
+Order rules, enforced by ``next_move`` and by nothing else:
+1. Rows are done in the SOP's order; only a row's ``next`` or the outcome of its decision leads on.
+2. Within a row: its action (part by part), then its decision, then its documents, then the row is finished.
+3. A wave starts only while the hosts that failed in earlier waves of the row are within the failure budget.
+4. A decision by result recovers the hosts that failed and tests them once more before it leads on.
+   Hosts that nobody tested have not passed.
+5. A row that spans later rows is finished when the row it names is finished.
+6. A row sent back to, or failed and resumed, gets a new attempt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runner.journal import Event
+from runner.sop import Action, Output, Sop, Step, Target
+
+PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
+HOST_OK = "ok"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a row's action that is done in one go: a wave, a test, a rollback."""
+
+    name: str
+    kind: PartKind
+    hosts: tuple[str, ...]
+
+
+@dataclass
+class PartState:
+    """How far a part has got."""
+
+    part: Part
+    status: Literal["pending", "started", "finished", "skipped"] = "pending"
+    results: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def not_ok(self) -> set[str]:
+        """Return the hosts of this part that are anything but ok."""
+        return {host for host in self.part.hosts if self.results.get(host) != HOST_OK}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """An open gate: who is awaited, on what the decision is, and the nonce that binds it."""
+
+    step: int
+    attempt: int
+    actor: str
+    position: str
+    outcomes: tuple[str, ...]
+    subject: dict[str, str | None]
+    nonce: str
+    opened: Event
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan that stands: where it is, its digest, and the hosts it proposes changes on."""
+
+    path: str
+    sha256: str
+    hosts: tuple[str, ...]
+
+
+# What comes next -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """Begin an attempt of a row, with these parts."""
+
+    step: int
+    attempt: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class DoPart:
+    """Do (or, after a crash, do again) a part of the row's action."""
+
+    part: Part
+
+
+@dataclass(frozen=True)
+class SkipPart:
+    """Leave a part out, and say why."""
+
+    part: Part
+    reason: str
+
+
+@dataclass(frozen=True)
+class FailStep:
+    """The row cannot be done; the run stops until it is resumed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class OpenGate:
+    """Ask an official."""
+
+
+@dataclass(frozen=True)
+class AwaitDecision:
+    """Nothing can be done until the official has decided."""
+
+    gate: Gate
+
+
+@dataclass(frozen=True)
+class WriteDocument:
+    """Write one document of the row's Output."""
+
+    step: int
+    attempt: int
+    output: Output
+
+
+@dataclass(frozen=True)
+class SpanOn:
+    """The row goes on while later rows are done."""
+
+    next: Target
+
+
+@dataclass(frozen=True)
+class FinishStep:
+    """The row (the current one, or one that spanned others) is done."""
+
+    step: int
+    attempt: int
+    outcome: str | None
+    next: Target | None
+
+
+@dataclass(frozen=True)
+class FinishRun:
+    """No row is left."""
+
+    outcome: Literal["completed", "ended"]
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The run is closed."""
+
+
+Move = (
+    StartStep
+    | DoPart
+    | SkipPart
+    | FailStep
+    | OpenGate
+    | AwaitDecision
+    | WriteDocument
+    | SpanOn
+    | FinishStep
+    | FinishRun
+    | Nothing
+)
+
+
+class RunState:
+    """The state of one run; ``apply`` takes the journal's events one by one."""
+
+    def __init__(self, sop: Sop, events: Iterable[Event] = ()) -> None:
+        self.sop = sop
+        self.run = ""
+        self.hosts: tuple[str, ...] = ()
+        self.groups: dict[str, list[str]] = {}
+        self.operator: dict[str, Any] = {}
+        self.failure_budget = 0
+        self.current: Target = sop.steps[0].no
+        self.came_from = 0
+        self.last_outcome: str | None = None
+        self.last_reason = ""
+        self.started = False
+        self.failed: str | None = None
+        self.attempts: dict[int, int] = {}
+        self.parts: list[PartState] = []
+        self.gate: Gate | None = None
+        self.decision: Event | None = None
+        self.decisions: list[Event] = []
+        self.written: set[tuple[str | None, str]] = set()
+        self.spans: dict[int, int] = {}
+        self.last_finished = 0
+        self.plan: Plan | None = None
+        self.not_ready: set[str] = set()
+        self.changed: list[str] = []
+        self.evidence: list[dict[str, str]] = []
+        self.documents: list[Event] = []
+        self.finished: Event | None = None
+        for event in events:
+            self.apply(event)
+
+    @property
+    def step(self) -> Step:
+        """Return the row the run is at; only while it is at one."""
+        if not isinstance(self.current, int):
+            raise TypeError("the run is at its end, at no row")
+        return self.sop.step(self.current)
+
+    @property
+    def attempt(self) -> int:
+        """Return the number of the current row's attempt, 0 before the first."""
+        return self.attempts.get(self.current, 0) if isinstance(self.current, int) else 0
+
+    def apply(self, event: Event) -> None:
+        """Take one event of the journal into account."""
+        getattr(self, f"_on_{event.name}")(event)
+
+    def _on_run_started(self, event: Event) -> None:
+        self.run = event["run"]
+        self.hosts = tuple(event["inventory"]["hosts"])
+        self.groups = event["inventory"]["groups"]
+        self.operator = event["operator"]
+        self.failure_budget = event["failure_budget"]
+
+    def _on_step_started(self, event: Event) -> None:
+        self.attempts[event["step"]] = event["attempt"]
+        self.started = True
+        self.parts = [PartState(Part(p["name"], p["kind"], tuple(p["hosts"]))) for p in event["parts"]]
+        self.gate = self.decision = None
+        self.written = set()
+
+    def _on_action_started(self, event: Event) -> None:
+        part = Part(event["part"], event["kind"], tuple(event["hosts"]))
+        self._part(part).status = "started"
+        if event["changes"]:
+            self.changed += [host for host in part.hosts if host not in self.changed]
+
+    def _on_action_finished(self, event: Event) -> None:
+        state = self._named(event["part"])
+        state.status = "finished"
+        state.results = event["hosts"]
+        self.evidence += event["evidence"]
+        if state.part.kind in {"playbook", "recover"}:
+            self.not_ready |= state.not_ok
+
+    def _on_action_skipped(self, event: Event) -> None:
+        self._named(event["part"]).status = "skipped"
+        self.not_ready |= set(event["hosts"])
+
+    def _on_plan_made(self, event: Event) -> None:
+        self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
+        self.not_ready = set()
+        self.changed = []
+
+    def _on_gate_opened(self, event: Event) -> None:
+        self.gate = Gate(
+            step=event["step"],
+            attempt=event["attempt"],
+            actor=event["actor"],
+            position=event["position"],
+            outcomes=tuple(event["outcomes"]),
+            subject=event["subject"],
+            nonce=event["nonce"],
+            opened=event,
+        )
+
+    def _on_decision_made(self, event: Event) -> None:
+        self.gate = None
+        self.decision = event
+        self.decisions.append(event)
+        self.last_reason = event["reason"]
+
+    def _on_decision_lapsed(self, event: Event) -> None:
+        self._go_to(event["step"])
+
+    def _on_document_written(self, event: Event) -> None:
+        self.documents.append(event)
+        self.evidence += event["files"]
+        self.written.add((event["document"], event["version"]))
+
+    def _on_step_spanned(self, event: Event) -> None:
+        self.spans[event["step"]] = event["until"]
+        self._go_to(event["next"])
+
+    def _on_step_finished(self, event: Event) -> None:
+        if event["step"] in self.spans:
+            del self.spans[event["step"]]
+            return
+        self.last_finished = event["step"]
+        self.last_outcome = event["outcome"]
+        self.came_from = event["step"]
+        self._go_to(event["next"])
+
+    def _on_step_failed(self, event: Event) -> None:
+        self.failed = event["reason"]
+
+    def _on_run_interrupted(self, event: Event) -> None:
+        """A stop on purpose; the next move is the same as after a crash."""
+
+    def _on_run_resumed(self, event: Event) -> None:
+        if self.failed is not None:
+            self.failed = None
+            self.started = False
+
+    def _on_run_finished(self, event: Event) -> None:
+        self.finished = event
+
+    def _go_to(self, target: Target) -> None:
+        self.current = target
+        self.started = False
+        self.parts = []
+        self.gate = self.decision = None
+        self.written = set()
+
+    def _named(self, name: str) -> PartState:
+        return next(state for state in self.parts if state.part.name == name)
+
+    def _part(self, part: Part) -> PartState:
+        """Return the state of ``part``; recovery parts join the row when they begin."""
+        for state in self.parts:
+            if state.part.name == part.name:
+                return state
+        self.parts.append(PartState(part))
+        return self.parts[-1]
+
+
+def next_move(state: RunState) -> Move:
+    """Return the one thing to do next."""
+    if state.finished:
+        return Nothing()
+    span = _span_to_finish(state)
+    if span:
+        return span
+    if state.current == "end":
+        ended = state.last_outcome is not None
+        reason = state.last_reason if ended else ""
+        return FinishRun("ended" if ended else "completed", state.came_from, reason)
+    if state.failed is not None:
+        return FailStep(state.failed)
+    if not state.started:
+        return StartStep(state.step.no, state.attempt + 1, parts_of(state.step.action, state))
+    return _within_step(state)
+
+
+def _within_step(state: RunState) -> Move:
+    step = state.step
+    move = _next_part(state) or _next_recovery(state)
+    if move:
+        return move
+    if step.decision and step.decision.by == "official":
+        if state.gate:
+            return AwaitDecision(state.gate)
+        if not state.decision:
+            return OpenGate()
+    outcome, target = _exit(state)
+    if not state.sop.goes_back(step, target):
+        for output in step.documents:
+            if (output.document, output.version) not in state.written:
+                return WriteDocument(step.no, state.attempt, output)
+    if step.span is not None and step.no not in state.spans:
+        return SpanOn(target)
+    return FinishStep(step.no, state.attempt, outcome, target)
+
+
+def _exit(state: RunState) -> tuple[str | None, Target]:
+    """Return the outcome by which the row is left (None without a decision) and where it leads."""
+    step = state.step
+    if step.decision is None:
+        if step.next is None:
+            raise ValueError(f"row {step.no} leads nowhere")
+        return None, step.next
+    if step.decision.by == "official":
+        if state.decision is None:
+            raise ValueError(f"row {step.no} is not decided")
+        name = state.decision["outcome"]
+    else:
+        wanted = "failed" if _result_failed(state) else "ok"
+        name = next(o.name for o in step.decision.outcomes if o.when == wanted)
+    return name, step.decision.outcome(name).next
+
+
+def _result_failed(state: RunState) -> bool:
+    tested = [part for part in state.parts if part.part.kind in {"playbook", "suite"}]
+    return not tested or any(part.not_ok for part in tested)
+
+
+def _next_part(state: RunState) -> Move | None:
+    action = state.step.action
+    failed: set[str] = set()
+    for part in state.parts:
+        if part.part.kind in {"recover", "retest"}:
+            return None
+        if part.status in {"pending", "started"}:
+            if part.status == "pending" and len(failed) > state.failure_budget:
+                names = ", ".join(sorted(failed, key=natural_key))
+                return SkipPart(part.part, f"more hosts failed than the budget of {state.failure_budget}: {names}")
+            return DoPart(part.part)
+        if part.status == "finished":
+            failed |= part.not_ok
+    if action and action.playbook and not action.changes and _nothing_worked(state):
+        return FailStep(f"{action.playbook} worked on none of the hosts")
+    return None
+
+
+def _nothing_worked(state: RunState) -> bool:
+    hosts = {host for part in state.parts for host in part.part.hosts}
+    return bool(hosts) and all(part.not_ok == set(part.part.hosts) for part in state.parts)
+
+
+def _next_recovery(state: RunState) -> Move | None:
+    decision = state.step.decision
+    if not decision or decision.by != "result" or not _result_failed(state):
+        return None
+    outcome = next(o for o in decision.outcomes if o.when == "failed")
+    tested = [part for part in state.parts if part.part.kind in {"playbook", "suite"}]
+    hosts = {host for part in tested for host in part.not_ok}
+    if outcome.recover is None or not hosts:
+        return None
+    ordered = in_natural_order(hosts)
+    for kind in ("recover", "retest"):
+        done = [part for part in state.parts if part.part.name == kind and part.status == "finished"]
+        if not done:
+            return DoPart(Part(kind, kind, ordered))  # type: ignore[arg-type]  # the two are PartKinds
+    return None
+
+
+def _span_to_finish(state: RunState) -> FinishStep | None:
+    for step, until in state.spans.items():
+        over = state.last_finished == until or state.current == "end"
+        sent_back = isinstance(state.current, int) and state.current <= step
+        if not state.started and (over or sent_back):
+            return FinishStep(step, state.attempts[step], None, None)
+    return None
+
+
+def parts_of(action: Action | None, state: RunState) -> tuple[Part, ...]:
+    """Return the parts of a row's action over the hosts it concerns now."""
+    if action is None or action.kind == "document":
+        return ()
+    if action.kind == "archive":
+        return (Part("1", "archive", ()),)
+    hosts = concerned_hosts(action, state)
+    if not hosts:
+        return ()
+    if action.suite:
+        return (Part("1", "suite", hosts),)
+    if action.waves is None:
+        return (Part("1", "playbook", hosts),)
+    waves = divide_into_waves(hosts, state.groups.get(action.waves.first, []), action.waves.size)
+    parts: list[Part] = []
+    for number, wave in enumerate(waves, start=1):
+        parts.append(Part(str(number), "playbook", wave))
+        # The last wave needs no check of its own: the rows after it test every host.
+        if action.waves.check and number < len(waves):
+            parts.append(Part(f"{number}-check", "check", wave))
+    return tuple(parts)
+
+
+def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
+    """Return the hosts an action is done on, in natural order."""
+    planned = state.plan.hosts if state.plan else ()
+    chosen: Iterable[str] = {
+        "all": state.hosts,
+        "planned": planned,
+        "ready": [host for host in planned if host not in state.not_ready],
+        "changed": state.changed,
+    }[action.hosts]
+    return in_natural_order(chosen)
+
+
+def divide_into_waves(
+    hosts: Iterable[str], canaries: Iterable[str], size: int
+) -> tuple[tuple[str, ...], ...]:
+    """Return the canaries among ``hosts`` as the first wave, then the rest by ``size``, naturally ordered."""
+    ordered = in_natural_order(hosts)
+    first = tuple(host for host in ordered if host in set(canaries))
+    rest = [host for host in ordered if host not in first]
+    waves = [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]
+    return tuple(([first] if first else []) + waves)
+
+
+def in_natural_order(hosts: Iterable[str]) -> tuple[str, ...]:
+    """Return host names with ``pc2`` before ``pc10``."""
+    return tuple(sorted(set(hosts), key=natural_key))
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Return a sort key in which runs of digits compare as numbers."""
+    pieces = re.findall(r"\d+|\D+", name)
+    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces]

@@ -1,0 +1,92 @@
+"""Numbers, dates and spans of time in the words of an Indonesian office.
+
+Pure functions. Babel knows the names of days and months and the three zones (WIB, WITA, WIT); its spans round
+away minutes ("2 jam" for 135 minutes), so spans are our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from babel.dates import format_date, format_time
+from babel.lists import format_list
+from babel.numbers import format_decimal
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+LOCALE = "id_ID"
+_SPANS = (("hari", 86400), ("jam", 3600), ("menit", 60), ("detik", 1))
+_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_TENTHS_BELOW = 10  # seconds; a faster step is told to a tenth
+
+
+def long_date(at: datetime, zone: ZoneInfo) -> str:
+    """Return a date as ``21 November 2026``."""
+    return format_date(at.astimezone(zone), "d MMMM yyyy", locale=LOCALE)
+
+
+def weekday_date(at: datetime, zone: ZoneInfo) -> str:
+    """Return a date as ``Sabtu, 21 November 2026``."""
+    return format_date(at.astimezone(zone), "EEEE, d MMMM yyyy", locale=LOCALE)
+
+
+def clock(at: datetime, zone: ZoneInfo) -> str:
+    """Return a time of day as ``16.05 WIB``."""
+    return format_time(at, "HH.mm z", tzinfo=zone, locale=LOCALE)
+
+
+def clock_seconds(at: datetime, zone: ZoneInfo) -> str:
+    """Return a time of day as ``16.05.09``, for tables whose head names the zone."""
+    return format_time(at, "HH.mm.ss", tzinfo=zone, locale=LOCALE)
+
+
+def zone_name(at: datetime, zone: ZoneInfo) -> str:
+    """Return the zone's name at that time, ``WIB``."""
+    return format_time(at, "z", tzinfo=zone, locale=LOCALE)
+
+
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """Return date and time as ``21 November 2026, 16.05 WIB``."""
+    return f"{long_date(at, zone)}, {clock(at, zone)}"
+
+
+def number(value: float) -> str:
+    """Return a number as ``12.345,6``."""
+    return format_decimal(value, locale=LOCALE)
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in its two largest units: ``2 jam 15 menit``, ``3,4 detik``."""
+    if seconds < _TENTHS_BELOW:
+        tenths = round(max(seconds, 0.0), 1)
+        return f"{number(int(tenths) if tenths == int(tenths) else tenths)} detik"
+    rest = round(seconds)
+    parts = []
+    for unit, length in _SPANS:
+        count, rest = divmod(rest, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as ``12,3 MB``."""
+    for unit, length in _SIZES:
+        if count >= length:
+            return f"{format_decimal(count / length, '#,##0.#', locale=LOCALE)} {unit}"
+    return f"{number(int(count))} byte"
+
+
+def listing(items: Sequence[str]) -> str:
+    """Return words joined as ``a, b, dan c``."""
+    return format_list(list(items), locale=LOCALE)
+
+
+def month_later(at: datetime) -> datetime:
+    """Return the same day one month on, or that month's last day if it is shorter."""
+    first = (at.replace(day=1) + timedelta(days=32)).replace(day=1)
+    last_day = (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+    return first.replace(day=min(at.day, last_day.day))
