@@ -15,7 +15,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.atomic import write_once
+from runner.files import write_once
 from runner.errors import StepFailedError
 from runner.pdf_worker import EXIT_FONT, EXIT_MEMORY, EXIT_REFUSED, FONT
 

@@ -299,10 +299,10 @@ class RunState:
     def _on_step_failed(self, event: Event) -> None:
         self.failed = event["reason"]
 
-    def _on_run_interrupted(self, event: Event) -> None:
+    def _on_run_interrupted(self, _event: Event) -> None:
         """A stop on purpose; the next move is the same as after a crash."""
 
-    def _on_run_resumed(self, event: Event) -> None:
+    def _on_run_resumed(self, _event: Event) -> None:
         if self.failed is not None:
             self.failed = None
             self.started = False
@@ -398,7 +398,8 @@ def _next_part(state: RunState) -> Move | None:
         if part.status in {"pending", "started"}:
             if part.status == "pending" and len(failed) > state.failure_budget:
                 names = ", ".join(sorted(failed, key=natural_key))
-                return SkipPart(part.part, f"more hosts failed than the budget of {state.failure_budget}: {names}")
+                budget = state.failure_budget
+                return SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
             return DoPart(part.part)
         if part.status == "finished":
             failed |= part.not_ok
@@ -422,10 +423,11 @@ def _next_recovery(state: RunState) -> Move | None:
     if outcome.recover is None or not hosts:
         return None
     ordered = in_natural_order(hosts)
-    for kind in ("recover", "retest"):
+    kinds: tuple[PartKind, ...] = ("recover", "retest")
+    for kind in kinds:
         done = [part for part in state.parts if part.part.name == kind and part.status == "finished"]
         if not done:
-            return DoPart(Part(kind, kind, ordered))  # type: ignore[arg-type]  # the two are PartKinds
+            return DoPart(Part(kind, kind, ordered))
     return None
 
 

@@ -45,7 +45,8 @@ class _Open:
         self.waiting = 0.0
 
 
-_CLOSING = {"step_finished", "step_failed", "decision_lapsed"}
+_DECIDED = {"decision_made", "decision_lapsed"}
+_CLOSING = {"step_finished", "step_failed"}
 
 
 def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) -> list[StepTime]:
@@ -56,26 +57,22 @@ def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) ->
     times: dict[tuple[int, int], StepTime] = {}
     running: dict[tuple[int, int], _Open] = {}
     previous: Instant | None = None
-    waiting = False
+    gate_open = stopped = False
     for event in events:
-        _pass_time(running, previous, event.instant, waiting=waiting or event.name == "run_resumed")
+        waited = gate_open or stopped or event.name == "run_resumed"
+        _pass_time(running, previous, event.instant, waiting=waited)
         previous = event.instant
-        waiting = _is_waiting(event, waiting=waiting)
+        gate_open = event.name == "gate_opened" or (gate_open and event.name not in _DECIDED)
+        stopped = event.name in {"run_interrupted", "step_failed"}
         if event.name == "step_started":
             running[event["step"], event["attempt"]] = _Open(event)
         times |= {key: _time(sop, key, open_, None) for key, open_ in running.items()}
         for key in [key for key in running if event.name in _CLOSING and key[0] == event["step"]]:
             times[key] = _time(sop, key, running.pop(key), event.instant)
     if now is not None:
-        _pass_time(running, previous, now, waiting=waiting)
+        _pass_time(running, previous, now, waiting=gate_open or stopped)
         times |= {key: _time(sop, key, open_, None) for key, open_ in running.items()}
     return list(times.values())
-
-
-def _is_waiting(event: Event, *, waiting: bool) -> bool:
-    if event.name in {"gate_opened", "run_interrupted", "step_failed"}:
-        return True
-    return waiting and event.name == "run_resumed"
 
 
 def _pass_time(

@@ -1,0 +1,253 @@
+"""What the roles and the tests found and did on a host, as read from evidence.
+
+The shapes are those that the roles publish. Values come from managed hosts: they are checked for type here and
+escaped where they are shown. Keys that this version does not know are left out, so that a newer role does not
+stop an older document.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Finding(BaseModel):
+    """Base of all findings: frozen, tolerant of further keys, written with the names of the evidence."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class OperatingSystem(Finding):
+    """The system a host runs."""
+
+    name: str
+    version: str
+    kernel: str
+
+
+class Update(Finding):
+    """One package that can be brought from one version to another."""
+
+    package: str
+    from_: str = Field(alias="from")
+    to: str
+    kind: Literal["security", "system", "antivirus"]
+    origin: str = ""
+    label: str = ""
+    codename: str = ""
+    cves: tuple[str, ...] = ()
+    changelog: str = ""
+    bytes: int = 0
+    reboot: bool = False
+
+
+class NewPackage(Finding):
+    """A package that an update would bring in."""
+
+    package: str
+    to: str
+    needed_by: str | tuple[str, ...] = ""
+
+
+class Held(Finding):
+    """A package that somebody told the package manager to leave alone."""
+
+    package: str
+    installed: str
+    candidate: str
+
+
+class KeptBack(Finding):
+    """An update that cannot be installed by itself."""
+
+    package: str
+    from_: str = Field(alias="from")
+    to: str
+    reason: str
+
+
+class AntivirusFound(Finding):
+    """Engine and database of the antivirus before anything was changed."""
+
+    product: str
+    engine: str
+    database_on_disk: str | None = None
+    database_loaded: str | None = None
+    database_offered: str | None = None
+    update_pending: bool = False
+
+
+class RebootExpected(Finding):
+    """Whether a restart is needed already and whether the updates will ask for one."""
+
+    required_now: bool = False
+    expected: bool = False
+    because: tuple[str, ...] = ()
+
+
+class PlanUpdates(Finding):
+    """Everything the check found on one host."""
+
+    os: OperatingSystem
+    installed: int = 0
+    updates: tuple[Update, ...] = ()
+    new_packages: tuple[NewPackage, ...] = ()
+    held: tuple[Held, ...] = ()
+    kept_back: tuple[KeptBack, ...] = ()
+    antivirus: AntivirusFound | None = None
+    reboot: RebootExpected = RebootExpected()
+    dpkg_audit: tuple[str, ...] = ()
+    free_bytes: int = 0
+    needed_bytes: int = 0
+
+
+class RestoreTest(Finding):
+    """Files read back out of the backup and compared."""
+
+    files: int
+    matched: int
+    seconds: float = 0
+
+
+class BackUp(Finding):
+    """One backup of one host."""
+
+    repository: str = ""
+    tool: str = ""
+    snapshot: str
+    paths: tuple[str, ...] = ()
+    files: int = 0
+    bytes: int = 0
+    seconds: float = 0
+    check: str = ""
+    restore_test: RestoreTest | None = None
+
+
+class Change(Finding):
+    """A package whose version changed."""
+
+    package: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class Already(Finding):
+    """A package that had the approved version before."""
+
+    package: str
+    version: str
+
+
+class Refused(Finding):
+    """An approved change that was not made because the host was no longer as approved."""
+
+    package: str
+    approved_from: str
+    approved_to: str
+    found: str | None = None
+    candidate: str | None = None
+    reason: str = ""
+
+
+class ApplyUpdates(Finding):
+    """What installing came to."""
+
+    changes: tuple[Change, ...] = ()
+    already: tuple[Already, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    outcome: str
+    dpkg_audit: tuple[str, ...] = ()
+    seconds: float = 0
+    log_tail: str = ""
+
+
+class Database(Finding):
+    """Version of the antivirus database on disk and in the running daemon."""
+
+    on_disk: str | None = None
+    loaded: str | None = None
+
+
+class UpdateAntivirus(Finding):
+    """What updating the antivirus came to."""
+
+    product: str
+    before: Database
+    after: Database
+    changed: bool = False
+    seconds: float = 0
+
+
+class RebootHost(Finding):
+    """Whether the host was restarted."""
+
+    required: bool
+    approved: bool = False
+    rebooted: bool
+    seconds: float = 0
+    because: tuple[str, ...] = ()
+
+
+class NotUndone(Finding):
+    """A package that could not be taken back."""
+
+    package: str
+    reason: str
+
+
+class RollbackUpdates(Finding):
+    """What taking the changes back came to."""
+
+    changes: tuple[Change, ...] = ()
+    not_undone: tuple[NotUndone, ...] = ()
+    outcome: str
+    dpkg_audit: tuple[str, ...] = ()
+    seconds: float = 0
+
+
+class Test(Finding):
+    """One test on one host."""
+
+    name: str
+    outcome: Literal["passed", "failed", "error", "skipped"]
+    message: str = ""
+
+
+class Verification(Finding):
+    """The tests of one host; ``passed`` and ``failed`` count them."""
+
+    tests: tuple[Test, ...] = ()
+    passed: int = 0
+    failed: int = 0
+
+
+class Results(Finding):
+    """The findings of one action on one host, by role."""
+
+    plan_updates: PlanUpdates | None = None
+    back_up_host: BackUp | None = None
+    apply_updates: ApplyUpdates | None = None
+    update_antivirus: UpdateAntivirus | None = None
+    reboot_host: RebootHost | None = None
+    rollback_updates: RollbackUpdates | None = None
+    verification: Verification | None = None
+
+
+class Failure(Finding):
+    """Why a host is not ``ok``."""
+
+    task: str
+    message: str
+
+
+class Evidence(Finding):
+    """One evidence file: one action on one host."""
+
+    host: str
+    status: Literal["ok", "failed", "unreachable", "unknown"]
+    step: int
+    attempt: int
+    part: str
+    results: Results = Results()
+    failure: Failure | None = None

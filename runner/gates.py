@@ -1,0 +1,97 @@
+"""Who may pass a gate, and what a decision says. Pure rules; every doubt closes the gate.
+
+A decision is a signed statement over run, gate, SOP digest, plan digest, evidence digest, person,
+position, outcome, reason, nonce and expiry. It is checked when it is made and again before the act.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from runner.clock import format_utc, parse_utc
+from runner.officials import Official, Roster
+from runner.sop import Sop, duration_seconds
+from runner.state import Gate
+
+MAX_REASON = 4096
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person wants to decide."""
+
+    official: str
+    outcome: str
+    reason: str = ""
+
+
+def refusal(sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choice: Choice) -> str | None:
+    """Return why ``choice`` is not accepted at ``gate``, or None when it is."""
+    official = roster.official(choice.official)
+    if official is None:
+        return f"{choice.official!r} is not in the roster of officials"
+    refused = refusal_of_person(gate, roster, operator, official)
+    if refused:
+        return refused
+    if choice.outcome not in gate.outcomes:
+        return f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {' or '.join(gate.outcomes)}"
+    step = sop.step(gate.step)
+    if step.decision is None:
+        return f"row {gate.step} has no decision"
+    if sop.needs_reason(step, step.decision.outcome(choice.outcome)) and not choice.reason.strip():
+        return f"{choice.outcome!r} needs a reason"
+    if len(choice.reason) > MAX_REASON:
+        return f"the reason is longer than {MAX_REASON} characters"
+    return None
+
+
+def refusal_of_person(
+    gate: Gate, roster: Roster, operator: dict[str, Any], official: Official
+) -> str | None:
+    """Return why this official may not decide at ``gate``, or None when he may."""
+    if official.id == operator["id"] or official.nip == operator["nip"]:
+        return f"{official.name} operates this run and may not decide its gates"
+    if official not in roster.holders(gate.position):
+        return f"{official.name} does not hold the awaited position, {gate.position}"
+    return None
+
+
+def statement(
+    sop: Sop, run: str, gate: Gate, official: Official, choice: Choice, at: datetime
+) -> dict[str, Any]:
+    """Return the statement that the official signs."""
+    step = sop.step(gate.step)
+    valid_for = duration_seconds(step.decision.valid_for) if step.decision else 0
+    return {
+        "format": 1,
+        "run": run,
+        "gate": {"step": gate.step, "attempt": gate.attempt, "kegiatan": step.kegiatan},
+        "subject": gate.subject,
+        "person": official.person(gate.position),
+        "outcome": choice.outcome,
+        "reason": choice.reason.strip(),
+        "nonce": gate.nonce,
+        "decided": format_utc(at),
+        "expires": format_utc(at + timedelta(seconds=valid_for)),
+    }
+
+
+def misfit(said: dict[str, Any], run: str, gate: Gate, now: datetime) -> str | None:
+    """Return in what a signed statement differs from the gate it is for, or None when it fits."""
+    expected = {
+        "run": run,
+        "subject": gate.subject,
+        "nonce": gate.nonce,
+    }
+    for field, value in expected.items():
+        if said.get(field) != value:
+            return f"the decision is about another {field}"
+    if (said["gate"]["step"], said["gate"]["attempt"]) != (gate.step, gate.attempt):
+        return "the decision is about another gate"
+    if said["person"]["position"] != gate.position:
+        return "the decision is of another position"
+    if parse_utc(said["expires"]) <= now:
+        return f"the decision expired at {said['expires']}"
+    return None
