@@ -1,0 +1,259 @@
+"""What is known about each host of a run at one point of its journal. Pure: a fold over events and evidence.
+
+Rules:
+1. Later evidence replaces earlier evidence of the same kind; a new plan forgets everything before it.
+2. A host counts as updated only if its changes were made *and* it was tested *and* the tests passed.
+3. A host counts as rolled back only if the changes were taken back *and* it was tested again and passed.
+4. What nobody looked at is ``unknown``, ``untested`` or ``not_done``, never good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+from runner.findings import (
+    Already,
+    ApplyUpdates,
+    BackUp,
+    Change,
+    Evidence,
+    Finding,
+    NotUndone,
+    PlanUpdates,
+    RebootHost,
+    Refused,
+    Results,
+    RollbackUpdates,
+    Update,
+    UpdateAntivirus,
+    Verification,
+)
+from runner.journal import Event
+from runner.state import in_natural_order
+
+HostState = Literal["updated", "rolled_back", "failed", "unknown", "untested", "not_done", "current"]
+ReadEvidence = Callable[[str], Evidence]
+
+
+class Span(Finding):
+    """When an action worked on a host, as the journal's times."""
+
+    started: str
+    ended: str
+
+
+class HostFailure(Finding):
+    """Something that did not succeed on a host, told plainly."""
+
+    step: int
+    attempt: int
+    kind: str
+    status: str
+    task: str = ""
+    message: str = ""
+
+
+class HostFacts(Finding):
+    """Everything known about one host."""
+
+    host: str
+    state: HostState = "not_done"
+    plan: PlanUpdates | None = None
+    unplanned_because: str = ""
+    backup: BackUp | None = None
+    backup_span: Span | None = None
+    wave: str = ""
+    apply: ApplyUpdates | None = None
+    apply_status: str = ""
+    apply_span: Span | None = None
+    skipped_because: str = ""
+    changes: tuple[Change, ...] = ()
+    already: tuple[Already, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    antivirus: UpdateAntivirus | None = None
+    reboot: RebootHost | None = None
+    tests: Verification | None = None
+    tests_status: str = ""
+    rollback: RollbackUpdates | None = None
+    rollback_status: str = ""
+    rollback_span: Span | None = None
+    retest: Verification | None = None
+    retest_status: str = ""
+    failures: tuple[HostFailure, ...] = ()
+
+    @property
+    def undone(self) -> frozenset[str]:
+        """Return the packages whose change was taken back."""
+        return frozenset(change.package for change in self.rollback.changes) if self.rollback else frozenset()
+
+    @property
+    def not_undone(self) -> tuple[NotUndone, ...]:
+        """Return what could not be taken back."""
+        return self.rollback.not_undone if self.rollback else ()
+
+    @property
+    def in_effect(self) -> tuple[Update, ...]:
+        """Return the planned updates whose new version the host has now."""
+        if self.plan is None:
+            return ()
+        had = {change.package for change in self.changes} | {item.package for item in self.already}
+        return tuple(u for u in self.plan.updates if u.package in had and u.package not in self.undone)
+
+
+def host_facts(
+    events: Iterable[Event], read_evidence: ReadEvidence, not_planned: Mapping[str, str]
+) -> tuple[HostFacts, ...]:
+    """Return what is known about each host of the run after these events, in natural order.
+
+    Args:
+        events: the journal up to the point in question.
+        read_evidence: reads one evidence file by its path in the run folder.
+        not_planned: why a host is not in the plan that stands.
+    """
+    fold = _Fold(read_evidence)
+    for event in events:
+        fold.apply(event)
+    return tuple(_judged(fold.known[host], not_planned.get(host, "")) for host in in_natural_order(fold.known))
+
+
+class _Fold:
+    def __init__(self, read_evidence: ReadEvidence) -> None:
+        self.known: dict[str, HostFacts] = {}
+        self._read = read_evidence
+        self._started: dict[tuple[int, int, str], Event] = {}
+
+    def apply(self, event: Event) -> None:
+        if event.name == "run_started":
+            self.known = {host: HostFacts(host=host) for host in event["inventory"]["hosts"]}
+        elif event.name == "action_started":
+            self._started.setdefault((event["step"], event["attempt"], event["part"]), event)
+            if event["changes"]:
+                self._each(event["hosts"], wave=event["part"], skipped_because="")
+        elif event.name == "action_skipped":
+            self._each(event["hosts"], skipped_because=str(event["reason"]))
+        elif event.name == "action_finished":
+            for item in event["evidence"]:
+                self._take(self._read(item["path"]), event)
+
+    def _each(self, hosts: Iterable[str], **changes: str) -> None:
+        for host in hosts:
+            self.known[host] = self.known[host].model_copy(update=changes)
+
+    def _take(self, evidence: Evidence, event: Event) -> None:
+        known, results = self.known[evidence.host], evidence.results
+        if results.plan_updates:
+            known = HostFacts(host=evidence.host)
+        update = _from_results(known, results, evidence.status, self._span(event), event["kind"])
+        if evidence.status != "ok":
+            update["failures"] = (*known.failures, _failure(evidence, event["kind"]))
+        self.known[evidence.host] = known.model_copy(update=update)
+
+    def _span(self, event: Event) -> Span:
+        started = self._started[event["step"], event["attempt"], event["part"]]
+        return Span(started=_at(started), ended=_at(event))
+
+
+def _at(event: Event) -> str:
+    return event.instant.at.isoformat()
+
+
+def _failure(evidence: Evidence, kind: str) -> HostFailure:
+    return HostFailure(
+        step=evidence.step,
+        attempt=evidence.attempt,
+        kind=kind,
+        status=evidence.status,
+        task=evidence.failure.task if evidence.failure else "",
+        message=evidence.failure.message if evidence.failure else "",
+    )
+
+
+def _from_results(
+    known: HostFacts, results: Results, status: str, span: Span, kind: str
+) -> dict[str, object]:
+    update: dict[str, object] = {}
+    if results.plan_updates:
+        update["plan"] = results.plan_updates
+    if results.back_up_host:
+        update |= {"backup": results.back_up_host, "backup_span": span}
+    if results.apply_updates:
+        update |= _applied(known, results.apply_updates) | {"apply_status": status, "apply_span": span}
+    if results.update_antivirus:
+        update["antivirus"] = results.update_antivirus
+    if results.reboot_host:
+        update["reboot"] = results.reboot_host
+    if results.rollback_updates or kind == "recover":
+        update |= {
+            "rollback": results.rollback_updates,
+            "rollback_status": status,
+            "rollback_span": span,
+        }
+    if kind == "retest":
+        update |= {"retest": results.verification, "retest_status": status}
+    elif kind in {"suite", "check"}:
+        update |= {"tests": results.verification, "tests_status": status}
+    return update
+
+
+def _applied(known: HostFacts, apply: ApplyUpdates) -> dict[str, object]:
+    """Add up the changes of several attempts: what an earlier one changed, a later one finds already there."""
+    changed = {change.package for change in apply.changes}
+    changes = (*(change for change in known.changes if change.package not in changed), *apply.changes)
+    ours = {change.package for change in changes}
+    return {
+        "apply": apply,
+        "changes": changes,
+        "already": tuple(item for item in apply.already if item.package not in ours),
+        "refused": apply.refused,
+        # Tests and rollback speak of the state before this attempt.
+        "tests": None,
+        "rollback": None,
+        "retest": None,
+    }
+
+
+def _judged(known: HostFacts, unplanned_because: str) -> HostFacts:
+    return known.model_copy(update={"state": _state(known), "unplanned_because": unplanned_because})
+
+
+def _state(known: HostFacts) -> HostState:
+    if known.plan is None:
+        return "not_done"
+    if not known.wave:
+        return "not_done" if has_work(known.plan) else "current"
+    if known.rollback_status:
+        return _state_after_rollback(known)
+    if known.apply_status == "unknown" or known.tests_status == "unknown":
+        return "unknown"
+    if known.apply is None:
+        return _state_without_result(known)
+    if known.apply_status != "ok" or known.apply.outcome != "applied":
+        return "failed"
+    if not has_passed(known.tests, known.tests_status):
+        return "failed" if known.tests else "untested"
+    return "updated"
+
+
+def _state_after_rollback(known: HostFacts) -> HostState:
+    if known.rollback_status == "unknown" or known.retest_status == "unknown":
+        return "unknown"
+    taken_back = known.rollback is not None and known.rollback.outcome == "rolled back"
+    whole = known.rollback_status == "ok" and taken_back and has_passed(known.retest, known.retest_status)
+    return "rolled_back" if whole else "failed"
+
+
+def _state_without_result(known: HostFacts) -> HostState:
+    """A change was announced, and the host sent nothing back about it."""
+    last = known.failures[-1].status if known.failures else "unknown"
+    return {"unknown": "unknown", "unreachable": "not_done"}.get(last, "failed")  # type: ignore[return-value]
+
+
+def has_passed(tests: Verification | None, status: str) -> bool:
+    """Tell whether a host was tested and every test passed; no tests are no pass."""
+    return tests is not None and status == "ok" and tests.failed == 0 and tests.passed > 0
+
+
+def has_work(plan: PlanUpdates) -> bool:
+    """Tell whether the check found anything to bring up to date."""
+    return bool(plan.updates) or bool(plan.antivirus and plan.antivirus.update_pending)

@@ -1,0 +1,56 @@
+"""The plan: the exact changes proposed, host by host, made from the evidence of a plan action. Pure.
+
+A host's entry is what its roles published: the role that lists updates publishes ``updates`` (package,
+from, to, kind, cves), ``antivirus`` and ``reboot``. Only what a decision is about goes in, so that two
+looks at an unchanged host give the same digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+_DECIDED_ON = ("updates", "new_packages", "held", "kept_back", "antivirus", "reboot")
+_UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
+
+
+def make_plan(run: str, sop_sha256: str, evidence: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Return the plan of a run from the evidence of its hosts."""
+    hosts: dict[str, Any] = {}
+    not_planned: dict[str, str] = {}
+    for item in evidence:
+        probed = next((r for r in item["results"].values() if isinstance(r, dict) and "updates" in r), None)
+        if item["status"] == "ok" and probed is not None:
+            hosts[item["host"]] = _entry(probed)
+        else:
+            failure = item["failure"] or {"message": "no list of updates came back"}
+            not_planned[item["host"]] = f"{item['status']}: {failure['message']}"
+    return {
+        "format": 1,
+        "run": run,
+        "sop_sha256": sop_sha256,
+        "hosts": hosts,
+        "not_planned": not_planned,
+    }
+
+
+def _entry(probed: dict[str, Any]) -> dict[str, Any]:
+    entry = {key: probed.get(key) for key in _DECIDED_ON}
+    entry["updates"] = sorted(
+        ({**{f: u.get(f) for f in _UPDATE_FIELDS}, "cves": u.get("cves", []), "reboot": u.get("reboot", False)}
+         for u in probed["updates"]),
+        key=lambda update: (update["package"], update["architecture"] or ""),
+    )  # fmt: skip
+    reboot = probed.get("reboot") or {}
+    entry["reboot"] = {"expected": bool(reboot.get("expected")), "because": reboot.get("because", [])}
+    return entry
+
+
+def hosts_to_change(plan: dict[str, Any]) -> list[str]:
+    """Return the hosts on which the plan proposes to do something."""
+    return [host for host, entry in plan["hosts"].items() if entry["updates"] or has_antivirus_update(entry)]
+
+
+def has_antivirus_update(entry: dict[str, Any]) -> bool:
+    """Tell whether the host's antivirus database is behind what its mirror offers."""
+    return bool(entry.get("antivirus") and entry["antivirus"].get("update_pending"))

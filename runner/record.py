@@ -1,0 +1,109 @@
+"""A run as its folder tells it: SOP, roster, journal, folded state, plans, evidence and decisions.
+
+Reading only. ``Record.at(seq)`` gives the run as it stood after that record of the journal, so that a
+document made then can be made again later, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from runner import errors, evidence, journal
+from runner.canonical import sha256_hex
+from runner.journal import Event
+from runner.officials import Roster, roster_from_snapshot
+from runner.sop import Sop, parse_sop, sop_digest
+from runner.state import RunState
+from runner.timing import StepTime, step_times
+from runner.workspace import RunFolder
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run; ``events`` is the journal, or its beginning up to the moment of interest."""
+
+    folder: RunFolder
+    sop: Sop
+    sop_sha256: str
+    roster: Roster
+    events: tuple[Event, ...]
+
+    def at(self, seq: int) -> Record:
+        """Return the run as it stood after record ``seq`` of the journal."""
+        return Record(self.folder, self.sop, self.sop_sha256, self.roster, self.events[:seq])
+
+    @property
+    def started(self) -> Event:
+        """Return the first record, ``run_started``."""
+        return self.events[0]
+
+    @cached_property
+    def state(self) -> RunState:
+        """Return the state folded from the events."""
+        return RunState(self.sop, self.events)
+
+    @cached_property
+    def times(self) -> list[StepTime]:
+        """Return work and waiting time of every attempt so far."""
+        return step_times(self.sop, self.events)
+
+    @cached_property
+    def plan(self) -> dict[str, Any] | None:
+        """Return the plan that stands, if one was made."""
+        standing = self.state.plan
+        if standing is None:
+            return None
+        plan: dict[str, Any] = json.loads((self.folder.path / standing.path).read_bytes())
+        return plan
+
+    def finished_actions(self) -> list[Event]:
+        """Return the ``action_finished`` events since the standing plan was made, that one included."""
+        actions = [event for event in self.events if event.name == "action_finished"]
+        made = [event for event in self.events if event.name == "plan_made"]
+        if not made:
+            return actions
+        first = next(e.seq for e in actions if (e["step"], e["attempt"]) == (made[-1]["step"], made[-1]["attempt"]))
+        return [event for event in actions if event.seq >= first]
+
+    def evidence_of(self, event: Event) -> list[dict[str, Any]]:
+        """Return the evidence that an ``action_finished`` event names, one dict per host."""
+        return evidence.read(self.folder, event["evidence"])
+
+    def latest_results(self) -> dict[str, dict[str, Any]]:
+        """Return for each host the newest result of each role since the standing plan was made."""
+        latest: dict[str, dict[str, Any]] = {}
+        for event in self.finished_actions():
+            for item in self.evidence_of(event):
+                latest.setdefault(item["host"], {}).update(item["results"])
+        return latest
+
+    def statement(self, decision: Event) -> dict[str, Any]:
+        """Return the signed statement of a ``decision_made`` event."""
+        said: dict[str, Any] = json.loads((self.folder.path / decision["statement"]["path"]).read_bytes())
+        return said
+
+
+def load(folder: RunFolder) -> Record:
+    """Read a run.
+
+    Raises:
+        VerificationError: when SOP, roster or journal are not what the journal's first record says.
+    """
+    try:
+        text = folder.sop.read_text(encoding="utf-8")
+        roster = folder.officials.read_bytes()
+        events = journal.read(folder.journal)
+    except OSError as error:
+        raise errors.VerificationError(str(error.filename), error.strerror or "cannot be read") from error
+    if not events:
+        raise errors.VerificationError(folder.journal.name, "holds no record")
+    started = events[0]
+    if sop_digest(text) != started["sop"]["sha256"]:
+        raise errors.VerificationError(folder.sop.name, "is not the SOP the run was started with")
+    if sha256_hex(roster) != started["officials_sha256"]:
+        raise errors.VerificationError(folder.officials.name, "is not the roster the run was started with")
+    sop = parse_sop(text, str(folder.sop))
+    return Record(folder, sop, started["sop"]["sha256"], roster_from_snapshot(roster), events)

@@ -1,0 +1,145 @@
+"""Where things are. The only module that knows the tree's paths.
+
+The root is the folder with ``sops/``, ``playbooks/`` and ``roles/``: the checkout this package is
+installed from, or ``RAWAT_ROOT``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner import errors
+from runner.sop import Available
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The layout of ``runs/<run>/`` (docs/run-record.md), and of ``data/`` in its archive."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Return the run's id."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """Return the path of the journal."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def sop(self) -> Path:
+        """Return the SOP exactly as executed."""
+        return self.path / "sop.yml"
+
+    @property
+    def officials(self) -> Path:
+        """Return the roster as it was when the run started."""
+        return self.path / "officials.json"
+
+    @property
+    def allowed_signers(self) -> Path:
+        """Return the officials' public keys in OpenSSH's form."""
+        return self.path / "allowed_signers"
+
+    @property
+    def documents(self) -> Path:
+        """Return the folder of the documents."""
+        return self.path / "documents"
+
+    @property
+    def work(self) -> Path:
+        """Return the scratch folder, which is never archived."""
+        return self.path / ".work"
+
+    def plan(self, step: int, attempt: int) -> Path:
+        """Return the path of the plan that an attempt of a row made."""
+        return self.path / "plans" / f"{step}-{attempt}.json"
+
+    def evidence(self, step: int, attempt: int, part: str) -> Path:
+        """Return the folder of a part's evidence, one file per host."""
+        return self.path / "evidence" / f"{step}-{attempt}-{part}"
+
+    def statement(self, step: int, attempt: int) -> Path:
+        """Return the path of the statement that decided a gate."""
+        return self.path / "decisions" / f"{step}-{attempt}.json"
+
+    def relative(self, path: Path) -> str:
+        """Return ``path`` as the journal names it."""
+        return path.relative_to(self.path).as_posix()
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The tree of a checkout."""
+
+    root: Path
+
+    @property
+    def playbooks(self) -> Path:
+        """Return the folder of the playbooks."""
+        return self.root / "playbooks"
+
+    @property
+    def suites(self) -> Path:
+        """Return the folder in which the testinfra suites stand."""
+        return self.root / "tests"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of the runs."""
+        return Path(os.environ.get("RAWAT_RUNS", self.root / "runs"))
+
+    @property
+    def archive(self) -> Path:
+        """Return the folder of the sealed archives."""
+        return Path(os.environ.get("RAWAT_ARCHIVE", self.root / "archive"))
+
+    def available(self) -> Available:
+        """Return what a SOP may name."""
+        return Available(
+            playbooks=frozenset(path.name for path in self.playbooks.glob("*.yml")),
+            suites=frozenset(path.parent.name for path in self.suites.glob("*/conftest.py")),
+            documents=frozenset(
+                path.name.removesuffix(".html.j2")
+                for path in (self.root / "report_templates").glob("*.html.j2")
+                if not path.name.startswith(("base.", "_"))
+            ),
+        )
+
+    def run_folder(self, run: str | None) -> RunFolder:
+        """Return the folder of ``run`` (an id or a path), or of the newest run when it is None.
+
+        Raises:
+            InputError: when there is no such run.
+        """
+        if run is None:
+            return self._newest()
+        for path in (self.runs / run, Path(run)):
+            if (path / "journal.jsonl").is_file():
+                return RunFolder(path.resolve())
+        raise errors.InputError(f"there is no run {run!r} in {self.runs}", hint="'rawat status' names the newest")
+
+    def _newest(self) -> RunFolder:
+        journals = list(self.runs.glob("*/journal.jsonl"))
+        if not journals:
+            raise errors.InputError(f"there is no run in {self.runs}", hint="start one with 'rawat run'")
+        return RunFolder(max(journals, key=lambda path: path.stat().st_mtime).parent.resolve())
+
+
+def find_workspace() -> Workspace:
+    """Return the workspace this program works in.
+
+    Raises:
+        InputError: when the tree cannot be found.
+    """
+    root = Path(os.environ.get("RAWAT_ROOT", Path(__file__).parent.parent)).resolve()
+    if not (root / "playbooks").is_dir():
+        raise errors.InputError(
+            f"{root} is not a checkout of Rawat: it has no playbooks/",
+            hint="set RAWAT_ROOT to the folder that holds sops/, playbooks/ and roles/",
+        )
+    return Workspace(root)
