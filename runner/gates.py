@@ -36,7 +36,9 @@ def refusal(sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choi
     if refused:
         return refused
     if choice.outcome not in gate.outcomes:
-        return f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {' or '.join(gate.outcomes)}"
+        return (
+            f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {' or '.join(gate.outcomes)}"
+        )
     step = sop.step(gate.step)
     if step.decision is None:
         return f"row {gate.step} has no decision"
@@ -47,9 +49,7 @@ def refusal(sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choi
     return None
 
 
-def refusal_of_person(
-    gate: Gate, roster: Roster, operator: dict[str, Any], official: Official
-) -> str | None:
+def refusal_of_person(gate: Gate, roster: Roster, operator: dict[str, Any], official: Official) -> str | None:
     """Return why this official may not decide at ``gate``, or None when he may."""
     if official.id == operator["id"] or official.nip == operator["nip"]:
         return f"{official.name} operates this run and may not decide its gates"

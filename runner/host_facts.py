@@ -33,7 +33,7 @@ from runner.journal import Event
 from runner.state import in_natural_order
 
 HostState = Literal["updated", "rolled_back", "failed", "unknown", "untested", "not_done", "current"]
-ReadEvidence = Callable[[str], Evidence]
+ReadEvidence = Callable[[dict[str, str]], Evidence]
 
 
 class Span(Finding):
@@ -108,7 +108,7 @@ def host_facts(
 
     Args:
         events: the journal up to the point in question.
-        read_evidence: reads one evidence file by its path in the run folder.
+        read_evidence: reads the evidence file that an entry of the journal names.
         not_planned: why a host is not in the plan that stands.
     """
     fold = _Fold(read_evidence)
@@ -134,7 +134,7 @@ class _Fold:
             self._each(event["hosts"], skipped_because=str(event["reason"]))
         elif event.name == "action_finished":
             for item in event["evidence"]:
-                self._take(self._read(item["path"]), event)
+                self._take(self._read(item), event)
 
     def _each(self, hosts: Iterable[str], **changes: str) -> None:
         for host in hosts:

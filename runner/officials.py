@@ -94,13 +94,17 @@ def load_roster(path: Path) -> Roster:
     try:
         roster = Roster.model_validate(read.data)
     except ValidationError as error:
-        problems = [Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}") for e in error.errors()]
+        problems = [
+            Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}") for e in error.errors()
+        ]
         raise SourceError(str(path), problems) from error
     problems = list(_double_entries(roster, read))
     if problems:
         raise SourceError(str(path), problems)
     officials = [
-        official.model_copy(update={"key": _public_key(official, path, read.line(("officials", index, "key")))})
+        official.model_copy(
+            update={"key": _public_key(official, path, read.line(("officials", index, "key")))}
+        )
         for index, official in enumerate(roster.officials)
     ]
     return roster.model_copy(update={"officials": officials})

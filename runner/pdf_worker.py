@@ -93,7 +93,7 @@ def _finish(_document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf has no
     associated = pdf.catalog.get("AF")
     if associated:
         associated[:] = list(dict.fromkeys(associated))
-    elements = {item.reference: item for item in pdf.objects if isinstance(item, dict)}
+    elements: dict[bytes, Any] = {item.reference: item for item in pdf.objects if isinstance(item, dict)}
     for element in elements.values():
         if element.get("S") == "/TH" and "A" in element:
             row = elements[element["P"]]

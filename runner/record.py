@@ -65,7 +65,9 @@ class Record:
         made = [event for event in self.events if event.name == "plan_made"]
         if not made:
             return actions
-        first = next(e.seq for e in actions if (e["step"], e["attempt"]) == (made[-1]["step"], made[-1]["attempt"]))
+        first = next(
+            e.seq for e in actions if (e["step"], e["attempt"]) == (made[-1]["step"], made[-1]["attempt"])
+        )
         return [event for event in actions if event.seq >= first]
 
     def evidence_of(self, event: Event) -> list[dict[str, Any]]:

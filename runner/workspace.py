@@ -121,7 +121,9 @@ class Workspace:
         for path in (self.runs / run, Path(run)):
             if (path / "journal.jsonl").is_file():
                 return RunFolder(path.resolve())
-        raise errors.InputError(f"there is no run {run!r} in {self.runs}", hint="'rawat status' names the newest")
+        raise errors.InputError(
+            f"there is no run {run!r} in {self.runs}", hint="'rawat status' names the newest"
+        )
 
     def _newest(self) -> RunFolder:
         journals = list(self.runs.glob("*/journal.jsonl"))

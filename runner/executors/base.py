@@ -27,10 +27,12 @@ class ActionRequest:
     work: Path
     """A scratch folder (0700) of this action; never archived."""
     host_state: Path
-    """A folder with <host>.json: plan entry and earlier evidence of the host."""
+    """A folder with <host>.json: {"plan": the host's plan entry, <role>: newest evidence of each role}."""
     plan: Path | None = None
     playbook: Path | None = None
     suite: Path | None = None
+    changes: bool = False
+    """The action may change its hosts: one that goes silent is ``unknown``, not ``unreachable``."""
     phase: str = "after-update"
     timeout: float = 3 * 3600
     """Seconds after which the action is ended and its hosts are ``unknown``."""

@@ -1,0 +1,594 @@
+"""The loop: journal, state, next move, act, append. Resuming after anything is the same loop.
+
+What a move does is here; which move comes next is ``state.next_move``'s alone. Before every act the
+journal has, on disk, the line that announces it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from runner import __version__, errors, evidence, gates, record, signing
+from runner import plan as plans
+from runner.canonical import canonical_json, digest_of, sha256_hex
+from runner.clock import Clock, format_utc
+from runner.executors import processes
+from runner.executors.base import ActionRequest, Executor, HostResult, ProgressEvent
+from runner.files import make_private_dir, write_once
+from runner.gates import Choice
+from runner.inventory import Inventory
+from runner.journal import Event, Journal
+from runner.officials import Official, Roster, roster_from_snapshot
+from runner.record import Record
+from runner.sop import Output, Sop, Step, parse_sop, sop_digest
+from runner.state import (
+    AwaitDecision,
+    DoPart,
+    FailStep,
+    FinishRun,
+    FinishStep,
+    Gate,
+    Move,
+    Nothing,
+    OpenGate,
+    Part,
+    RunState,
+    SkipPart,
+    SpanOn,
+    StartStep,
+    WriteDocument,
+    next_move,
+)
+from runner.workspace import RunFolder, Workspace
+
+BuildDocument = Callable[[Record, Output, int, int, int], Sequence[Path]]
+"""(record, output, step, attempt, as_of) -> the files written."""
+
+
+class Observer(Protocol):
+    """Sees what the engine does, to show it to a person; it decides nothing."""
+
+    def step_started(self, step: Step, attempt: int) -> None:
+        """Take note that an attempt of a row has begun."""
+
+    def part_started(self, step: Step, part: Part) -> None:
+        """Take note that a part of a row's action has begun."""
+
+    def progress(self, event: ProgressEvent) -> None:
+        """Take note of progress within a part."""
+
+    def part_finished(self, step: Step, part: Part, results: Sequence[HostResult]) -> None:
+        """Take note that a part has ended."""
+
+    def part_skipped(self, step: Step, part: Part, reason: str) -> None:
+        """Take note that a part was left out."""
+
+    def document_written(self, output: Output, files: Sequence[Path]) -> None:
+        """Take note of a document."""
+
+    def step_finished(self, step: Step, outcome: str | None) -> None:
+        """Take note that a row has ended."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the engine works with; tests give fakes."""
+
+    clock: Clock
+    playbooks: Executor
+    suites: Executor
+    build_document: BuildDocument
+    check_run: Callable[[RunFolder], None]
+    """Raises VerificationError when the run's files are not what its journal says."""
+    seal: Callable[[RunFolder], Path]
+    """Seals the closed run and returns the archive's path."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The run waits for an official; no process is needed meanwhile."""
+
+    gate: Gate
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The run is over; ``archive`` is its sealed copy where the SOP archives."""
+
+    outcome: str
+    reason: str
+    archive: Path | None
+
+
+Ask = Callable[[Gate, Record], tuple[Choice, Path] | None]
+"""Asks the awaited official at the terminal: the choice and the key to sign it with, or None."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run is started with."""
+
+    sop_text: str
+    sop_name: str
+    inventory: Inventory
+    roster: Roster
+    operator: Official
+    failure_budget: int = 0
+
+
+def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
+    """Create the folder of a new run with its first record.
+
+    Raises:
+        InputError: when the SOP or the roster does not allow a run.
+    """
+    sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
+    _require_officials(sop, start)
+    now = clock.now()
+    folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
+    write_once(folder.sop, start.sop_text.encode())
+    roster = start.roster.snapshot()
+    write_once(folder.officials, roster)
+    write_once(folder.allowed_signers, start.roster.allowed_signers())
+    journal = Journal(folder.journal, clock)
+    with journal.lock():
+        journal.append(
+            "run_started",
+            run=folder.name,
+            sop={"id": sop.id, "name": start.sop_name, "sha256": sop_digest(start.sop_text)},
+            inventory={
+                "path": _path_in(workspace.root, start.inventory.path),
+                "hosts": list(start.inventory.hosts),
+                "groups": start.inventory.groups,
+            },
+            officials_sha256=sha256_hex(roster),
+            operator=start.operator.person(),
+            office=start.roster.office,
+            timezone=start.roster.timezone,
+            failure_budget=start.failure_budget,
+            assumptions=[assumption.model_dump() for assumption in sop.assumptions],
+            versions={"rawat": __version__},
+        )
+    return folder
+
+
+def _require_officials(sop: Sop, start: Start) -> None:
+    """Refuse to start what could never be finished: a gate that nobody but the operator may decide."""
+    for step in sop.steps:
+        if step.decision is None or step.decision.by != "official" or step.pelaksana is None:
+            continue
+        position = sop.actors[step.pelaksana]
+        holders = start.roster.holders(position)
+        deciders = [o for o in holders if o.id != start.operator.id and o.nip != start.operator.nip]
+        if not deciders:
+            who = "nobody holds" if not holders else f"only the operator {start.operator.id!r} holds"
+            raise errors.InputError(
+                f"row {step.no} waits for {position}, but {who} that position in the roster",
+                hint="complete officials.yml beside the inventory, or choose another --operator",
+            )
+
+
+def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:
+    make_private_dir(workspace.runs)
+    for number in range(1, 10_000):
+        path = workspace.runs / f"{day:%Y-%m-%d}-{sop.id}-{number}"
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return RunFolder(path.resolve())
+    raise errors.InputError(f"{workspace.runs} holds too many runs of this day")
+
+
+def _path_in(root: Path, path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+
+
+class Engine:
+    """Works on one run."""
+
+    def __init__(self, workspace: Workspace, folder: RunFolder, tools: Tools, observer: Observer) -> None:
+        self._workspace = workspace
+        self._folder = folder
+        self._tools = tools
+        self._observer = observer
+        self._journal = Journal(folder.journal, tools.clock)
+        first = record.load(folder)
+        self._sop, self._sop_sha256, self._roster = first.sop, first.sop_sha256, first.roster
+        self._state = first.state
+
+    # The loop ------------------------------------------------------------------------------------
+
+    def run(self, ask: Ask | None = None, *, resumed: bool = False) -> Waiting | Closed:
+        """Go on until the run is closed or waits for somebody.
+
+        With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
+        decision can also come from another terminal.
+
+        Raises:
+            StepFailedError: a row could not be done; a later call with ``resumed`` tries it again.
+        """
+        if resumed:
+            self._resume()
+        while True:
+            with self._locked():
+                stop = self._advance()
+            if isinstance(stop, Closed) or ask is None:
+                return stop
+            answer = ask(stop.gate, self.record())
+            if answer is None:
+                return stop
+            if not self._decided_elsewhere(stop.gate):
+                self.decide(*answer)
+
+    def record(self) -> Record:
+        """Return the run as it stands."""
+        return Record(self._folder, self._sop, self._sop_sha256, self._roster, self._journal.events)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._journal.lock():
+            self._state = RunState(self._sop, self._journal.events)
+            yield
+
+    def _resume(self) -> None:
+        # Whatever a killed runner left working must not act beside us.
+        processes.end_marked(processes.mark(self._folder.work))
+        with self._locked():
+            if self._state.finished is None:
+                self._append("run_resumed")
+
+    def _append(self, event: str, **fields: Any) -> Event:  # noqa: ANN401 - a field holds any JSON
+        written = self._journal.append(event, **fields)
+        self._state.apply(written)
+        return written
+
+    def _advance(self) -> Waiting | Closed:
+        while True:
+            move = next_move(self._state)
+            if isinstance(move, AwaitDecision):
+                return Waiting(move.gate)
+            if isinstance(move, Nothing):
+                return self._closed()
+            try:
+                self._make(move)
+            except KeyboardInterrupt:
+                self._append("run_interrupted", reason="stopped by the operator")
+                raise
+
+    def _make(self, move: Move) -> None:
+        match move:
+            case StartStep():
+                self._start_step(move)
+            case DoPart(part):
+                self._do_part(part)
+            case SkipPart(part, reason):
+                self._skip_part(part, reason)
+            case OpenGate():
+                self._open_gate()
+            case WriteDocument():
+                self._write_document(move)
+            case SpanOn(target):
+                step = self._state.step
+                self._append(
+                    "step_spanned", step=step.no, attempt=self._state.attempt, until=step.span, next=target
+                )
+            case FinishStep():
+                self._finish_step(move)
+            case FinishRun():
+                self._append("run_finished", outcome=move.outcome, step=move.step, reason=move.reason)
+            case FailStep(reason):
+                self._fail_step(reason)
+
+    # The moves -----------------------------------------------------------------------------------
+
+    def _start_step(self, move: StartStep) -> None:
+        step = self._sop.step(move.step)
+        parts = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in move.parts]
+        self._append("step_started", step=move.step, attempt=move.attempt, parts=parts)
+        self._observer.step_started(step, move.attempt)
+
+    def _do_part(self, part: Part) -> None:
+        state, step = self._state, self._state.step
+        changes = part.kind == "recover" or (part.kind == "playbook" and _changes(step))
+        if changes and not self._has_authority(expires=part.kind != "recover"):
+            return
+        self._append(
+            "action_started",
+            step=step.no,
+            attempt=state.attempt,
+            part=part.name,
+            kind=part.kind,
+            hosts=list(part.hosts),
+            changes=changes,
+        )
+        self._observer.part_started(step, part)
+        results = self._execute(part, changes=changes)
+        entries = evidence.write(self._folder, step.no, state.attempt, part, results)
+        self._append(
+            "action_finished",
+            step=step.no,
+            attempt=state.attempt,
+            part=part.name,
+            kind=part.kind,
+            hosts={result.host: result.status for result in results},
+            evidence=entries,
+        )
+        if step.action and step.action.plan:
+            self._make_plan(entries)
+        self._observer.part_finished(step, part, results)
+
+    def _execute(self, part: Part, *, changes: bool) -> tuple[HostResult, ...]:
+        if part.kind == "archive":
+            self._tools.check_run(self._folder)
+            return ()
+        request = self._request(part, changes=changes)
+        tests = part.kind in {"suite", "check", "retest"}
+        executor = self._tools.suites if tests else self._tools.playbooks
+        return executor.execute(request, self._observer.progress)
+
+    def _request(self, part: Part, *, changes: bool) -> ActionRequest:
+        state, step = self._state, self._state.step
+        # One scratch folder per try: what a killed try left behind is not mixed with this one.
+        tries = sum(1 for e in self._journal.events if e.name == "action_started" and e["part"] == part.name)
+        work = make_private_dir(self._folder.work / f"{step.no}-{state.attempt}-{part.name}-{tries}")
+        return ActionRequest(
+            run=self._folder.name,
+            step=step.no,
+            attempt=state.attempt,
+            part=part.name,
+            hosts=part.hosts,
+            inventory=self._workspace.root / self._journal.events[0]["inventory"]["path"],
+            work=work,
+            host_state=self._write_host_state(work, part.hosts),
+            plan=self._folder.path / state.plan.path if state.plan else None,
+            playbook=self._playbook(step, part),
+            suite=self._suite(step, part),
+            changes=changes,
+            phase="after-rollback" if part.kind == "retest" else "after-update",
+        )
+
+    def _playbook(self, step: Step, part: Part) -> Path | None:
+        if part.kind == "recover" and step.decision:
+            recover = next(o.recover for o in step.decision.outcomes if o.when == "failed")
+            return self._workspace.playbooks / recover.playbook if recover else None
+        if part.kind == "playbook" and step.action and step.action.playbook:
+            return self._workspace.playbooks / step.action.playbook
+        return None
+
+    def _suite(self, step: Step, part: Part) -> Path | None:
+        if step.action is None or part.kind not in {"suite", "check", "retest"}:
+            return None
+        name = step.action.suite or (step.action.waves.check if step.action.waves else None)
+        return self._workspace.suites / name if name else None
+
+    def _write_host_state(self, work: Path, hosts: Sequence[str]) -> Path:
+        """Give roles and tests what is known of each host: its plan entry and each role's newest evidence."""
+        folder = make_private_dir(work / "host_state")
+        now = self.record()
+        planned = (now.plan or {"hosts": {}})["hosts"]
+        results = now.latest_results()
+        for host in hosts:
+            known = {**results.get(host, {}), "plan": planned.get(host)}
+            write_once(folder / f"{host}.json", canonical_json(known))
+        return folder
+
+    def _make_plan(self, entries: list[dict[str, str]]) -> None:
+        state = self._state
+        made = plans.make_plan(self._folder.name, self._sop_sha256, evidence.read(self._folder, entries))
+        data = canonical_json(made)
+        path = write_once(self._folder.plan(state.step.no, state.attempt), data)
+        self._append(
+            "plan_made",
+            step=state.step.no,
+            attempt=state.attempt,
+            path=self._folder.relative(path),
+            sha256=sha256_hex(data),
+            hosts=plans.hosts_to_change(made),
+        )
+
+    def _skip_part(self, part: Part, reason: str) -> None:
+        step = self._state.step
+        self._append(
+            "action_skipped",
+            step=step.no,
+            attempt=self._state.attempt,
+            part=part.name,
+            kind=part.kind,
+            hosts=list(part.hosts),
+            reason=reason,
+        )
+        self._observer.part_skipped(step, part, reason)
+
+    def _open_gate(self) -> None:
+        state, step = self._state, self._state.step
+        if step.decision is None or step.pelaksana is None:
+            raise ValueError(f"row {step.no} is no gate")
+        self._append(
+            "gate_opened",
+            step=step.no,
+            attempt=state.attempt,
+            actor=step.pelaksana,
+            position=self._sop.actors[step.pelaksana],
+            outcomes=[outcome.name for outcome in step.decision.outcomes],
+            subject={
+                "sop": self._sop_sha256,
+                "plan": state.plan.sha256 if state.plan else None,
+                "evidence": digest_of(state.evidence),
+            },
+            nonce=secrets.token_hex(16),
+        )
+
+    def _write_document(self, move: WriteDocument) -> None:
+        as_of = len(self._journal.events)
+        files = self._tools.build_document(self.record(), move.output, move.step, move.attempt, as_of)
+        self._append(
+            "document_written",
+            step=move.step,
+            attempt=move.attempt,
+            document=move.output.document,
+            version=move.output.version,
+            name=move.output.name,
+            as_of=as_of,
+            files=[
+                {"path": self._folder.relative(path), "sha256": sha256_hex(path.read_bytes())}
+                for path in files
+            ],
+        )
+        self._observer.document_written(move.output, files)
+
+    def _finish_step(self, move: FinishStep) -> None:
+        self._append(
+            "step_finished", step=move.step, attempt=move.attempt, outcome=move.outcome, next=move.next
+        )
+        self._observer.step_finished(self._sop.step(move.step), move.outcome)
+
+    def _fail_step(self, reason: str) -> None:
+        step = self._state.step
+        if self._state.failed is None:
+            self._append("step_failed", step=step.no, attempt=self._state.attempt, reason=reason)
+        raise errors.StepFailedError(
+            f"row {step.no} failed: {reason}", hint="mend the cause, then 'rawat resume' tries the row again"
+        )
+
+    def _closed(self) -> Closed:
+        finished = self._state.finished
+        if finished is None:
+            raise ValueError("the run is not closed")
+        archives = any(step.action and step.action.archive for step in self._sop.steps)
+        sealed = self._tools.seal(self._folder) if archives and finished["outcome"] == "completed" else None
+        if sealed is not None:
+            shutil.rmtree(self._folder.work, ignore_errors=True)
+        return Closed(finished["outcome"], finished["reason"], sealed)
+
+    # Decisions -----------------------------------------------------------------------------------
+
+    def decide(self, choice: Choice, key: Path) -> Event:
+        """Sign and record a decision at the gate that is open now.
+
+        Raises:
+            DecisionRefusedError: the decision does not count; the gate is as open as before.
+        """
+        with self._locked():
+            gate = self._open_gate_or_refuse()
+            self._refuse(gates.refusal(self._sop, gate, self._roster, self._state.operator, choice))
+        official = self._roster.official(choice.official)
+        if official is None:
+            raise errors.DecisionRefusedError(f"{choice.official!r} is not in the roster")
+        said = gates.statement(
+            self._sop, self._folder.name, gate, official, choice, self._tools.clock.now().at
+        )
+        statement, signature = self._sign(said, key)
+        # The run was unlocked while the passphrase was asked for: look at the gate again.
+        with self._locked():
+            if self._open_gate_or_refuse() != gate:
+                raise errors.DecisionRefusedError("the gate has changed meanwhile; look at it again")
+            self._refuse(gates.misfit(said, self._folder.name, gate, self._tools.clock.now().at))
+            if not signing.is_signed_by(statement, signature, official.id, self._roster.allowed_signers()):
+                raise errors.DecisionRefusedError(
+                    f"the key {key} is not the key of {official.name} in the roster",
+                    hint="the gate is still open; sign with the awaited official's own key",
+                )
+            return self._record_decision(gate, official, choice, statement, signature)
+
+    def _sign(self, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
+        with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(self._folder.work)) as folder:
+            path = write_once(Path(folder, "statement.json"), canonical_json(said))
+            signature = signing.sign(path, key)
+            return path.read_bytes(), signature.read_bytes()
+
+    def _open_gate_or_refuse(self) -> Gate:
+        if self._state.gate is not None:
+            return self._state.gate
+        made = self._state.decisions[-1] if self._state.decisions else None
+        if made is None:
+            raise errors.DecisionRefusedError("the run waits at no gate")
+        raise errors.DecisionRefusedError(
+            f"the run waits at no gate; row {made['step']} was decided by {made['person']['name']} "
+            f"({made['outcome']}) at {made.instant.at:%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+    def _refuse(self, reason: str | None) -> None:
+        if reason is not None:
+            raise errors.DecisionRefusedError(reason, hint="the gate is still open")
+
+    def _decided_elsewhere(self, gate: Gate) -> bool:
+        with self._locked():
+            return self._state.gate != gate
+
+    def _record_decision(
+        self, gate: Gate, official: Official, choice: Choice, statement: bytes, signature: bytes
+    ) -> Event:
+        path = write_once(self._folder.statement(gate.step, gate.attempt), statement)
+        signed = write_once(path.with_name(path.name + ".sig"), signature)
+        return self._append(
+            "decision_made",
+            step=gate.step,
+            attempt=gate.attempt,
+            outcome=choice.outcome,
+            reason=choice.reason.strip(),
+            person=official.person(gate.position),
+            subject=gate.subject,
+            nonce=gate.nonce,
+            statement={"path": self._folder.relative(path), "sha256": sha256_hex(statement)},
+            signature={"path": self._folder.relative(signed), "sha256": sha256_hex(signature)},
+        )
+
+    def _has_authority(self, *, expires: bool) -> bool:
+        """Check, at the moment of acting, that officials decided on exactly the plan that stands.
+
+        Returns False after having reopened a gate whose decision has expired.
+
+        Raises:
+            VerificationError: when plan, statement or signature are not what was decided.
+        """
+        plan = self._state.plan
+        if plan is None:
+            raise errors.VerificationError("plans", "there is no plan to act on")
+        self._require_digest(plan.path, plan.sha256)
+        latest = {made["step"]: made for made in self._state.decisions}
+        standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]
+        if not standing:
+            raise errors.VerificationError(plan.path, "nobody has decided on this plan")
+        for made in standing:
+            said = self._checked_statement(made)
+            if expires and said["expires"] <= format_utc(self._tools.clock.now().at):
+                self._append("decision_lapsed", step=made["step"], reason=f"expired at {said['expires']}")
+                return False
+        return True
+
+    def _checked_statement(self, made: Event) -> dict[str, Any]:
+        statement = self._require_digest(made["statement"]["path"], made["statement"]["sha256"])
+        signature = self._require_digest(made["signature"]["path"], made["signature"]["sha256"])
+        snapshot = self._require_digest("officials.json", self._journal.events[0]["officials_sha256"])
+        signers = roster_from_snapshot(snapshot).allowed_signers()
+        said: dict[str, Any] = json.loads(statement)
+        if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
+            raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
+        for field in ("outcome", "reason", "person", "subject", "nonce"):
+            if said[field] != made[field]:
+                raise errors.VerificationError(
+                    made["statement"]["path"], f"differs from the journal in {field}"
+                )
+        return said
+
+    def _require_digest(self, path: str, sha256: str) -> bytes:
+        data = (self._folder.path / path).read_bytes()
+        if sha256_hex(data) != sha256:
+            raise errors.VerificationError(path, "is not the file that the journal names")
+        return data
+
+
+def _changes(step: Step) -> bool:
+    return bool(step.action and step.action.changes)

@@ -1,0 +1,146 @@
+"""A run's documents: record -> view -> HTML, PDF and JSON.
+
+The view (``runner.view``) holds the data, the templates in ``report_templates/`` hold the words, and this module
+brings them together. Rules:
+
+- what a template prints is text: it is escaped for HTML, and characters that steer or cannot be seen are written
+  out (``runner.display``). Only pictures drawn here are markup. Nothing (``None``) and truth values are refused,
+  so that a hole in a document is an error and not the word "None";
+- the same record and journal event give the same bytes, wherever and whenever the document is built.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+import segno
+from markupsafe import Markup
+
+from runner import errors, wording
+from runner.canonical import canonical_json, sha256_hex
+from runner.display import display
+from runner.files import write_once
+from runner.pdf import write_pdf
+from runner.view import DocumentView, document_view, moment_of
+from runner.workspace import find_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from runner.record import Record
+
+__all__ = ["build_document", "document_view", "known_documents", "render_html", "view_json"]
+
+TEMPLATES = "report_templates"
+_SHOWN_OF_DIGEST = 16
+
+
+def known_documents() -> frozenset[str]:
+    """Return the names of the documents there are templates for."""
+    return find_workspace().available().documents
+
+
+def build_document(
+    record: Record, document: str, version: str, step: int, attempt: int, as_of: int, folder: Path
+) -> tuple[Path, ...]:
+    """Write one version of one document into ``folder`` as JSON, HTML and PDF and return the three files.
+
+    Raises:
+        InputError: when there is no such document, or the run's record does not fit it.
+        StepFailedError: when the PDF could not be made.
+    """
+    view = document_view(record, document, version, step, attempt, as_of)
+    html, data = render_html(view), view_json(view)
+    name = f"{step:02d}-{attempt}-{document}-{version}"
+    files = tuple(folder / f"{name}.{kind}" for kind in ("json", "html", "pdf"))
+    write_once(files[0], data)
+    write_once(files[1], html.encode())
+    write_pdf(html, title_of(html), moment_of(view.made_at), (files[0].name, data), files[2])
+    return files
+
+
+def view_json(view: DocumentView) -> bytes:
+    """Return the document's data as canonical JSON."""
+    return canonical_json(view.model_dump(mode="json", by_alias=True))
+
+
+def render_html(view: DocumentView) -> str:
+    """Return the document as one HTML file that needs nothing else.
+
+    Raises:
+        InputError: when there is no template for the document.
+    """
+    if view.document not in known_documents():
+        known = ", ".join(sorted(known_documents())) or "none"
+        raise errors.InputError(f"there is no document {view.document!r}; there are {known}")
+    digest = sha256_hex(view_json(view))
+    code = f"rawat:{view.run}:{view.document}:{view.version}:{digest}"
+    template = _environment().get_template(f"{view.document}.html.j2")
+    return template.render(view=view, digest=digest, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code), code=code)
+
+
+def title_of(html: str) -> str:
+    """Return the title that a rendered document gives itself."""
+    return Markup(html.split("<title>", 1)[1].split("</title>", 1)[0]).unescape()  # noqa: S704 - unescaped, not shown
+
+
+def _qr(code: str) -> Markup:
+    drawn = io.BytesIO()
+    segno.make(code, error="m", micro=False).save(
+        drawn, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=0, title=f"Kode QR: {code}"
+    )
+    # Drawn by segno from ASCII that we put together: run id, names and a digest.
+    return Markup(drawn.getvalue().decode())  # noqa: S704
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(find_workspace().root / TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_printed,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.do"],
+    )
+    environment.filters |= {
+        "date": _in_zone(wording.long_date),
+        "weekday_date": _in_zone(wording.weekday_date),
+        "clock": _in_zone(wording.clock),
+        "clock_seconds": _in_zone(wording.clock_seconds),
+        "zone_name": _in_zone(wording.zone_name),
+        "moment": _in_zone(wording.moment),
+        "duration": wording.duration,
+        "number": wording.number,
+        "size": wording.size,
+        "listing": wording.listing,
+        "lines": lambda text: display(text, multiline=True),
+        "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
+    }
+    return environment
+
+
+def _printed(value: object) -> object:
+    """Return what an expression of a template prints, or refuse it."""
+    if isinstance(value, Markup | jinja2.Undefined):
+        return value
+    if isinstance(value, str):
+        return display(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise TypeError(f"a document must not print {value!r}")
+
+
+def _in_zone(form: Callable[[datetime, ZoneInfo], str]) -> Any:  # noqa: ANN401 - Jinja marks the function
+    @jinja2.pass_context
+    def in_zone(context: jinja2.runtime.Context, text: str) -> str:
+        return form(moment_of(text), ZoneInfo(context["view"].timezone))
+
+    return in_zone
