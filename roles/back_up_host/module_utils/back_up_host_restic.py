@@ -1,0 +1,110 @@
+"""restic on one repository, with the credentials kept off arguments, environment and disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+PIECE = 1024 * 1024
+
+
+class BackupError(Exception):
+    """The backup is not there or not to be relied on."""
+
+
+class Restic:
+    """restic on one repository; credentials stand in root-only files, never in arguments or values."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self.deadline = time.monotonic() + params["timeout"]
+        self.secrets = [value for value in (params["password"], params["rest_password"]) if value]
+        private = Path(params["private"])
+        self.environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "RESTIC_REPOSITORY_FILE": str(write_secret(private / "repository", self.address(params))),
+            "RESTIC_PASSWORD_FILE": str(write_secret(private / "password", params["password"])),
+        }
+
+    def address(self, params: dict[str, Any]) -> str:
+        """Return the repository with the credentials of a REST server in it."""
+        address: str = params["repository"]
+        kind, _, rest = address.partition("://")
+        if not params["rest_user"]:
+            return address
+        if not kind.startswith("rest:"):
+            raise BackupError(f"a REST user is given, but {address} is no REST repository")
+        quoted = [urllib.parse.quote(params[name], safe="") for name in ("rest_user", "rest_password")]
+        self.secrets.append(quoted[1])
+        return f"{kind}://{quoted[0]}:{quoted[1]}@{rest}"
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        """Run restic within what is left of the time; nothing is cached on the host."""
+        with subprocess.Popen(
+            ["restic", "--no-cache", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            cwd="/",
+            start_new_session=True,
+        ) as process:
+            try:
+                output, complaint = process.communicate(timeout=max(1.0, self.deadline - time.monotonic()))
+            except subprocess.TimeoutExpired as error:
+                raise BackupError(f"restic {arguments[0]} was not done in time") from error
+            finally:
+                end(process)
+        return process.returncode, self.scrubbed(output), self.scrubbed(complaint)
+
+    def require(self, what: str, *arguments: str) -> str:
+        """Run restic and return its output; ``what`` names what a failure means."""
+        status, output, complaint = self.call(*arguments)
+        if status:
+            tail = " ".join((complaint or output).split())[-600:]
+            raise BackupError(f"{what} (restic {arguments[0]} ended with {status}): {tail}")
+        return output
+
+    def scrubbed(self, raw: bytes) -> str:
+        """Return text of restic without the secrets, should one ever stand in it."""
+        text = raw.decode(errors="replace")
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End restic, letting it free its lock first."""
+    for number, patience in ((signal.SIGINT, 10), (signal.SIGKILL, 10)):
+        if process.poll() is not None:
+            return
+        os.killpg(process.pid, number)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def write_secret(path: Path, secret: str) -> Path:
+    """Write a file that only root can read, from its first byte on."""
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(target, "w", encoding="utf-8") as content:
+        content.write(secret)
+    return path
+
+
+def digest_of(path: Path) -> str | None:
+    """Return the sha256 of a regular file of any size, or nothing when there is none."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    digest = hashlib.sha256()
+    with path.open("rb") as content:
+        while piece := content.read(PIECE):
+            digest.update(piece)
+    return digest.hexdigest()
