@@ -79,6 +79,9 @@ class Observer(Protocol):
     def step_finished(self, step: Step, outcome: str | None) -> None:
         """Take note that a row has ended."""
 
+    def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
+        """Take note that a decision given at the terminal did not count; it will be asked for again."""
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -229,8 +232,10 @@ class Engine:
             answer = ask(stop.gate, self.record())
             if answer is None:
                 return stop
-            if not self._decided_elsewhere(stop.gate):
+            try:
                 self.decide(*answer)
+            except errors.DecisionRefusedError as refused:
+                self._observer.decision_refused(refused)
 
     def record(self) -> Record:
         """Return the run as it stands."""
@@ -522,10 +527,6 @@ class Engine:
     def _refuse(self, reason: str | None) -> None:
         if reason is not None:
             raise errors.DecisionRefusedError(reason, hint="the gate is still open")
-
-    def _decided_elsewhere(self, gate: Gate) -> bool:
-        with self._locked():
-            return self._state.gate != gate
 
     def _record_decision(
         self, gate: Gate, official: Official, choice: Choice, statement: bytes, signature: bytes

@@ -1,0 +1,56 @@
+# Two commands are enough on a fresh Debian 12: `make demo` and `make test`. Both do all the set-up.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+SOP := sops/surakarta-system-update.yml
+
+# Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
+PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
+	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils dpkg-dev gnupg zstd rclone
+
+.PHONY: demo test check lint fix setup packages clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on lab hosts
+	$(BIN)/rawat lab up --hosts 5
+	$(BIN)/rawat run $(SOP) -i inventory/lab --failure-budget 1
+
+test: setup ## All tests; boots disposable hosts, so it needs root
+	$(BIN)/python -m pytest
+
+check: lint test ## What CI checks
+
+lint: setup ## Formatting, types and lint of Python, YAML, roles and SOPs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint
+	$(BIN)/rawat sop check
+
+fix: setup ## Format and mend what can be mended by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+setup: packages $(VENV)/.ready
+
+packages:
+	@missing=$$(for p in $(PACKAGES); do dpkg-query -Wf '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "not root, so not installed (Debian packages):" $$missing; exit 0; fi; \
+	echo "installing Debian packages:" $$missing; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get -q update >/dev/null && apt-get -qy install --no-install-recommends $$missing >/dev/null
+
+$(VENV)/.ready: pyproject.toml requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+clean: ## Remove the virtual environment and caches; runs and archives stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

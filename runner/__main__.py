@@ -1,0 +1,5 @@
+"""``python -m runner`` is ``rawat``."""
+
+from runner.cli import main
+
+main()

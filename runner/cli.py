@@ -1,0 +1,351 @@
+"""The command line: parses, builds the parts, prints. Its commands and exit codes are a contract (docs)."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+import lab.cli
+from runner import archive, errors, record, report, sop, verify
+from runner.canonical import sha256_hex
+from runner.clock import SystemClock, format_utc
+from runner.engine import Closed, Engine, Start, Tools, Waiting, start_run
+from runner.executors.playbook import PlaybookExecutor
+from runner.executors.verification import VerificationExecutor
+from runner.files import write_once
+from runner.gates import Choice
+from runner.inventory import read_inventory
+from runner.officials import Official, Roster, load_roster
+from runner.prompt import Prompt
+from runner.record import Record
+from runner.screens import Screen, one_line, print_error, start_panel, times_table
+from runner.sop import Output
+from runner.timing import step_times
+from runner.workspace import RunFolder, Workspace, find_workspace
+
+app = typer.Typer(
+    name="rawat",
+    help="Runs an office's written IT-maintenance SOP: rows, gates, documents and archive.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+sop_app = typer.Typer(help="Checks SOP files.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(sop_app, name="sop")
+app.add_typer(lab.cli.app, name="lab", help="Disposable hosts to try Rawat on.")
+
+console = Console(highlight=False)
+error_console = Console(stderr=True, highlight=False)
+
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="Id of the run; the newest by default")
+]
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        app(standalone_mode=True)
+    except errors.RawatError as error:
+        print_error(error_console, error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        error_console.print("\nstopped; 'rawat resume' goes on from here")
+        sys.exit(errors.EXIT_INTERRUPTED)
+
+
+@app.command()
+def run(
+    file: Annotated[
+        Path, typer.Argument(metavar="SOP", help="SOP file, such as sops/surakarta-system-update.yml")
+    ],
+    inventory: Annotated[
+        Path, typer.Option("-i", "--inventory", help="Inventory folder with officials.yml beside it")
+    ],
+    limit: Annotated[str | None, typer.Option(help="Only these hosts (Ansible's pattern)")] = None,
+    operator: Annotated[str | None, typer.Option(help="Official who operates and so may not decide")] = None,
+    failure_budget: Annotated[
+        int, typer.Option(min=0, help="Failed hosts after which no further wave is started")
+    ] = 0,
+) -> None:
+    """Start a run of SOP over the hosts of an inventory.
+
+    At a terminal the awaited officials are asked at the gates; otherwise the run stops there (exit code 3).
+    """
+    workspace = find_workspace()
+    roster = load_roster(_roster_path(inventory))
+    start = Start(
+        sop_text=_read_text(file),
+        sop_name=file.name,
+        inventory=read_inventory(inventory, limit),
+        roster=roster,
+        operator=_operator(roster, operator),
+        failure_budget=failure_budget,
+    )
+    folder = start_run(workspace, SystemClock(), start)
+    console.print(start_panel(record.load(folder)))
+    _go_on(workspace, folder, resumed=False)
+
+
+@app.command()
+def resume(run: RunArgument = None) -> None:
+    """Go on with a run after a gate, a crash, a stop or a reboot."""
+    workspace = find_workspace()
+    _go_on(workspace, workspace.run_folder(run), resumed=True)
+
+
+@app.command()
+def decide(
+    run: RunArgument = None,
+    *,
+    outcome: Annotated[str, typer.Option(help="One of the gate's outcomes")],
+    official: Annotated[str, typer.Option(help="Id of the official who decides")],
+    reason: Annotated[str, typer.Option(help="Needed when sending back or refusing")] = "",
+    key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
+) -> None:
+    """Decide at the open gate of a run, from any terminal; 'rawat resume' then goes on."""
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    engine = _engine(workspace, folder)
+    made = engine.decide(Choice(official, outcome, reason), key or _keys(workspace, folder) / official)
+    console.print(f"row {made['step']}: {made['outcome']}, decided by {made['person']['name']}")
+    console.print(f"go on with: rawat resume {folder.name}")
+
+
+@app.command()
+def status(
+    run: RunArgument = None, *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
+) -> None:
+    """Tell where a run stands: the row, who is awaited since when, work and waiting time against standard."""
+    folder = find_workspace().run_folder(run)
+    now = record.load(folder)
+    if as_json:
+        sys.stdout.write(json.dumps(_status(now), ensure_ascii=False, indent=2) + "\n")
+        return
+    told = _status(now)
+    console.print(Text(f"run {told['run']}: {told['state']}", style="bold"))
+    if told["row"] is not None:
+        console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
+    if told["awaited"]:
+        awaited = told["awaited"]
+        console.print(Text(f"awaited: {awaited['position']}, since {awaited['since']}", style="magenta"))
+        console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
+    console.print(times_table(now.sop, step_times(now.sop, now.events, _now_if_open(now))))
+
+
+@app.command()
+def documents(run: RunArgument = None) -> None:
+    """Build the documents of a run again, and prove that they are the same, byte for byte."""
+    folder = find_workspace().run_folder(run)
+    now = record.load(folder)
+    for event in now.events:
+        if event.name != "document_written":
+            continue
+        with tempfile.TemporaryDirectory(prefix="rawat-documents-") as scratch:
+            made = report.build_document(
+                now.at(event["as_of"]),
+                event["document"],
+                event["version"],
+                event["step"],
+                event["attempt"],
+                event["as_of"],
+                Path(scratch),
+            )
+            for path, entry in zip(made, event["files"], strict=True):
+                if sha256_hex(path.read_bytes()) != entry["sha256"]:
+                    raise errors.VerificationError(entry["path"], "is not what is built from the record now")
+                if not (folder.path / entry["path"]).exists():
+                    write_once(folder.path / entry["path"], path.read_bytes())
+        console.print(Text(f"the same  {event['files'][-1]['path']}"))
+
+
+@app.command(name="archive")
+def archive_command(run: RunArgument = None) -> None:
+    """Seal a closed run (rows that archive do this by themselves)."""
+    workspace = find_workspace()
+    sealed = archive.seal(workspace.run_folder(run), workspace.archive)
+    console.print(Text(f"sealed: {sealed}"))
+
+
+@app.command(name="verify")
+def verify_command(path: Annotated[Path, typer.Argument(help="A run folder or an archive")]) -> None:
+    """Check an archive or a run, and name the first thing that is wrong (exit code 5)."""
+    if not path.exists():
+        path = find_workspace().run_folder(str(path)).path
+    found = verify.verify(path)
+    console.print(
+        Text(
+            f"verified: {found.kind} {found.run}, {found.records} records, {found.files} files, "
+            f"{found.decisions} decisions",
+            style="green",
+        )
+    )
+
+
+@sop_app.command()
+def check(files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None) -> None:
+    """Name every problem of SOP files as file:line; all of sops/ by default."""
+    workspace = find_workspace()
+    available = workspace.available()
+    bad = 0
+    for file in files or sorted((workspace.root / "sops").glob("*.yml")):
+        try:
+            checked = sop.parse_sop(_read_text(file), str(file), available)
+        except errors.InputError as error:
+            print_error(error_console, error)
+            bad += 1
+        else:
+            console.print(
+                Text(f"{file}: good, {len(checked.steps)} rows, {len(checked.assumptions)} assumptions")
+            )
+    if bad:
+        raise typer.Exit(errors.EXIT_INPUT)
+
+
+@sop_app.command()
+def schema() -> None:
+    """Print the JSON Schema of SOP files, for editors."""
+    sys.stdout.write(json.dumps(sop.json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+# The parts ---------------------------------------------------------------------------------------
+
+
+def _engine(workspace: Workspace, folder: RunFolder) -> Engine:
+    first = record.load(folder)
+    tools = Tools(
+        clock=SystemClock(),
+        playbooks=PlaybookExecutor(workspace.root),
+        suites=VerificationExecutor(),
+        build_document=_build_document,
+        check_run=verify.check_run,
+        seal=lambda closed: archive.seal(closed, workspace.archive),
+    )
+    return Engine(workspace, folder, tools, Screen(console, first.sop))
+
+
+def _build_document(now: Record, output: Output, step: int, attempt: int, as_of: int) -> tuple[Path, ...]:
+    return report.build_document(
+        now, output.document or "", output.version, step, attempt, as_of, now.folder.documents
+    )
+
+
+def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
+    engine = _engine(workspace, folder)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    ask = Prompt(console, _keys(workspace, folder)) if at_terminal else None
+    stop = engine.run(ask, resumed=resumed)
+    now = record.load(folder)
+    console.print()
+    console.print(times_table(now.sop, now.times))
+    if isinstance(stop, Waiting):
+        _print_waiting(folder, stop)
+        raise typer.Exit(errors.EXIT_WAITING)
+    _print_closed(stop)
+
+
+def _print_waiting(folder: RunFolder, stop: Waiting) -> None:
+    gate = stop.gate
+    console.print(Text(f"row {gate.step} waits for {gate.position}", style="bold magenta"))
+    names = " | ".join(gate.outcomes)
+    console.print(Text(f"decide:  rawat decide {folder.name} --outcome '{names}' --official ID"))
+    console.print(Text(f"go on:   rawat resume {folder.name}"))
+
+
+def _print_closed(stop: Closed) -> None:
+    if stop.outcome == "ended":
+        console.print(
+            Text(f"the run ended before its last row: {one_line(stop.reason, 500)}", style="bold yellow")
+        )
+    else:
+        console.print(Text("the run is complete", style="bold green"))
+    if stop.archive:
+        console.print(Text(f"archive: {stop.archive}"))
+        console.print(Text(f"check it with: rawat verify {stop.archive}"))
+
+
+def _status(now: Record) -> dict[str, Any]:
+    """Return what ``status --json`` prints; documented in docs/run-record.md."""
+    state = now.state
+    gate = state.gate
+    times = step_times(now.sop, now.events, _now_if_open(now))
+    return {
+        "run": now.folder.name,
+        "sop": now.sop.id,
+        "state": _state_word(now),
+        "row": state.current if isinstance(state.current, int) and not state.finished else None,
+        "attempt": state.attempt,
+        "awaited": None
+        if gate is None
+        else {
+            "position": gate.position,
+            "officials": [official.id for official in now.roster.holders(gate.position)],
+            "outcomes": list(gate.outcomes),
+            "since": format_utc(gate.opened.instant.at),
+            "subject": gate.subject,
+        },
+        "failed": state.failed,
+        "outcome": state.finished["outcome"] if state.finished else None,
+        "rows": [
+            {
+                "row": time.step,
+                "attempt": time.attempt,
+                "work_seconds": round(time.work, 3),
+                "waiting_seconds": round(time.waiting, 3),
+                "standard_seconds": time.standard,
+                "finished": time.finished is not None,
+            }
+            for time in times
+        ],
+    }
+
+
+def _state_word(now: Record) -> str:
+    if now.state.finished:
+        return "closed"
+    if now.state.failed is not None:
+        return "failed"
+    return "waiting" if now.state.gate else "open"
+
+
+def _now_if_open(now: Record) -> Any:  # noqa: ANN401 - an Instant or None
+    return None if now.state.finished else SystemClock().now()
+
+
+def _roster_path(inventory: Path) -> Path:
+    return (inventory if inventory.is_dir() else inventory.parent) / "officials.yml"
+
+
+def _keys(workspace: Workspace, folder: RunFolder) -> Path:
+    path = workspace.root / record.load(folder).started["inventory"]["path"]
+    return (path if path.is_dir() else path.parent) / "keys"
+
+
+def _operator(roster: Roster, official_id: str | None) -> Official:
+    wanted = official_id or roster.operator
+    if wanted is None:
+        raise errors.InputError(
+            "nobody operates this run", hint="give --operator ID, an official of the roster"
+        )
+    found = roster.official(wanted)
+    if found is None:
+        known = ", ".join(official.id for official in roster.officials) or "nobody"
+        raise errors.InputError(f"operator {wanted!r} is not in the roster; there are {known}")
+    return found
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{file}: is not UTF-8 text") from error
+    except OSError as error:
+        raise errors.InputError(f"{file}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""Asks the awaited official at the terminal for a decision.
+
+Nothing here decides or proves anything: the choice goes to the engine, and ssh-keygen asks for the
+passphrase of the key itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from runner import gates
+from runner.gates import Choice
+from runner.officials import Official
+from runner.record import Record
+from runner.screens import gate_view
+from runner.state import Gate
+
+
+class Prompt:
+    """Asks on one console; ``keys`` is where the officials' own keys are looked for first."""
+
+    def __init__(self, console: Console, keys: Path, read_line: Callable[[str], str] = input) -> None:
+        self._console = console
+        self._keys = keys
+        self._read_line = read_line
+
+    def __call__(self, gate: Gate, record: Record) -> tuple[Choice, Path] | None:
+        """Show what is decided on and return the choice with the key, or None when nobody answers."""
+        self._console.print(gate_view(gate, record))
+        self._console.print(Text(f"     awaited: {gate.position}", style="bold magenta"))
+        try:
+            official = self._official(gate, record)
+            outcome = self._pick("Decision", gate.outcomes)
+            reason = self._reason(gate, record, outcome)
+            key = self._key(official)
+        except (EOFError, KeyboardInterrupt):
+            self._console.print()
+            return None
+        return Choice(official.id, outcome, reason), key
+
+    def _official(self, gate: Gate, record: Record) -> Official:
+        operator = record.started["operator"]
+        able = [
+            official
+            for official in record.roster.holders(gate.position)
+            if gates.refusal_of_person(gate, record.roster, operator, official) is None
+        ]
+        if len(able) == 1:
+            self._console.print(Text(f"     {able[0].name} ({able[0].id}) decides", style="magenta"))
+            return able[0]
+        chosen = self._pick("Who decides", tuple(official.id for official in able))
+        return next(official for official in able if official.id == chosen)
+
+    def _pick(self, question: str, choices: tuple[str, ...]) -> str:
+        for number, choice in enumerate(choices, start=1):
+            self._console.print(Text(f"       {number}  {choice}"))
+        while True:
+            answer = self._read_line(f"     {question} (number or word): ").strip()
+            if answer in choices:
+                return answer
+            if answer.isdigit() and 1 <= int(answer) <= len(choices):
+                return choices[int(answer) - 1]
+            self._console.print(Text(f"     please answer with 1 to {len(choices)}", style="yellow"))
+
+    def _reason(self, gate: Gate, record: Record, outcome: str) -> str:
+        step = record.sop.step(gate.step)
+        needed = step.decision is not None and record.sop.needs_reason(step, step.decision.outcome(outcome))
+        while True:
+            answer = self._read_line(f"     Reason{'' if needed else ' (may stay empty)'}: ").strip()
+            if answer or not needed:
+                return answer
+            self._console.print(Text(f"     {outcome!r} needs a reason", style="yellow"))
+
+    def _key(self, official: Official) -> Path:
+        usual = self._keys / official.id
+        if usual.exists():
+            answer = self._read_line(f"     Key of {official.name} [{usual}]: ").strip()
+            return Path(answer).expanduser() if answer else usual
+        return Path(self._read_line(f"     Key of {official.name} (path): ").strip()).expanduser()

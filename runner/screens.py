@@ -1,0 +1,310 @@
+"""What a person at the terminal sees. Text from hosts goes through ``display`` and is never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from runner import errors
+from runner.display import display
+from runner.executors.base import HostResult, ProgressEvent
+from runner.plan import has_antivirus_update
+from runner.record import Record
+from runner.sop import Output, Sop, Step
+from runner.state import Gate, Part
+from runner.timing import StepTime
+
+_STATUS_STYLE = {
+    "ok": "green",
+    "failed": "red",
+    "unreachable": "red",
+    "unknown": "yellow",
+    "skipped": "yellow",
+}
+_PART_NAMES = {
+    "playbook": "Ansible",
+    "suite": "tests",
+    "check": "tests between waves",
+    "recover": "roll back",
+    "retest": "tests after the rollback",
+    "archive": "check of the whole run",
+}
+_MESSAGE_SHOWN = 160
+_MINUTE, _HOUR = 60, 3600
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration for the terminal: ``2 h 05 min``, ``3 min 20 s``, ``4.2 s``."""
+    if seconds >= _HOUR:
+        return f"{int(seconds // _HOUR)} h {int(seconds % _HOUR // _MINUTE):02d} min"
+    if seconds >= _MINUTE:
+        return f"{int(seconds // _MINUTE)} min {int(seconds % _MINUTE):02d} s"
+    return f"{seconds:.1f} s"
+
+
+def one_line(text: object, longest: int = _MESSAGE_SHOWN) -> str:
+    """Return text of strangers as one safe line of limited length."""
+    return display(" ".join(str(text).split()), longest=longest)
+
+
+class Screen:
+    """Shows a run while it goes on (the engine's observer)."""
+
+    def __init__(self, console: Console, sop: Sop) -> None:
+        self._console = console
+        self._sop = sop
+        self._progress: Progress | None = None
+        self._bar: Any = None
+
+    def step_started(self, step: Step, attempt: int) -> None:
+        """Print the row's heading."""
+        self._console.print()
+        head = Text(f" {step.no}/{self._sop.steps[-1].no} ", style="reverse bold")
+        head.append(f" {step.kegiatan}", style="bold not reverse")
+        self._console.print(head)
+        about = [self._sop.actors[step.pelaksana]] if step.pelaksana else []
+        if step.bersama:
+            about.append(f"with {self._sop.actors[step.bersama]}")
+        if step.waktu:
+            about.append(f"standard time {step.waktu}")
+        if attempt > 1:
+            about.append(f"attempt {attempt}")
+        if step.span:
+            about.append(f"goes on until row {step.span} is done")
+        if about:
+            self._console.print(Text("     " + " · ".join(about), style="dim"))
+
+    def part_started(self, step: Step, part: Part) -> None:
+        """Begin a progress line."""
+        wave = f", wave {part.name}" if part.kind == "playbook" and _in_waves(step) else ""
+        hosts = f" on {len(part.hosts)} host{'s' if len(part.hosts) != 1 else ''}" if part.hosts else ""
+        title = f"     {_PART_NAMES[part.kind]}{hosts}{wave}"
+        if not self._console.is_terminal:
+            self._console.print(Text(title + (f": {', '.join(part.hosts)}" if part.hosts else "")))
+            return
+        self._progress = Progress(
+            TextColumn("    "),
+            SpinnerColumn(),
+            TextColumn("{task.fields[title]}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._bar = self._progress.add_task("", total=len(part.hosts) or None, title=title.strip())
+        self._progress.start()
+
+    def progress(self, event: ProgressEvent) -> None:
+        """Show which task is at work, on which host, and how many hosts are left for it."""
+        if self._progress is None:
+            return
+        if event.kind == "task":
+            self._progress.update(self._bar, completed=0, description=one_line(event.text, 60))
+        else:
+            left = max(0, event.total - event.done)
+            text = one_line(f"{event.text} · {event.host} {event.status} · {left} left", 90)
+            self._progress.update(self._bar, completed=event.done, total=event.total, description=text)
+
+    def part_finished(self, _step: Step, part: Part, results: Sequence[HostResult]) -> None:
+        """End the progress line and print how the hosts did."""
+        self._stop_progress()
+        if part.kind == "archive":
+            self._console.print(Text("     every file of the run is what its journal says", style="green"))
+        for result in results:
+            line = Text("     ")
+            line.append(f"{result.status:<12}", style=_STATUS_STYLE[result.status])
+            line.append(f"{display(result.host)}  ")
+            line.append(_about(result), style="dim")
+            self._console.print(line, soft_wrap=False, overflow="ellipsis")
+
+    def part_skipped(self, _step: Step, part: Part, reason: str) -> None:
+        """Print what was left out and why."""
+        hosts = ", ".join(display(host) for host in part.hosts)
+        self._console.print(Text(f"     not done   {hosts}: {reason}", style="yellow"))
+
+    def document_written(self, output: Output, files: Sequence[Path]) -> None:
+        """Print where a document is."""
+        shown = next((path for path in files if path.suffix == ".pdf"), files[-1])
+        self._console.print(Text(f"     document   {output.name} ({output.version}): {shown}", style="cyan"))
+
+    def step_finished(self, step: Step, outcome: str | None) -> None:
+        """Print the outcome of a decision."""
+        if outcome is not None:
+            self._console.print(Text(f"     row {step.no}: {outcome}", style="bold"))
+
+    def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
+        """Print why a decision did not count."""
+        print_error(self._console, refused)
+
+    def _stop_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """End the progress line whatever happens."""
+        try:
+            yield
+        finally:
+            self._stop_progress()
+
+
+def _in_waves(step: Step) -> bool:
+    return bool(step.action and step.action.waves)
+
+
+def _about(result: HostResult) -> str:
+    if result.failure:
+        return one_line(f"{result.failure.task}: {result.failure.message}")
+    tests = result.results.get("verification")
+    if isinstance(tests, dict):
+        return one_line(f"{tests.get('passed')} passed, {tests.get('failed')} failed")
+    counted = [
+        f"{len(data[key])} {word}"
+        for data in result.results.values()
+        if isinstance(data, dict)
+        for key, word in (("updates", "updates pending"), ("changes", "packages changed"))
+        if isinstance(data.get(key), list)
+    ]
+    return one_line(", ".join(counted))
+
+
+def print_error(console: Console, error: errors.RawatError) -> None:
+    """Print an error of ours: what happened, and what to do next."""
+    for line in str(error).splitlines():
+        console.print(Text.assemble(("error: ", "bold red"), display(line)), soft_wrap=True)
+    if error.hint:
+        console.print(Text(f"       {display(error.hint)}", style="dim"), soft_wrap=True)
+
+
+def start_panel(record: Record) -> Panel:
+    """Return what is shown before a run starts: SOP, hosts, operator, and what the paper did not say."""
+    started = record.started
+    identity = record.sop.identity
+    table = Table.grid(padding=(0, 2))
+    table.add_row("SOP", Text(f"{identity.nama_sop} ({identity.unit})"))
+    table.add_row("Number", Text(identity.nomor_sop or "not known"))
+    table.add_row("Hosts", Text(", ".join(display(host) for host in started["inventory"]["hosts"])))
+    table.add_row("Operator", Text(f"{started['operator']['name']} ({started['operator']['position']})"))
+    table.add_row("Run", Text(str(record.folder.path)))
+    parts: list[Any] = [table]
+    if record.sop.assumptions:
+        parts += [Text(), Text("Assumed where the paper is lost or cut off:", style="yellow")]
+        parts += [Text(f"  · {a.field}: {a.text}", style="yellow") for a in record.sop.assumptions]
+    return Panel(Group(*parts), title="Rawat", title_align="left")
+
+
+def gate_view(gate: Gate, record: Record) -> Group:
+    """Return what is decided on at a gate, then the question."""
+    step = record.sop.step(gate.step)
+    shows = step.decision.shows if step.decision else "results"
+    body: list[Any] = []
+    if shows == "plan":
+        body += plan_view(record.plan)
+    if shows == "documents":
+        body.append(_documents_view(record))
+    if shows == "results":
+        body.append(_results_view(record))
+    digest = Table.grid(padding=(0, 2))
+    for name in ("plan", "evidence", "sop"):
+        digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
+    return Group(*body, digest)
+
+
+def plan_view(plan: dict[str, Any] | None) -> list[Any]:
+    """Return the plan as tables: every package from and to, its kind, its CVE ids, and what else to know."""
+    if plan is None:
+        return [Text("     no plan was made", style="yellow")]
+    table = Table(title="Planned changes", title_justify="left", header_style="bold")
+    for column in ("Host", "Package", "From", "To", "Kind", "CVE"):
+        table.add_column(column, overflow="fold")
+    notes: list[Text] = []
+    for host, entry in plan["hosts"].items():
+        for update in entry["updates"]:
+            cves = ", ".join(update["cves"]) or "none named"
+            row = (host, update["package"], update["from"], update["to"], update["kind"], cves)
+            style = "red" if update["kind"] == "security" else ""
+            table.add_row(*(Text(one_line(cell)) for cell in row), style=style)
+        notes += _plan_notes(host, entry)
+    for host, why in plan["not_planned"].items():
+        notes.append(Text(f"  {one_line(host)}: not checked, {one_line(why)}", style="bold yellow"))
+    return [table, *notes]
+
+
+def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
+    name = one_line(host)
+    if entry["reboot"]["expected"]:
+        because = one_line(", ".join(map(str, entry["reboot"]["because"])) or "it is required already")
+        yield Text(f"  {name}: will be rebooted ({because})", style="bold yellow")
+    if has_antivirus_update(entry):
+        found = entry["antivirus"]
+        old, new = one_line(found.get("database_on_disk")), one_line(found.get("database_offered"))
+        yield Text(f"  {name}: {one_line(found.get('product'))} database {old} -> {new}")
+    for item in entry.get("held") or []:
+        yield Text(
+            f"  {name}: {one_line(item.get('package'))} is held back by the administrator", style="dim"
+        )
+    for item in entry.get("kept_back") or []:
+        why = one_line(item.get("reason"))
+        yield Text(f"  {name}: {one_line(item.get('package'))} is not planned: {why}", style="dim")
+    if not entry["updates"] and not has_antivirus_update(entry):
+        yield Text(f"  {name}: nothing to do", style="dim")
+
+
+def _documents_view(record: Record) -> Table:
+    table = Table(title="Documents to decide on", title_justify="left", header_style="bold")
+    for column in ("Row", "Document", "Version", "File"):
+        table.add_column(column, overflow="fold")
+    newest = {event["document"]: event for event in record.state.documents}
+    for event in newest.values():
+        pdf = next((f["path"] for f in event["files"] if f["path"].endswith(".pdf")), "")
+        table.add_row(str(event["step"]), event["name"], event["version"], str(record.folder.path / pdf))
+    return table
+
+
+def _results_view(record: Record) -> Table:
+    table = Table(title="Results so far", title_justify="left", header_style="bold")
+    for column in ("Row", "What", "Host", "Result"):
+        table.add_column(column)
+    for event in record.finished_actions():
+        for host, status in event["hosts"].items():
+            style = _STATUS_STYLE.get(status, "")
+            table.add_row(
+                str(event["step"]), _PART_NAMES[event["kind"]], display(host), Text(status, style=style)
+            )
+    return table
+
+
+def times_table(sop: Sop, times: Sequence[StepTime]) -> Table:
+    """Return work and waiting time of every row against its standard time."""
+    table = Table(title="Time per row", title_justify="left", header_style="bold")
+    table.add_column("Row", justify="right")
+    table.add_column("Kegiatan", max_width=50, overflow="ellipsis", no_wrap=True)
+    for column in ("Work", "Waiting", "Standard", ""):
+        table.add_column(column, justify="right")
+    for time in times:
+        step = sop.step(time.step)
+        number = f"{time.step}" if time.attempt == 1 else f"{time.step} ({time.attempt})"
+        judged = "" if time.standard is None else ("over" if time.over else "within")
+        style = "yellow" if judged == "over" else ""
+        cells = (seconds_text(time.work), seconds_text(time.waiting), step.waktu or "-", judged)
+        table.add_row(number, step.kegiatan, *cells, style=style)
+    return table
