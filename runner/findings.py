@@ -172,9 +172,9 @@ class Database(Finding):
 class UpdateAntivirus(Finding):
     """What updating the antivirus came to."""
 
-    product: str
-    before: Database
-    after: Database
+    product: str | None
+    before: Database = Database()
+    after: Database = Database()
     changed: bool = False
     seconds: float = 0
 
@@ -210,6 +210,7 @@ class Test(Finding):
     """One test on one host."""
 
     name: str
+    title: str = ""
     outcome: Literal["passed", "failed", "error", "skipped"]
     message: str = ""
 

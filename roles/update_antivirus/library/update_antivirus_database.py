@@ -174,8 +174,11 @@ def require_young(database: dict[str, str], max_age_days: int) -> int:
 
 
 def state_now() -> dict[str, str | None]:
-    """Return the versions on disk and in the scanner."""
-    on_disk = database_on_disk()
+    """Return the versions on disk and in the scanner; a damaged database is none."""
+    try:
+        on_disk = database_on_disk()
+    except AntivirusError:
+        on_disk = None
     return {"on_disk": on_disk["version"] if on_disk else None, "loaded": database_loaded()}
 
 
@@ -209,22 +212,16 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    nothing = {"on_disk": None, "loaded": None}
+    evidence = {"product": None, "before": nothing, "after": nothing, "changed": False, "seconds": 0.0}
     if not shutil.which("freshclam"):
         if module.params["required"]:
-            module.fail_json(
-                msg="ClamAV is required on this host and not installed", evidence={"product": None}
-            )
-        module.exit_json(changed=False, evidence={"product": None})
+            module.fail_json(msg="ClamAV is required on this host and not installed", evidence=evidence)
+        module.exit_json(changed=False, evidence=evidence)
+    evidence["product"] = "ClamAV"
     # Whatever ends the module early, the fetching service is to be started again.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
-    evidence: dict[str, Any] = {
-        "product": "ClamAV",
-        "before": None,
-        "after": None,
-        "changed": False,
-        "seconds": 0.0,
-    }
     try:
         update(module.params, evidence, check_mode=module.check_mode)
     except (AntivirusError, OSError, ValueError) as error:
