@@ -1,0 +1,74 @@
+"""What the lab needs of the machine, and how it gets it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.command import SYSTEM_PATH, run
+from lab.errors import ImpossibleHereError, LabError
+
+# A program of each Debian package that the lab uses on the controller.
+PROGRAMS = {
+    "apt-utils": "apt-ftparchive",
+    "gnupg": "gpg",
+    "iproute2": "ip",
+    "mmdebstrap": "mmdebstrap",
+    "nftables": "nft",
+    "openssh-client": "ssh-keygen",
+    "rclone": "rclone",
+    "systemd-container": "systemd-nspawn",
+    "xz-utils": "xz",
+}
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages that are still to be installed."""
+    return [name for name, program in PROGRAMS.items() if not shutil.which(program, path=SYSTEM_PATH)]
+
+
+def require_machine(say: Callable[[str], None]) -> None:
+    """Make sure that this machine can run a lab, installing the tools it lacks.
+
+    Raises ImpossibleHereError when it cannot, and says what to do instead.
+    """
+    require_root()
+    if not Path("/proc/self/ns/net").exists() or not Path("/sys/fs/cgroup").is_dir():
+        raise ImpossibleHereError(
+            "this kernel has no namespaces or control groups",
+            "run the lab on a Linux machine, or use your own hosts with -i INVENTORY",
+        )
+    missing = missing_packages()
+    if not missing:
+        return
+    if not shutil.which("apt-get", path=SYSTEM_PATH):
+        raise ImpossibleHereError(
+            "the lab's tools are missing and this is no Debian or Ubuntu",
+            f"install what provides: {', '.join(PROGRAMS[name] for name in missing)}",
+        )
+    say(f"installing the lab's tools: {' '.join(missing)}")
+    try:
+        install(missing)
+    except LabError as error:
+        raise ImpossibleHereError(
+            f"the lab's tools could not be installed: {error.problem}",
+            f"install them yourself: apt-get install {' '.join(missing)}",
+        ) from error
+
+
+def require_root() -> None:
+    """Raises ImpossibleHereError unless this process is root."""
+    if os.geteuid() != 0:
+        raise ImpossibleHereError(
+            "the lab needs root: it makes containers, a bridge and mounts",
+            "run it with sudo, or use your own hosts with -i INVENTORY",
+        )
+
+
+def install(packages: list[str]) -> None:
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "-qq", "update"], extra_env=quiet, timeout=300)
+    argv = ["apt-get", "-qq", "install", "--no-install-recommends", *packages]
+    run(argv, extra_env=quiet, timeout=900)

@@ -1,0 +1,132 @@
+"""The controller's services of a lab: the file server and the append-only backup server."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+
+from lab import processes, serve
+from lab.errors import LabError
+from lab.layout import (
+    ANTIVIRUS_PORT,
+    BACKUP_PORT,
+    CACHE_ROOT,
+    CHANNEL_PORT,
+    DEBIAN_SECURITY,
+    MIRROR_PORT,
+    Lab,
+)
+from lab.mirror import find_mirror
+from lab.processes import Unit
+from lab.recipe import RELEASE
+
+FILES, BACKUPS = "files", "backups"
+# Names of units, which share a folder with host names: no host may be called so.
+UNITS = (FILES, BACKUPS)
+
+
+def ports(lab: Lab) -> dict[str, int]:
+    """Return the services of a lab and the ports they listen on."""
+    names = {"channel": CHANNEL_PORT, "antivirus": ANTIVIRUS_PORT, "backup": BACKUP_PORT}
+    return names | ({"debian": MIRROR_PORT} if lab.profile == DEBIAN_SECURITY else {})
+
+
+def start(lab: Lab) -> None:
+    """Start the services and wait until each listens."""
+    for name in UNITS:
+        (lab.state / "services" / name).mkdir(parents=True, exist_ok=True)
+    settings = lab.state / "services" / FILES / "settings.json"
+    settings.write_text(json.dumps(file_settings(lab)), encoding="utf-8")
+    for name, command in (
+        (FILES, [sys.executable, "-I", serve.__file__, str(settings)]),
+        (BACKUPS, backup_command(lab)),
+    ):
+        folder = lab.state / "services" / name
+        processes.start_unit(Unit(lab.name, name), command, folder, always=True)
+    for name, port in ports(lab).items():
+        wait_for_port(lab, name, port)
+
+
+def file_settings(lab: Lab) -> dict[str, object]:
+    upstreams = {}
+    if lab.profile == DEBIAN_SECURITY:
+        upstreams = {
+            "main": find_mirror(RELEASE).address,
+            "security": find_mirror(f"{RELEASE}-security").address,
+        }
+    return {
+        "address": lab.controller,
+        "folders": {
+            CHANNEL_PORT: str(lab.channel / "www"),
+            ANTIVIRUS_PORT: str(lab.state / "antivirus"),
+        },
+        "upstreams": upstreams,
+        "mirror_port": MIRROR_PORT,
+        "cache": str(CACHE_ROOT / "debian"),
+    }
+
+
+def backup_command(lab: Lab) -> list[str]:
+    """Return the command of the backup server: each host may add to its own repository only."""
+    return [
+        "/usr/bin/env",
+        "RCLONE_CONFIG=/dev/null",
+        "rclone",
+        "serve",
+        "restic",
+        f"--addr={lab.controller}:{BACKUP_PORT}",
+        "--append-only",
+        "--private-repos",
+        # With its cache of names rclone does not notice a file that has vanished.
+        "--cache-objects=false",
+        f"--htpasswd={lab.state / 'services' / BACKUPS / 'htpasswd'}",
+        str(lab.state / "backups"),
+    ]
+
+
+def make_passwords(lab: Lab) -> dict[str, str]:
+    """Return a new password per host, known to the backup server by its digest."""
+    passwords = {plan.name: secrets.token_hex(24) for plan in lab.hosts}
+    folder = lab.state / "services" / BACKUPS
+    folder.mkdir(parents=True, mode=0o700)
+    (lab.state / "backups").mkdir(mode=0o700)
+    lines = (f"{name}:{{SHA}}{digest(word)}\n" for name, word in passwords.items())
+    write_secret(folder / "htpasswd", "".join(lines))
+    return passwords
+
+
+def digest(password: str) -> str:
+    return base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, from its first byte on."""
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as secret:
+        secret.write(text)
+
+
+def is_listening(lab: Lab, port: int) -> bool:
+    try:
+        socket.create_connection((lab.controller, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for_port(lab: Lab, name: str, port: int) -> None:
+    deadline = time.monotonic() + 20
+    while not is_listening(lab, port):
+        if time.monotonic() > deadline:
+            raise LabError(
+                f"the {name} service does not listen on {lab.controller}:{port}",
+                f"see {lab.state / 'services'}/*/log",
+            )
+        time.sleep(0.05)
