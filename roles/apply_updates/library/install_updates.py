@@ -1,0 +1,221 @@
+#!/usr/bin/python3
+"""Ansible module: brings a Debian host to exactly the approved package versions, and touches nothing else.
+
+The order kept here: wait for work of ours that is still going; probe the host again; refuse everything when
+one package is not as approved; simulate, and refuse everything when apt would do more or less; write the
+marker; install in a named unit; probe what is in effect. After a run cut short the same call finishes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import approved_updates as updates
+from ansible.module_utils import debian_packages as packages
+from ansible.module_utils import host_unit
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = """
+module: install_updates
+short_description: Install exactly the approved package versions
+description:
+  - Installs the approved versions in one transaction, or refuses all of them when the host has drifted from
+    what was approved.
+options:
+  approved: {type: list, elements: dict, required: true, description: "Updates: package, from and to"}
+  run: {type: str, required: true, description: Identifies the run in the marker left on the host}
+  state_directory: {type: path, required: true, description: Where marker and log are kept on the host}
+  lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
+  timeout: {type: int, required: true, description: Seconds to wait for the installation}
+author: Rawat
+"""
+EXAMPLES = """
+- name: Install the approved versions
+  install_updates:
+    approved: [{package: openssl, from: 3.0.16-1, to: 3.0.17-1}]
+    run: example-1
+    state_directory: /var/lib/rawat
+    lock_timeout: 600
+    timeout: 3600
+"""
+RETURN = """
+evidence: {type: dict, returned: always, description: The evidence of the role apply_updates}
+"""
+
+UNIT = "rawat-apply-updates.service"
+
+
+def problems_after(
+    approved: list[updates.Approved],
+    states: dict[str, packages.PackageState],
+    changes: list[dict[str, str]],
+    finished: packages.Finished,
+) -> list[str]:
+    """Return in words everything that keeps the host from being "applied"."""
+    missing = [u for u in approved if u.package not in states or states[u.package].version != u.after]
+    unfinished = [u for u in approved if u.package in states and not states[u.package].is_settled]
+    ours = {update.package for update in approved}
+    said = [f"apt ended with {finished.rc}: {packages.error_lines(finished.output)}"] if finished.rc else []
+    said += [f"{u.package} is not at the approved {u.after}" for u in missing]
+    said += [f"{u.package} is unfinished ({states[u.package].status})" for u in unfinished]
+    return said + [f"{c['package']} changed without approval" for c in changes if c["package"] not in ours]
+
+
+class Host:
+    """One call's work on one host: it gathers the evidence as it goes, so that a failure can publish it."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.parameters = parameters
+        self.approved = [updates.Approved(u["package"], u["from"], u["to"]) for u in parameters["approved"]]
+        self.directory: Path = Path(parameters["state_directory"]) / parameters["run"]
+        self.began = time.monotonic()
+        self.states = packages.package_states()
+        self.verdict = updates.Verdict({}, [], [])
+
+    @property
+    def marker(self) -> Path:
+        """The file that says on the host which work was begun and how it ended."""
+        marker: Path = self.directory / "apply_updates.json"
+        return marker
+
+    def continues(self) -> bool:
+        """Whether this run already began the same approved work on this host."""
+        begun = json.loads(self.marker.read_text())["approved"] if self.marker.exists() else None
+        return bool(begun == [list(update) for update in self.approved])
+
+    def write_marker(self, outcome: str) -> None:
+        """Record begin or end of the work before anything else happens."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        run = self.parameters["run"]
+        record = {"run": run, "approved": self.approved, "boot_id": boot, "outcome": outcome}
+        written = self.marker.with_suffix(".new")
+        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(record, file)
+            file.flush()
+            os.fsync(file.fileno())
+        written.replace(self.marker)
+
+    def probe(self) -> None:
+        """Judge the host as it is now."""
+        offers = updates.read_offers([update.package for update in self.approved])
+        continues = self.continues()
+        verdict = updates.judge(self.approved, self.states, offers, continues=continues)
+        refused = verdict.refused + updates.foreign_unfinished(self.states, self.approved)
+        if packages.is_dpkg_interrupted() and not continues:
+            refused.append(updates.cut_short())
+        self.verdict = verdict._replace(refused=refused)
+
+    def command(self, *options: str) -> list[str]:
+        """Return the apt-get call for what is pending."""
+        command: list[str] = packages.install_command(
+            self.verdict.pending,
+            lock_timeout=self.parameters["lock_timeout"],
+            options=["--only-upgrade", *options],
+        )
+        return command
+
+    def simulate(self) -> list[str]:
+        """Return what apt would do other than install the pending versions."""
+        simulated = packages.run_command(self.command("--simulate"))
+        if simulated.rc != 0:
+            return [f"apt refuses: {packages.error_lines(simulated.output)}"]
+        # What is unpacked already is only configured, and apt announces no installation for it.
+        unpacked = {
+            name for name, version in self.verdict.pending.items() if self.states[name].version == version
+        }
+        plan = packages.parse_simulation(simulated.output)
+        differences: list[str] = packages.simulation_differences(
+            self.verdict.pending, plan, may_be_missing=unpacked
+        )
+        return differences
+
+    def install(self) -> packages.Finished:
+        """Install what is pending, first finishing a transaction of this run that was cut short."""
+        log, timeout = self.directory / "apply_updates.log", self.parameters["timeout"]
+        if packages.is_dpkg_interrupted():
+            host_unit.run_in_unit(UNIT, packages.CONFIGURE_COMMAND, log=log, timeout=timeout)
+        return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
+
+    def evidence(self, outcome: str, changes: list[dict[str, str]], log: str = "") -> dict[str, Any]:
+        """Return the evidence of the role."""
+        return {
+            "changes": changes,
+            "already": self.verdict.already,
+            "refused": self.verdict.refused,
+            "outcome": outcome,
+            "dpkg_audit": packages.dpkg_audit(),
+            "seconds": round(time.monotonic() - self.began, 1),
+            "log_tail": packages.log_tail(log),
+        }
+
+
+def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
+    """Do the work; return the evidence and, when the host failed, why."""
+    host.probe()
+    if host.verdict.refused:
+        return host.evidence("drift", []), updates.drift_message(host.verdict.refused)
+    if not host.verdict.pending:
+        return host.evidence("applied", []), ""
+    # apt cannot simulate inside a transaction cut short; the probe has shown that it is ours.
+    differences = [] if packages.is_dpkg_interrupted() else host.simulate()
+    if differences:
+        said = "; ".join(differences)
+        return host.evidence("drift", [], said), f"Nothing installed: {said}"
+    if check_mode:
+        planned = [u for u in host.approved if u.package in host.verdict.pending]
+        return host.evidence("not applied (check mode)", [_change(u) for u in planned]), ""
+    return install_and_prove(host)
+
+
+def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
+    """Install between two marks, then say what is in effect."""
+    before = host.states
+    host.write_marker("begun")
+    finished = host.install()
+    host.states = packages.package_states()
+    changes = updates.changes_between(before, host.states)
+    problems = problems_after(host.approved, host.states, changes, finished)
+    outcome = "failed" if problems else "applied"
+    evidence = host.evidence(outcome, changes, finished.output)
+    if evidence["dpkg_audit"]:
+        evidence["outcome"] = "failed"
+        problems.append(f"dpkg --audit names {', '.join(evidence['dpkg_audit'])}")
+    host.write_marker(evidence["outcome"])
+    return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""
+
+
+def _change(update: updates.Approved) -> dict[str, str]:
+    return {"package": update.package, "from": update.before, "to": update.after}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "approved": {"type": "list", "elements": "dict", "required": True},
+            "run": {"type": "str", "required": True},
+            "state_directory": {"type": "path", "required": True},
+            "lock_timeout": {"type": "int", "required": True},
+            "timeout": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if not updates.HAS_APT:
+        module.fail_json(msg="python3-apt is missing on this host; nothing was installed.", evidence={})
+    if not host_unit.wait_for_end(UNIT, module.params["timeout"]):
+        module.fail_json(msg=f"{UNIT} of an earlier call is still at work on this host.", evidence={})
+    evidence, failure = apply(Host(module.params), check_mode=module.check_mode)
+    changed = bool(evidence["changes"])
+    if failure:
+        module.fail_json(msg=failure, changed=changed and not module.check_mode, evidence=evidence)
+    module.exit_json(changed=changed, evidence=evidence)
+
+
+if __name__ == "__main__":
+    main()

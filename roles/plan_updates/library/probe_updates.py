@@ -1,0 +1,371 @@
+#!/usr/bin/python3
+"""Ansible module: says exactly which updates a Debian host has pending, and changes no package.
+
+Rules kept here: the package index is refreshed first, and a refresh that fails is a failure, never "up to
+date"; what apt would do is asked of apt's own resolver in memory; a package is planned only when it can be
+updated without installing or removing another one. Every list is sorted: the same state gives the same plan.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ansible.module_utils import clamav_database as clamav
+from ansible.module_utils import debian_packages as packages
+from ansible.module_utils import package_files
+from ansible.module_utils.basic import AnsibleModule
+
+try:
+    import apt
+    import apt_pkg
+except ImportError:
+    apt = None
+
+DOCUMENTATION = """
+module: probe_updates
+short_description: Say which package and antivirus updates a Debian host has pending
+description:
+  - Refreshes the package index, then reports pending updates, held and kept-back packages, the reboot
+    foreseen, dpkg's health, the space needed and the state of ClamAV. No package is changed.
+options:
+  security_labels: {type: list, elements: str, required: true, description: Labels of security archives}
+  security_codenames: {type: list, elements: str, required: true, description: Patterns of codenames}
+  antivirus_packages: {type: list, elements: str, required: true, description: Patterns of package names}
+  reboot_packages: {type: list, elements: str, required: true, description: Patterns of package names}
+  lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
+  http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
+  http_retries: {type: int, required: true, description: How often a download is tried again}
+author: Rawat
+"""
+EXAMPLES = """
+- name: Probe pending updates
+  probe_updates:
+    security_labels: [Debian-Security]
+    security_codenames: ["*-security"]
+    antivirus_packages: ["clamav*"]
+    reboot_packages: ["linux-image-*"]
+    lock_timeout: 600
+    http_timeout: 15
+    http_retries: 2
+"""
+RETURN = """
+evidence: {type: dict, returned: always, description: The evidence of the role plan_updates}
+"""
+
+REBOOT_REQUIRED = Path("/run/reboot-required")
+REBOOT_REQUIRED_PACKAGES = Path("/run/reboot-required.pkgs")
+REBOOT_TEXT = "reboot-required"
+_LISTS_LOCK = "/var/lib/apt/lists/lock"
+
+
+class Archive(NamedTuple):
+    """The part of a version's origin that a plan tells: who offers it."""
+
+    origin: str
+    label: str
+    codename: str
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether the name fits one of the shell patterns."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def is_security(archives: Iterable[Archive], labels: Iterable[str], codenames: Iterable[str]) -> bool:
+    """Whether one of the archives is a security archive, told by label or codename.
+
+    Never by a suite name: "stable" becomes "oldstable" one day and takes the security suite with it.
+    """
+    known, patterns = set(labels), tuple(codenames)
+    return any(archive.label in known or matches(archive.codename, patterns) for archive in archives)
+
+
+def kind_of(package: str, archives: Iterable[Archive], parameters: dict[str, Any]) -> str:
+    """Return `antivirus`, `security` or `system`."""
+    if matches(package.partition(":")[0], parameters["antivirus_packages"]):
+        return "antivirus"
+    secure = is_security(archives, parameters["security_labels"], parameters["security_codenames"])
+    return "security" if secure else "system"
+
+
+def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Fetch the package index anew; any source that cannot be fetched and verified makes it fail."""
+    command = [
+        "apt-get",
+        "update",
+        # Without it apt-get exits 0 on a wrong signing key and on an unreachable mirror.
+        "--option=APT::Update::Error-Mode=any",
+        f"--option=Acquire::Retries={parameters['http_retries']}",
+        f"--option=Acquire::http::Timeout={parameters['http_timeout']}",
+        f"--option=Acquire::https::Timeout={parameters['http_timeout']}",
+    ]
+    began = time.monotonic()
+    while True:
+        done = packages.run_command(command, timeout=parameters["lock_timeout"] + 300)
+        waited = time.monotonic() - began
+        # DPkg::Lock::Timeout does not cover the lock of the lists, so the waiting is done here.
+        if done.rc == 0 or _LISTS_LOCK not in done.output or waited > parameters["lock_timeout"]:
+            break
+        time.sleep(1)
+    index = {"refreshed": done.rc == 0, "seconds": round(waited, 1)}
+    return index if done.rc == 0 else {**index, "error": packages.error_lines(done.output)}
+
+
+def archives_of(version: apt.package.Version) -> list[Archive]:
+    """Return the archives that offer a version, sorted; the record of the installed one is no archive."""
+    named = {
+        Archive(origin.origin, origin.label, origin.codename)
+        for origin in version.origins
+        if origin.archive != "now"
+    }
+    return sorted(named)
+
+
+def archives_on_the_way(package: apt.Package) -> list[Archive]:
+    """Return the archives of every version above the installed one, up to the candidate.
+
+    A fix that came out as a security update stays one when a later ordinary version includes it.
+    """
+    between = [v for v in package.versions if package.installed < v <= package.candidate]
+    return [archive for version in between for archive in archives_of(version)]
+
+
+def resolve(
+    cache: apt.Cache, *, dist_upgrade: bool
+) -> tuple[list[apt.Package], list[apt.Package], list[apt.Package]]:
+    """Return what apt would upgrade, newly install and remove."""
+    cache.clear()
+    cache.upgrade(dist_upgrade)
+    changes = sorted(cache.get_changes(), key=lambda package: package.name)
+    upgrades = [package for package in changes if package.marked_upgrade]
+    new = [package for package in changes if package.marked_install]
+    return upgrades, new, [package for package in changes if package.marked_delete]
+
+
+def needs(package: apt.Package, wanted: apt.Package) -> bool:
+    """Whether the package's candidate depends on the wanted package, by its name or by what it provides."""
+    names = {wanted.shortname, wanted.name, *wanted.candidate.provides}
+    depends = package.candidate.get_dependencies("Depends", "PreDepends")
+    return any(alternative.name in names for dependency in depends for alternative in dependency)
+
+
+def kept_back_reason(
+    package: apt.Package, new: list[apt.Package], removed: list[apt.Package], *, is_held: bool
+) -> str:
+    """Return why a pending update is not planned."""
+    if is_held:
+        return "held on the host"
+    missing = [wanted.name for wanted in new if needs(package, wanted)]
+    if missing:
+        return f"needs new package {', '.join(missing)}"
+    if removed:
+        return f"would remove {', '.join(gone.name for gone in removed)}"
+    return "its dependencies cannot be met from the configured sources"
+
+
+def installed_postinst(package: apt.Package) -> str:
+    """Return the postinst of the installed version."""
+    for name in (package.shortname, f"{package.shortname}:{package.installed.architecture}"):
+        path = Path("/var/lib/dpkg/info") / f"{name}.postinst"
+        if path.exists():
+            return path.read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def describe_update(
+    package: apt.Package, opened: package_files.Opened | None, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the plan's entry for one update."""
+    version, installed = package.candidate, package.installed
+    archives = archives_of(version)
+    secure = [
+        a
+        for a in archives
+        if is_security([a], parameters["security_labels"], parameters["security_codenames"])
+    ]
+    archive = next(iter(secure or archives), Archive("", "", ""))
+    changelog = opened.changelog if opened else None
+    cves = package_files.cves_newer_than(changelog or "", installed.source_version, apt_pkg.version_compare)
+    scripts = installed_postinst(package) + (opened.postinst if opened else "")
+    return {
+        "package": package.name,
+        "source": version.source_name,
+        "architecture": version.architecture,
+        "from": installed.version,
+        "to": version.version,
+        "kind": kind_of(package.name, archives_on_the_way(package), parameters),
+        **archive._asdict(),
+        "cves": cves,
+        "changelog": package_files.changelog_verdict(changelog, cves),
+        "bytes": version.size,
+        "reboot": matches(package.shortname, parameters["reboot_packages"]) or REBOOT_TEXT in scripts,
+    }
+
+
+def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the package part of the evidence, asked of apt's resolver in memory."""
+    everything, new, removed = resolve(cache, dist_upgrade=True)
+    new_packages = [
+        {
+            "package": package.name,
+            "to": package.candidate.version,
+            "needed_by": ", ".join(other.name for other in [*everything, *new] if needs(other, package)),
+        }
+        for package in new
+    ]
+    planned, _, _ = resolve(cache, dist_upgrade=False)
+    installed = sorted(
+        (package for package in cache if package.is_installed), key=lambda package: package.name
+    )
+    states = packages.package_states()
+    held = [package for package in installed if states[package.name].is_held]
+    left = [package for package in installed if package.is_upgradable and package not in planned]
+    kept_back = [
+        {
+            "package": package.name,
+            "from": package.installed.version,
+            "to": package.candidate.version,
+            "reason": kept_back_reason(package, new, removed, is_held=package in held),
+        }
+        for package in left
+    ]
+    with tempfile.TemporaryDirectory(prefix="rawat-plan-") as directory:
+        # apt downloads as its own unprivileged user.
+        shutil.chown(directory, "_apt")
+        opened = package_files.open_sources(planned, directory)
+    return {
+        "installed": len(installed),
+        "updates": [describe_update(p, opened.get(p.candidate.source_name), parameters) for p in planned],
+        "new_packages": new_packages,
+        "held": [held_package(package) for package in held],
+        "kept_back": kept_back,
+        "needed_bytes": needed_bytes(planned),
+    }
+
+
+def held_package(package: apt.Package) -> dict[str, str]:
+    """Return the plan's entry for a package on hold."""
+    candidate = package.candidate or package.installed
+    return {"package": package.name, "installed": package.installed.version, "candidate": candidate.version}
+
+
+def needed_bytes(planned: list[apt.Package]) -> int:
+    """Return the room needed: the downloads, the growth, and the largest package unpacked beside the old."""
+    sizes = [package.candidate.installed_size for package in planned]
+    growth = sum(package.candidate.installed_size - package.installed.installed_size for package in planned)
+    downloads = sum(package.candidate.size for package in planned)
+    return int(downloads + max(0, growth) + max(sizes, default=0))
+
+
+def free_bytes() -> int:
+    """Return the room left where it is shortest of the places an update writes to."""
+    return min(
+        shutil.disk_usage(path).free for path in ("/", "/usr", "/var/cache/apt/archives", "/var/lib/dpkg")
+    )
+
+
+def plan_reboot(updates: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return whether a reboot is required now or to be expected, and because of which packages."""
+    required_now = REBOOT_REQUIRED.exists()
+    because = {update["package"] for update in updates if update["reboot"]}
+    if required_now:
+        because |= (
+            set(REBOOT_REQUIRED_PACKAGES.read_text().split()) if REBOOT_REQUIRED_PACKAGES.exists() else set()
+        )
+        because = because or {str(REBOOT_REQUIRED)}
+    return {"required_now": required_now, "expected": bool(because), "because": sorted(because)}
+
+
+def plan_antivirus(cache: apt.Cache, http_timeout: int) -> dict[str, Any] | None:
+    """Return the state of ClamAV's database, None when ClamAV is not on the host."""
+    if not any(
+        name in cache and cache[name].is_installed for name in ("clamav-daemon", "clamav-freshclam", "clamav")
+    ):
+        return None
+    settings = clamav.read_configuration(clamav.FRESHCLAM_CONF)
+    engine, loaded = clamav.ask_daemon(clamav.read_configuration(clamav.CLAMD_CONF))
+    if not engine:
+        engine, _ = clamav.parse_daemon_version(packages.run_command(["clamscan", "--version"]).output)
+    on_disk, offered = clamav.version_on_disk(settings), clamav.version_offered(settings, http_timeout)
+    return {
+        "product": "ClamAV",
+        "engine": engine,
+        "database_on_disk": on_disk,
+        "database_loaded": loaded,
+        "database_offered": offered,
+        # No answer from the mirror is no news about the database: neither "pending" nor "up to date".
+        "update_pending": None if offered is None else on_disk is None or int(offered) > int(on_disk),
+    }
+
+
+def operating_system() -> dict[str, str]:
+    """Return name, version and running kernel."""
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    release = {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
+    point_release = Path("/etc/debian_version")
+    exact = point_release.read_text(encoding="utf-8").strip() if release.get("ID") == "debian" else ""
+    return {
+        "name": release.get("NAME", "unknown"),
+        "version": exact or release.get("VERSION_ID", "unknown"),
+        "kernel": os.uname().release,
+    }
+
+
+def probe(parameters: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole evidence of a host whose index is fresh."""
+    apt_pkg.config.set("Acquire::Retries", str(parameters["http_retries"]))
+    apt_pkg.config.set("Acquire::http::Timeout", str(parameters["http_timeout"]))
+    cache = apt.Cache()
+    plan = plan_packages(cache, parameters)
+    return {
+        "os": operating_system(),
+        "index": index,
+        **plan,
+        "antivirus": plan_antivirus(cache, parameters["http_timeout"]),
+        "reboot": plan_reboot(plan["updates"]),
+        "dpkg_audit": packages.dpkg_audit(),
+        "free_bytes": free_bytes(),
+    }
+
+
+def main() -> None:
+    """Run the module."""
+    names = {"type": "list", "elements": "str", "required": True}
+    number = {"type": "int", "required": True}
+    module = AnsibleModule(
+        argument_spec={
+            "security_labels": names,
+            "security_codenames": names,
+            "antivirus_packages": names,
+            "reboot_packages": names,
+            "lock_timeout": number,
+            "http_timeout": number,
+            "http_retries": number,
+        },
+        supports_check_mode=True,
+    )
+    if apt is None:
+        module.fail_json(
+            msg="python3-apt is missing on this host: it is asked for, never installed by a plan. "
+            "Install it by hand, then plan again.",
+            evidence={"os": operating_system()},
+        )
+    # In check mode even the index stays as it is, and the evidence says so.
+    index = {"refreshed": False, "seconds": 0.0} if module.check_mode else refresh_index(module.params)
+    if "error" in index:
+        module.fail_json(
+            msg=f"The package index could not be refreshed, so updates are not known: {index['error']}",
+            evidence={"os": operating_system(), "index": index},
+        )
+    module.exit_json(changed=False, evidence=probe(module.params, index))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""Compares a host with the updates that were approved for it.
+
+Approved is a package with its version before and after; everything that differs from it is refused, in words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ansible.module_utils import debian_packages as packages
+
+try:
+    import apt_pkg
+except ImportError:
+    apt_pkg = None
+
+HAS_APT = apt_pkg is not None
+
+
+class Approved(NamedTuple):
+    """One approved update."""
+
+    package: str
+    before: str
+    after: str
+
+
+class Verdict(NamedTuple):
+    """What the probe of the host says about the approved updates."""
+
+    pending: dict[str, str]
+    already: list[dict[str, str]]
+    refused: list[dict[str, str]]
+
+
+class Offer(NamedTuple):
+    """What the sources of the host offer for a package."""
+
+    candidate: str
+    versions: frozenset[str]
+
+
+def judge(
+    approved: list[Approved],
+    states: dict[str, packages.PackageState],
+    offers: dict[str, Offer],
+    *,
+    continues: bool,
+) -> Verdict:
+    """Compare the host with what was approved.
+
+    A package in an unfinished state is accepted only when this very run left it so (`continues`).
+    """
+    pending, already, refused = {}, [], []
+    for update in approved:
+        state = states.get(update.package)
+        offer = offers.get(update.package, Offer("", frozenset()))
+        if state and state.is_settled and state.version == update.after:
+            already.append({"package": update.package, "version": update.after})
+            continue
+        reason = refusal_reason(update, state, offer, continues=continues)
+        if reason is None:
+            pending[update.package] = update.after
+        else:
+            refused.append(refusal(update, state, offer, reason))
+    return Verdict(pending, already, refused)
+
+
+def refusal_reason(
+    update: Approved, state: packages.PackageState | None, offer: Offer, *, continues: bool
+) -> str | None:
+    """Return why the update may not be installed as it was approved, None when it may."""
+    if state is None:
+        return "the package is no longer installed"
+    if state.is_held:
+        return "the package was put on hold"
+    if not state.is_settled and not continues:
+        return f"dpkg left it unfinished ({state.status}) in work that this run did not start"
+    if state.version not in {update.before, update.after}:
+        return f"version {state.version} is installed, neither the old nor the new one approved"
+    if update.after not in offer.versions:
+        return f"the approved version is no longer offered (offered now: {offer.candidate or 'nothing'})"
+    return None
+
+
+def refusal(
+    update: Approved, state: packages.PackageState | None, offer: Offer, reason: str
+) -> dict[str, str]:
+    """Return the evidence of one refused update."""
+    return {
+        "package": update.package,
+        "approved_from": update.before,
+        "approved_to": update.after,
+        "found": state.version if state else "",
+        "candidate": offer.candidate,
+        "reason": reason,
+    }
+
+
+def foreign_unfinished(
+    states: dict[str, packages.PackageState], approved: list[Approved]
+) -> list[dict[str, str]]:
+    """Refuse other packages that are unfinished: apt would finish them too, and nobody approved that."""
+    ours = {update.package for update in approved}
+    unfinished = {name: state for name, state in states.items() if not state.is_settled and name not in ours}
+    reason = "dpkg left it unfinished ({}); it is not part of the approved plan"
+    return [
+        refusal(Approved(name, "", ""), state, Offer("", frozenset()), reason.format(state.status))
+        for name, state in sorted(unfinished.items())
+    ]
+
+
+def cut_short() -> dict[str, str]:
+    """Refuse a host on which dpkg was cut short by others: finishing their work is not part of the plan."""
+    reason = "dpkg was cut short in work that this run did not start"
+    return refusal(Approved("dpkg", "", ""), None, Offer("", frozenset()), reason)
+
+
+def read_offers(names: list[str]) -> dict[str, Offer]:
+    """Return what the sources offer now for each package."""
+    apt_pkg.init()
+    cache = apt_pkg.Cache(progress=None)
+    policy = apt_pkg.DepCache(cache)
+    return {name: _offer(policy, cache[name]) for name in names if name in cache}
+
+
+def _offer(policy: apt_pkg.DepCache, package: apt_pkg.Package) -> Offer:
+    candidate = policy.get_candidate_ver(package)
+    versions = frozenset(version.ver_str for version in package.version_list if version.downloadable)
+    return Offer(candidate.ver_str if candidate else "", versions)
+
+
+def changes_between(
+    before: dict[str, packages.PackageState], after: dict[str, packages.PackageState]
+) -> list[dict[str, str]]:
+    """Return every package whose version differs, named or not in the plan."""
+    names = sorted(before.keys() | after.keys())
+    gone = packages.PackageState("", "")
+    pairs = [(name, before.get(name, gone).version, after.get(name, gone).version) for name in names]
+    return [{"package": name, "from": old, "to": new} for name, old, new in pairs if old != new]
+
+
+def drift_message(refused: list[dict[str, str]]) -> str:
+    """Return one sentence for each refused package, in the words of the approver."""
+    said = [
+        f"{r['package']} (approved {r['approved_from']} to {r['approved_to']}, found {r['found'] or 'none'}):"
+        f" {r['reason']}"
+        for r in refused
+    ]
+    return f"Nothing installed, the host is not as it was approved. {'; '.join(said)}"

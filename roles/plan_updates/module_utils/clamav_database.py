@@ -1,0 +1,104 @@
+"""Which ClamAV signature database a host has on disk, has loaded, and is offered by its mirror.
+
+All three are asked for apart: they differ until freshclam has fetched and clamd has reloaded.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ansible.module_utils.urls import open_url
+
+CLAMD_CONF = Path("/etc/clamav/clamd.conf")
+FRESHCLAM_CONF = Path("/etc/clamav/freshclam.conf")
+HEADER_BYTES = 512
+DATABASE = "daily"
+_DEFAULT_DIRECTORY = "/var/lib/clamav"
+_DEFAULT_SOCKET = "/var/run/clamav/clamd.ctl"
+
+
+def parse_header(header: bytes) -> str | None:
+    """Return the version out of a database header (`ClamAV-VDB:date:version:...`), None when it is none."""
+    # The build time has a dash for its colon ("22 Jun 2021 21-34 -0400"): the third field is the version.
+    match = re.match(rb"ClamAV-VDB:[^:]*:\s*(\d+)\s*:", header[:HEADER_BYTES])
+    return match.group(1).decode("ascii") if match else None
+
+
+def parse_configuration(text: str) -> dict[str, list[str]]:
+    """Read a ClamAV configuration file: a keyword and its value on each line, keywords may repeat."""
+    settings: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        keyword, _, value = line.strip().partition(" ")
+        if keyword and not keyword.startswith("#"):
+            settings.setdefault(keyword, []).append(value.strip().strip('"'))
+    return settings
+
+
+def read_configuration(path: Path) -> dict[str, list[str]]:
+    """Return the settings of the file, none when it does not exist."""
+    return parse_configuration(path.read_text(encoding="utf-8", errors="replace")) if path.exists() else {}
+
+
+def mirror_addresses(settings: Mapping[str, list[str]]) -> list[str]:
+    """Return the mirrors in the order freshclam tries them; a bare host name means https."""
+    named = [*settings.get("PrivateMirror", []), *settings.get("DatabaseMirror", [])]
+    return [name.rstrip("/") if "://" in name else f"https://{name}".rstrip("/") for name in named]
+
+
+def version_on_disk(settings: Mapping[str, list[str]]) -> str | None:
+    """Return the newest version of the database on disk, whole (cvd) or grown by differences (cld)."""
+    directory = Path((settings.get("DatabaseDirectory") or [_DEFAULT_DIRECTORY])[0])
+    files = [directory / f"{DATABASE}{ending}" for ending in (".cvd", ".cld")]
+    headers = [parse_header(_read_head(path)) for path in files if path.exists()]
+    return newest(header for header in headers if header)
+
+
+def newest(versions: Iterable[str]) -> str | None:
+    """Return the highest version number, None of none."""
+    return max(versions, key=int, default=None)
+
+
+def version_offered(settings: Mapping[str, list[str]], timeout: float) -> str | None:
+    """Return the version the first answering mirror offers, None when no mirror answers with a database."""
+    for mirror in mirror_addresses(settings):
+        # Only the header is fetched: the whole database is hundreds of megabytes.
+        only_header = {"Range": f"bytes=0-{HEADER_BYTES - 1}"}
+        try:
+            with open_url(f"{mirror}/{DATABASE}.cvd", headers=only_header, timeout=timeout) as answer:
+                offered = parse_header(answer.read(HEADER_BYTES))
+        except (OSError, ValueError):
+            continue
+        if offered:
+            return offered
+    return None
+
+
+def parse_daemon_version(answer: str) -> tuple[str, str | None]:
+    """Split `ClamAV 1.4.3/6/Wed Jun 23 ...` into engine and database version; the database may be missing."""
+    match = re.match(r"ClamAV (\S+?)(?:/(\d+)/.*)?$", answer.strip("\0\n "))
+    return (match.group(1), match.group(2)) if match else ("", None)
+
+
+def ask_daemon(settings: Mapping[str, list[str]], timeout: float = 10) -> tuple[str, str | None]:
+    """Return engine and database version of the running clamd, empty when it does not answer.
+
+    `clamdscan --version` is not asked: when clamd is down it answers with what lies on disk.
+    """
+    address = (settings.get("LocalSocket") or [_DEFAULT_SOCKET])[0]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(timeout)
+            connection.connect(address)
+            connection.sendall(b"zVERSION\0")
+            answer = connection.recv(1024)
+    except OSError:
+        return "", None
+    return parse_daemon_version(answer.decode("utf-8", "replace"))
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as database:
+        return database.read(HEADER_BYTES)

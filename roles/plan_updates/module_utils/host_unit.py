@@ -1,0 +1,86 @@
+"""Runs changing work on the host as a transient systemd unit with a fixed name.
+
+The unit outlives a cut link, a killed controller and a restarted sshd, and systemd refuses a second unit of
+the same name: the work cannot run twice at once. Who finds it running waits for its end and probes the host.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ansible.module_utils.debian_packages import ENVIRONMENT, Finished, run_command
+
+POLL_SECONDS = 0.2
+_RUNNING = {"active", "activating", "deactivating", "reloading"}
+
+
+def unit_state(unit: str) -> dict[str, str]:
+    """Return what systemd knows of the unit; a unit it has forgotten is `inactive` with result `success`."""
+    shown = run_command(["systemctl", "show", unit, "--property=ActiveState,Result,ExecMainStatus"])
+    return dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
+
+
+def is_running(unit: str) -> bool:
+    """Whether the unit is at work."""
+    return unit_state(unit).get("ActiveState") in _RUNNING
+
+
+def wait_for_end(unit: str, timeout: float) -> bool:
+    """Wait until the unit has ended; False when it is still at work after the time given."""
+    deadline = time.monotonic() + timeout
+    while is_running(unit):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def run_in_unit(unit: str, argv: Sequence[str], *, log: Path, timeout: float) -> Finished:
+    """Run a command as the named unit, its output kept in the log file, and wait for its end.
+
+    Work still going after the timeout is left alone (killing dpkg breaks the host) and reported as rc 124.
+    """
+    written_before = log.stat().st_size if log.exists() else 0
+    _create_private(log)
+    # A failed unit of an earlier attempt keeps its name until it is forgotten.
+    run_command(["systemctl", "reset-failed", unit])
+    started = run_command(_systemd_run(unit, argv, log))
+    if started.rc != 0:
+        return Finished(started.rc, f"E: systemd-run could not start {unit}: {started.output}")
+    if not wait_for_end(unit, timeout):
+        return Finished(
+            124, f"{_read_from(log, written_before)}\nE: {unit} is still at work after {timeout:.0f} s"
+        )
+    state = unit_state(unit)
+    succeeded = state.get("Result") == "success"
+    rc = 0 if succeeded else int(state.get("ExecMainStatus") or 0) or 1
+    return Finished(rc, _read_from(log, written_before))
+
+
+def _systemd_run(unit: str, argv: Sequence[str], log: Path) -> list[str]:
+    return [
+        "systemd-run",
+        f"--unit={unit}",
+        "--quiet",
+        f"--property=StandardOutput=append:{log}",
+        f"--property=StandardError=append:{log}",
+        # Processes that maintainer scripts start must not be killed with the unit.
+        "--property=KillMode=process",
+        *(f"--setenv={name}={value}" for name, value in ENVIRONMENT.items()),
+        "--",
+        *argv,
+    ]
+
+
+def _create_private(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600))
+
+
+def _read_from(path: Path, offset: int) -> str:
+    with path.open("rb") as log:
+        log.seek(offset)
+        return log.read().decode("utf-8", "replace")

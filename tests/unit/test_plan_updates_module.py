@@ -1,0 +1,320 @@
+"""The update modules' rules that need no host: reading what apt, dpkg and ClamAV say, and judging it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import ansible.module_utils
+import pytest
+
+ROLES = Path(__file__).parents[2] / "roles"
+SHARED = str(ROLES / "plan_updates" / "module_utils")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shared_module_utils() -> Iterator[None]:
+    """Let `ansible.module_utils.x` find the roles' own files, as ansible.cfg does on the controller."""
+    ansible.module_utils.__path__.append(SHARED)
+    yield
+    ansible.module_utils.__path__.remove(SHARED)
+
+
+def shared(name: str) -> ModuleType:
+    return importlib.import_module(f"ansible.module_utils.{name}")
+
+
+def module(role: str, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROLES / role / "library" / f"{name}.py")
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def compare(one: str, other: str) -> int:
+    """Compare versions that sort as text, in place of apt's own comparison."""
+    return (one > other) - (one < other)
+
+
+CHANGELOG = """\
+lab-good (1.3) lab-security; urgency=high
+
+  * Close CVE-2099-0010 and CVE-2099-0002 (again CVE-2099-0010).
+
+lab-good (1.2) lab-security; urgency=high
+
+  * Close CVE-2099-0001; mentions (1.0) in passing.
+
+lab-good (1.1) lab; urgency=low
+
+  * Closed long ago: CVE-2098-9999.
+"""
+
+
+def test_cves_come_from_entries_newer_than_the_installed_version_only() -> None:
+    found = shared("package_files").cves_newer_than(CHANGELOG, "1.1", compare)
+
+    assert found == ["CVE-2099-0001", "CVE-2099-0002", "CVE-2099-0010"]
+
+
+@pytest.mark.parametrize(
+    ("changelog", "cves", "verdict"),
+    [(None, [], "unavailable"), ("text", [], "none named"), ("text", ["CVE-2099-0001"], "read")],
+)
+def test_changelog_verdict_tells_unread_from_nothing_named(
+    changelog: str | None, cves: list[str], verdict: str
+) -> None:
+    assert shared("package_files").changelog_verdict(changelog, cves) == verdict
+
+
+@pytest.mark.parametrize(
+    ("package", "label", "codename", "kind"),
+    [
+        ("openssl", "Debian-Security", "bookworm-security", "security"),
+        ("openssl", "Debian", "bookworm-security", "security"),
+        ("openssl", "Debian", "bookworm", "system"),
+        ("openssl", "Debian", "stable", "system"),
+        ("clamav-daemon", "Debian-Security", "bookworm-security", "antivirus"),
+        ("libclamav12:i386", "Debian", "bookworm", "antivirus"),
+    ],
+)
+def test_kind_is_told_by_label_codename_and_package_name(
+    package: str, label: str, codename: str, kind: str
+) -> None:
+    probe = module("plan_updates", "probe_updates")
+    parameters = {
+        "security_labels": ["Debian-Security"],
+        "security_codenames": ["*-security"],
+        "antivirus_packages": ["clamav*", "libclamav*"],
+    }
+
+    assert probe.kind_of(package, [probe.Archive("Debian", label, codename)], parameters) == kind
+
+
+@pytest.mark.parametrize(
+    ("header", "version"),
+    [
+        (b"ClamAV-VDB:22 Jun 2021 21-34 -0400:6:14:90:md5:sig:builder:1624412041" + b" " * 400, "6"),
+        (b"ClamAV-VDB:22 Jun 2021 21-34 -0400:27123:2067000:90:X:X:raynman:1", "27123"),
+        (b"<html>not a database</html>", None),
+        (b"", None),
+        (b"ClamAV-VDB:date:notanumber:1", None),
+    ],
+)
+def test_database_version_is_read_from_its_header(header: bytes, version: str | None) -> None:
+    assert shared("clamav_database").parse_header(header) == version
+
+
+def test_mirrors_are_asked_in_the_order_of_freshclam() -> None:
+    clamav = shared("clamav_database")
+    settings = clamav.parse_configuration(
+        "# comment\nDatabaseMirror db.example.org\nPrivateMirror http://10.0.0.1:8801/\nChecks 24\n"
+    )
+
+    assert clamav.mirror_addresses(settings) == ["http://10.0.0.1:8801", "https://db.example.org"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "engine", "version"),
+    [
+        ("ClamAV 1.4.3/6/Wed Jun 23 01:34:05 2021\0", "1.4.3", "6"),
+        ("ClamAV 1.4.3", "1.4.3", None),
+        ("UNKNOWN COMMAND\0", "", None),
+    ],
+)
+def test_daemon_version_tells_engine_and_loaded_database(
+    answer: str, engine: str, version: str | None
+) -> None:
+    assert shared("clamav_database").parse_daemon_version(answer) == (engine, version)
+
+
+def test_package_table_leaves_out_removed_packages_and_names_foreign_architectures() -> None:
+    packages = shared("debian_packages")
+    table = (
+        "libc6\tamd64\tii \t2.36-9\n"
+        "libc6\ti386\tii \t2.36-9\n"
+        "tzdata\tall\thi \t2025a\n"
+        "lab-postinst\tall\tiF \t1.0-1+deb12u1\n"
+        "old\tamd64\trc \t1.0\n"
+    )
+
+    states = packages.parse_package_states(table, "amd64")
+
+    assert sorted(states) == ["lab-postinst", "libc6", "libc6:i386", "tzdata"]
+    assert states["tzdata"].is_held
+    assert states["tzdata"].is_settled
+    assert not states["lab-postinst"].is_settled
+
+
+def test_audit_names_each_package_with_its_state() -> None:
+    output = """\
+The following packages are in a mess due to serious problems during
+installation.  They must be reinstalled for them (and any packages
+that depend on them) to function properly:
+ lab-crash            Service that dies
+
+The following packages are only half configured, probably due to problems
+configuring them the first time.  The configuration should be retried using
+dpkg --configure <package> or the configure menu option in dselect:
+ lab-good             Service
+ lab-postinst         Package that cannot be configured
+
+"""
+
+    assert shared("debian_packages").parse_audit(output) == [
+        "lab-crash: in a mess due to serious problems during installation",
+        "lab-good: only half configured",
+        "lab-postinst: only half configured",
+    ]
+
+
+SIMULATED = """\
+NOTE: This is only a simulation!
+Remv lab-old [1.0-1]
+Inst lab-good [1.0-1] (1.0-1+deb12u1 Debian:lab-security [all])
+Inst lab-dep (1.0-1 Debian:lab-security [all])
+Inst libc6:i386 [2.36-9] (2.36-10 Debian:lab [i386]) []
+Conf lab-good (1.0-1+deb12u1 Debian:lab-security [all])
+"""
+
+
+def test_simulation_is_read_as_installs_and_removes() -> None:
+    simulation = shared("debian_packages").parse_simulation(SIMULATED)
+
+    assert simulation.installs == {"lab-good": "1.0-1+deb12u1", "lab-dep": "1.0-1", "libc6:i386": "2.36-10"}
+    assert simulation.removes == ["lab-old"]
+
+
+def test_simulation_that_does_more_or_less_than_approved_is_told_in_words() -> None:
+    packages = shared("debian_packages")
+    simulation = packages.parse_simulation(SIMULATED)
+    wanted = {"lab-good": "1.0-1+deb12u2", "libc6:i386": "2.36-10", "lab-half": "2", "lab-unpacked": "3"}
+
+    assert packages.simulation_differences(wanted, simulation, may_be_missing=["lab-unpacked"]) == [
+        "would also install lab-dep 1.0-1",
+        "would install lab-good 1.0-1+deb12u1 in place of 1.0-1+deb12u2",
+        "would install lab-half not at all in place of 2",
+        "would remove lab-old",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("plain\ttext\n", "plain\ttext\n"),
+        ("\x1b]52;c;aGk=\x07after", "after"),
+        ("\x1b[2Jcleared \x1b[31mred\x1b[0m", "cleared red"),
+        ("50%\r100%", "50%\n100%"),
+        ("a\u202eb\x00c\u0085d", "abcd"),
+        ("\x1b]8;;http://example.org\x1b\\link", "link"),
+    ],
+)
+def test_text_of_a_host_loses_control_characters(raw: str, clean: str) -> None:
+    assert shared("debian_packages").clean_text(raw) == clean
+
+
+def test_long_log_keeps_its_end() -> None:
+    tail = shared("debian_packages").log_tail("\n".join(f"line {n}" for n in range(2000)), limit=100)
+
+    assert len(tail) <= 106
+    assert tail.startswith("[...]\nline ")
+    assert tail.endswith("line 1999")
+
+
+def test_error_lines_prefer_what_apt_marks_as_error() -> None:
+    output = (
+        "Hit:1 http://a\nErr:2 http://b\nE: The repository is not signed.\nE: The repository is not signed.\n"
+    )
+
+    assert shared("debian_packages").error_lines(output) == "Err:2 http://b; E: The repository is not signed."
+
+
+Judged = tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]
+
+
+def judged(state: tuple[str, str] | None, offered: set[str], *, continues: bool = False) -> Judged:
+    """Return pending, already and refused for one approved update, lab-good from 1 to 2."""
+    updates, packages = shared("approved_updates"), shared("debian_packages")
+    states = {"lab-good": packages.PackageState(*state)} if state else {}
+    offers = {"lab-good": updates.Offer(max(offered, default=""), frozenset(offered))}
+    verdict = updates.judge([updates.Approved("lab-good", "1", "2")], states, offers, continues=continues)
+    return verdict.pending, verdict.already, verdict.refused
+
+
+def test_approved_update_on_an_unchanged_host_is_pending() -> None:
+    assert judged(("1", "ii"), {"1", "2"}) == ({"lab-good": "2"}, [], [])
+
+
+def test_update_already_in_effect_needs_nothing() -> None:
+    assert judged(("2", "ii"), {"2"}) == ({}, [{"package": "lab-good", "version": "2"}], [])
+
+
+def test_newer_candidate_does_not_replace_the_approved_version() -> None:
+    assert judged(("1", "ii"), {"1", "2", "3"})[0] == {"lab-good": "2"}
+
+
+@pytest.mark.parametrize(
+    ("state", "offered", "reason"),
+    [
+        (("1.5", "ii"), {"2"}, "neither the old nor the new"),
+        (("1", "ii"), {"1", "3"}, "no longer offered (offered now: 3)"),
+        (("1", "hi"), {"2"}, "put on hold"),
+        (("2", "iF"), {"2"}, "did not start"),
+        (None, {"2"}, "no longer installed"),
+    ],
+)
+def test_host_that_drifted_is_refused_with_the_reason(
+    state: tuple[str, str] | None, offered: set[str], reason: str
+) -> None:
+    pending, _, refused = judged(state, offered)
+
+    assert pending == {}
+    assert reason in refused[0]["reason"]
+    assert refused[0]["approved_to"] == "2"
+
+
+def test_package_left_unfinished_by_this_very_run_is_continued() -> None:
+    assert judged(("2", "iF"), {"2"}, continues=True)[0] == {"lab-good": "2"}
+
+
+def test_unfinished_package_outside_the_plan_is_refused() -> None:
+    updates, packages = shared("approved_updates"), shared("debian_packages")
+    states = {"other": packages.PackageState("9", "iU"), "lab-good": packages.PackageState("1", "iF")}
+
+    refused = updates.foreign_unfinished(states, [updates.Approved("lab-good", "1", "2")])
+
+    assert [item["package"] for item in refused] == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("state", "offered", "restore", "reason"),
+    [
+        (("2", "ii"), {"1", "2"}, {"lab-good": "1"}, None),
+        (("2", "iF"), {"1", "2"}, {"lab-good": "1"}, None),
+        (("1", "iF"), {"1", "2"}, {"lab-good": "1"}, None),
+        (("1", "ii"), set(), {}, None),
+        (("2", "ii"), {"2"}, {}, "no longer offered"),
+        (("3", "ii"), {"1", "2"}, {}, "which this plan did not bring"),
+        (None, {"1"}, {}, "no longer installed"),
+    ],
+)
+def test_rollback_restores_what_it_can_and_says_what_it_cannot(
+    state: tuple[str, str] | None, offered: set[str], restore: dict[str, str], reason: str | None
+) -> None:
+    undo, updates, packages = (
+        module("rollback_updates", "undo_updates"),
+        shared("approved_updates"),
+        shared("debian_packages"),
+    )
+    states = {"lab-good": packages.PackageState(*state)} if state else {}
+    offers = {"lab-good": updates.Offer("", frozenset(offered))}
+
+    found, not_undone = undo.judge([updates.Approved("lab-good", "1", "2")], states, offers)
+
+    assert found == restore
+    assert [reason in item["reason"] for item in not_undone if reason] == ([True] if reason else [])
