@@ -38,6 +38,7 @@ from runner.state import (
     FinishRun,
     FinishStep,
     Gate,
+    MakePlan,
     Move,
     Nothing,
     OpenGate,
@@ -280,10 +281,18 @@ class Engine:
                 self._do_part(part)
             case SkipPart(part, reason):
                 self._skip_part(part, reason)
+            case MakePlan():
+                self._make_plan(move)
             case OpenGate():
                 self._open_gate()
             case WriteDocument():
                 self._write_document(move)
+            case _:
+                self._leave(move)
+
+    def _leave(self, move: Move) -> None:
+        """Make a move that leads away from the row or out of the run."""
+        match move:
             case SpanOn(target):
                 step = self._state.step
                 self._append(
@@ -330,8 +339,6 @@ class Engine:
             hosts={result.host: result.status for result in results},
             evidence=entries,
         )
-        if step.action and step.action.plan:
-            self._make_plan(entries)
         self._observer.part_finished(step, part, results)
 
     def _execute(self, part: Part, *, changes: bool) -> tuple[HostResult, ...]:
@@ -389,15 +396,21 @@ class Engine:
             write_once(folder / f"{host}.json", canonical_json(known))
         return folder
 
-    def _make_plan(self, entries: list[dict[str, str]]) -> None:
-        state = self._state
+    def _make_plan(self, move: MakePlan) -> None:
+        entries = [
+            entry
+            for event in self._journal.events
+            if event.name == "action_finished"
+            and (event["step"], event["attempt"]) == (move.step, move.attempt)
+            for entry in event["evidence"]
+        ]
         made = plans.make_plan(self._folder.name, self._sop_sha256, evidence.read(self._folder, entries))
         data = canonical_json(made)
-        path = write_once(self._folder.plan(state.step.no, state.attempt), data)
+        path = write_once(self._folder.plan(move.step, move.attempt), data)
         self._append(
             "plan_made",
-            step=state.step.no,
-            attempt=state.attempt,
+            step=move.step,
+            attempt=move.attempt,
             path=self._folder.relative(path),
             sha256=sha256_hex(data),
             hosts=plans.hosts_to_change(made),

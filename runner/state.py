@@ -98,6 +98,14 @@ class SkipPart:
 
 
 @dataclass(frozen=True)
+class MakePlan:
+    """Make the plan from what the row's action found."""
+
+    step: int
+    attempt: int
+
+
+@dataclass(frozen=True)
 class FailStep:
     """The row cannot be done; the run stops until it is resumed."""
 
@@ -160,6 +168,7 @@ Move = (
     StartStep
     | DoPart
     | SkipPart
+    | MakePlan
     | FailStep
     | OpenGate
     | AwaitDecision
@@ -196,6 +205,7 @@ class RunState:
         self.spans: dict[int, int] = {}
         self.last_finished = 0
         self.plan: Plan | None = None
+        self.planned = False
         self.not_ready: set[str] = set()
         self.changed: list[str] = []
         self.evidence: list[dict[str, str]] = []
@@ -233,6 +243,7 @@ class RunState:
         self.parts = [PartState(Part(p["name"], p["kind"], tuple(p["hosts"]))) for p in event["parts"]]
         self.gate = self.decision = None
         self.written = set()
+        self.planned = False
 
     def _on_action_started(self, event: Event) -> None:
         part = Part(event["part"], event["kind"], tuple(event["hosts"]))
@@ -254,6 +265,7 @@ class RunState:
 
     def _on_plan_made(self, event: Event) -> None:
         self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
+        self.planned = True
         self.not_ready = set()
         self.changed = []
 
@@ -403,6 +415,8 @@ def _next_part(state: RunState) -> Move | None:
             return DoPart(part.part)
         if part.status == "finished":
             failed |= part.not_ok
+    if action and action.plan and not state.planned and state.parts:
+        return MakePlan(state.step.no, state.attempt)
     if action and action.playbook and not action.changes and _nothing_worked(state):
         return FailStep(f"{action.playbook} worked on none of the hosts")
     return None
