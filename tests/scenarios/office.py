@@ -1,0 +1,121 @@
+"""A whole made-up office to run SOPs in: tree, roster with real keys, hosts, and an engine over fakes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
+
+from runner import record
+from runner.clock import Clock
+from runner.engine import Closed, Engine, Start, Tools, Waiting, start_run
+from runner.gates import Choice
+from runner.inventory import Inventory
+from runner.officials import Official, Roster
+from runner.record import Record
+from runner.sop import Sop, parse_sop
+from runner.state import Gate
+from runner.workspace import RunFolder, Workspace
+
+HOSTS = ("web1", "db1", "file1", "web2", "web10")
+GROUPS = {"canary": ["web1"], "web": ["web1", "web2", "web10"]}
+
+Plan = Mapping[int, Sequence[str]]
+"""For each gate's row the outcomes to decide, in order; a reason is always given."""
+
+
+@dataclass
+class Office:
+    """One tree with its runs, and the tools an engine gets in it."""
+
+    root: Path
+    roster: Roster
+    keys: Path
+    sop_text: str
+    sop_name: str
+    hosts: tuple[str, ...] = HOSTS
+    clock: StepClock = field(default_factory=StepClock)
+    playbooks: FakeExecutor = field(default_factory=FakeExecutor)
+    suites: FakeExecutor = field(default_factory=FakeExecutor)
+    archive: FakeArchive = field(default_factory=FakeArchive)
+    observer: RecordingObserver = field(default_factory=RecordingObserver)
+
+    @property
+    def sop(self) -> Sop:
+        return parse_sop(self.sop_text, self.sop_name)
+
+    @property
+    def workspace(self) -> Workspace:
+        return Workspace(self.root)
+
+    @property
+    def inventory(self) -> Inventory:
+        groups = {name: [host for host in hosts if host in self.hosts] for name, hosts in GROUPS.items()}
+        return Inventory(self.root / "inventory", self.hosts, groups)
+
+    def start(self, *, operator: str = "", failure_budget: int = 0) -> RunFolder:
+        """Start a run; the roster's first official operates when nobody is named."""
+        who = self.roster.official(operator) if operator else self.roster.officials[0]
+        if who is None:
+            raise LookupError(operator)
+        start = Start(self.sop_text, self.sop_name, self.inventory, self.roster, who, failure_budget)
+        return start_run(self.workspace, self.clock, start)
+
+    def engine(self, folder: RunFolder, clock: Clock | None = None) -> Engine:
+        """Return an engine as a process of its own would build it."""
+        tools = Tools(
+            clock=clock or self.clock,
+            playbooks=self.playbooks,
+            suites=self.suites,
+            build_document=build_document,
+            check_run=self.archive.check_run,
+            seal=self.archive.seal,
+        )
+        return Engine(self.workspace, folder, tools, self.observer)
+
+    def decide(self, folder: RunFolder, outcome: str, official: str, reason: str = "Alasan contoh") -> None:
+        """Decide at the open gate from a process of its own."""
+        self.engine(folder).decide(Choice(official, outcome, reason), self.key(official))
+
+    def key(self, official: str) -> Path:
+        return self.keys / official
+
+    def holder(self, gate: Gate) -> Official:
+        """Return who is awaited at a gate."""
+        return self.roster.holders(gate.position)[0]
+
+    def go_on(self, folder: RunFolder, plan: Plan, *, resumed: bool = False) -> Waiting | Closed:
+        """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
+
+        def ask(gate: Gate, now: Record) -> tuple[Choice, Path] | None:
+            decided = sum(1 for made in now.state.decisions if made["step"] == gate.step)
+            outcomes = plan.get(gate.step, ())
+            if decided >= len(outcomes):
+                return None
+            official = self.holder(gate)
+            return Choice(official.id, outcomes[decided], "Alasan contoh"), self.key(official.id)
+
+        return self.engine(folder).run(ask, resumed=resumed)
+
+    def copy(self, root: Path) -> Office:
+        """Return the same office with its runs in another place, with fresh tools and a later clock."""
+        shutil.copytree(self.root, root, symlinks=True)
+        later = StepClock(start=self.clock.now().at)
+        return Office(root, self.roster, self.keys, self.sop_text, self.sop_name, self.hosts, later)
+
+
+def events_of(folder: RunFolder, name: str) -> list[dict[str, object]]:
+    """Return the fields of all events of one name, in order."""
+    return [event.fields for event in record.load(folder).events if event.name == name]
+
+
+def rows_finished(folder: RunFolder) -> list[tuple[int, str | None]]:
+    """Return (row, outcome) of every finished row, in order."""
+    return [
+        (event["step"], event["outcome"])
+        for event in record.load(folder).events
+        if event.name == "step_finished"
+    ]
