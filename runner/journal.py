@@ -102,13 +102,16 @@ class Journal:
             }
         )
         try:
-            _write(self._descriptor, line, self.path)
-            if not self._events:
-                sync_dir(self.path.parent)
+            return self._write(self._descriptor, line)
         except KeyboardInterrupt:
             # The line may be on the disk already: what is appended next must follow it.
             self._events = list(parse(self.path.read_bytes(), self.path.name))
             raise
+
+    def _write(self, descriptor: int, line: bytes) -> Event:
+        _write(descriptor, line, self.path)
+        if not self._events:
+            sync_dir(self.path.parent)
         # Through the reader's door, so that what is folded now is what will be folded after a restart.
         written = _event(line, len(self._events) + 1, self._events[-1].digest if self._events else FIRST_PREV)
         self._events.append(written)
