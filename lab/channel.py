@@ -70,6 +70,7 @@ def publish(lab: Lab, package: str, version: str, suite: str = "") -> Path:
 
 
 def pool(lab: Lab, suite: str) -> Path:
+    """Return the folder of a suite's packages."""
     return lab.channel / "www" / "pool" / suite
 
 
@@ -79,18 +80,24 @@ def keyring(lab: Lab) -> Path:
 
 
 def make_key(lab: Lab, name: str) -> None:
+    """Make a signing key with a keyring of its own."""
     home = lab.channel / "keys" / name
     home.mkdir(parents=True, mode=0o700)
     home.parent.chmod(0o700)
-    gpg = ["gpg", "--batch", "--quiet", "--homedir", home]
+    gpg = gpg_command(home)
     identity = f"Rawat Lab {name} <{name}@example.invalid>"
     run([*gpg, "--passphrase", "", "--quick-generate-key", identity, "ed25519", "sign", "never"])
-    run([*gpg, "--output", home.parent / f"{name}.gpg", "--export"])
+    run([*gpg, "--output", str(home.parent / f"{name}.gpg"), "--export"])
     end_agent(home)
 
 
+def gpg_command(home: Path) -> list[str]:
+    """Return the start of a gpg command that uses only the keyring in `home`."""
+    return ["gpg", "--batch", "--quiet", "--homedir", str(home)]
+
+
 def end_agent(home: Path) -> None:
-    # gpg leaves an agent behind, which would outlive the lab.
+    """End the agent that gpg leaves behind, which would outlive the lab."""
     run(["gpgconf", "--homedir", home, "--kill", "all"])
 
 
@@ -109,15 +116,16 @@ def sign_suite(lab: Lab, suite: Suite) -> None:
     release = f"Changelogs: {lab.url(CHANNEL_PORT)}/changelogs/@CHANGEPATH@\n{release}"
     (fresh / "Release").write_text(release, encoding="utf-8")
     home = lab.channel / "keys" / suite.key
-    gpg = ["gpg", "--batch", "--quiet", "--homedir", home]
-    run([*gpg, "--clearsign", "--output", fresh / "InRelease", fresh / "Release"])
-    run([*gpg, "--detach-sign", "--armor", "--output", fresh / "Release.gpg", fresh / "Release"])
+    gpg = gpg_command(home)
+    run([*gpg, "--clearsign", "--output", str(fresh / "InRelease"), str(fresh / "Release")])
+    run([*gpg, "--detach-sign", "--armor", "--output", f"{fresh}/Release.gpg", f"{fresh}/Release"])
     end_agent(home)
     shutil.rmtree(current, ignore_errors=True)
     fresh.rename(current)
 
 
 def release_options(suite: Suite, architecture: str) -> list[str]:
+    """Return the options that put a suite's description into its Release file."""
     fields = {
         "Origin": "Debian",
         "Label": suite.label,
@@ -131,6 +139,7 @@ def release_options(suite: Suite, architecture: str) -> list[str]:
 
 
 def write_changelog(lab: Lab, package: str, version: str) -> None:
+    """Put a changelog where `apt-get changelog` looks for it."""
     folder = lab.channel / "www/changelogs/main" / package[0] / package
     folder.mkdir(parents=True, exist_ok=True)
     text = changelog(recipe_of(package), version)

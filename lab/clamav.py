@@ -84,6 +84,7 @@ def create_mirror(lab: Lab) -> None:
 
 
 def copy_databases(folder: Path, names: dict[str, str]) -> None:
+    """Copy test databases under the names that ClamAV looks for."""
     databases = fetch_databases()
     for name, origin in names.items():
         shutil.copyfile(databases / origin, folder / name)

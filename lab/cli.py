@@ -15,7 +15,7 @@ from rich.table import Table
 
 from lab import driver
 from lab.errors import ImpossibleHereError, LabError
-from lab.inventory import COMMITTED, DEMO_PASSPHRASE
+from lab.inventory import COMMITTED, DEMO_WORDS
 from lab.layout import DEFAULT_HOSTS, DEFAULT_NAME, HERMETIC, PROFILES
 
 app = typer.Typer(
@@ -68,8 +68,11 @@ def up(
 
             lab = driver.up(wish, say)
         show(driver.look(lab))
-        screen.print(f"up in {time.monotonic() - begun:.1f} s; officials' keys in"
-                     f" {lab.inventory / 'keys'}, passphrase {DEMO_PASSPHRASE}", soft_wrap=True)
+        screen.print(
+            f"up in {time.monotonic() - begun:.1f} s; officials' keys in"
+            f" {lab.inventory / 'keys'}, passphrase {DEMO_WORDS}",
+            soft_wrap=True,
+        )
         shown = "inventory/lab" if lab.inventory == COMMITTED else lab.inventory
         screen.print(f"next: ansible -i {shown} all -m ping", soft_wrap=True)
 
@@ -85,6 +88,7 @@ def down(name: Name = DEFAULT_NAME) -> None:
 @app.command()
 def status(
     name: Name = DEFAULT_NAME,
+    *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show the hosts and services of a lab."""
@@ -129,6 +133,7 @@ def publish(
 
 
 def with_time(message: str, act: Callable[[], object]) -> None:
+    """Do something and say how long it took."""
     begun = time.monotonic()
     with told_errors():
         act()
@@ -136,12 +141,11 @@ def with_time(message: str, act: Callable[[], object]) -> None:
 
 
 def show(found: driver.LabStatus) -> None:
+    """Show a lab's status to a person."""
     table = Table("host", "address", "groups", "state", box=None, header_style="bold")
     for host in found.hosts:
         colour = "green" if host.state == "running" else "red"
-        table.add_row(
-            host.name, host.address, " ".join(host.groups), f"[{colour}]{host.state}[/{colour}]"
-        )
+        table.add_row(host.name, host.address, " ".join(host.groups), f"[{colour}]{host.state}[/{colour}]")
     for service, is_up in found.services.items():
         state = "[green]listening[/green]" if is_up else "[red]down[/red]"
         table.add_row(service, found.lab.controller, "controller", state)

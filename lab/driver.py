@@ -46,6 +46,7 @@ class LabStatus:
 
     @property
     def is_complete(self) -> bool:
+        """Tell whether every host runs and every service listens."""
         return all(self.services.values()) and all(host.state == "running" for host in self.hosts)
 
 
@@ -91,10 +92,10 @@ def up(wish: Wish, say: Callable[[str], None] = silent) -> Lab:
 
 
 def require_same(lab: Lab, wish: Wish, folder: Path) -> None:
+    """Raises ImpossibleHereError unless a lab that is up is the one wished for."""
     if (lab.count, lab.profile, lab.inventory) != (wish.count, wish.profile, folder):
         raise ImpossibleHereError(
-            f"lab {lab.name} is up with {lab.count} hosts, profile {lab.profile},"
-            f" inventory {lab.inventory}",
+            f"lab {lab.name} is up with {lab.count} hosts, profile {lab.profile}, inventory {lab.inventory}",
             f"take it down first: rawat lab down --name {lab.name}",
         )
 
@@ -222,9 +223,7 @@ def load(name: str) -> Lab:
     try:
         text = (state_folder(name) / "lab.json").read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ImpossibleHereError(
-            f"no lab {name} is up", f"rawat lab up --name {name}"
-        ) from error
+        raise ImpossibleHereError(f"no lab {name} is up", f"rawat lab up --name {name}") from error
     told = json.loads(text)
     return Lab(told["name"], told["number"], told["hosts"], told["profile"], Path(told["inventory"]))
 
@@ -237,6 +236,7 @@ def look(lab: Lab) -> LabStatus:
 
 
 def look_at(lab: Lab, plan: HostPlan) -> HostStatus:
+    """Return how a host is now."""
     state = "stopped"
     if processes.is_running(hosts.unit(lab, plan)):
         state = "running" if hosts.is_greeting(lab.address(plan)) else "not answering"
@@ -292,6 +292,6 @@ def changed_host(name: str, host: str) -> Iterator[tuple[Lab, HostPlan]]:
 def only_process(what: str) -> Iterator[None]:
     """Wait until no other process changes the same thing."""
     RUN_ROOT.mkdir(mode=0o700, exist_ok=True)
-    with open(RUN_ROOT / what, "w", encoding="ascii") as lock:
+    with (RUN_ROOT / what).open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -22,6 +22,7 @@ SECONDS_TO_BOOT = 60
 
 
 def unit(lab: Lab, plan: HostPlan) -> Unit:
+    """Return the name under which a host's processes are found."""
     return Unit(lab.name, plan.name)
 
 
@@ -161,6 +162,7 @@ def drop_disk(lab: Lab, plan: HostPlan) -> None:
 
 
 def is_mounted(place: Path) -> bool:
+    """Tell whether something is mounted at a place."""
     return is_successful(["mountpoint", "--quiet", place])
 
 

@@ -7,7 +7,6 @@ made in a mount namespace of the build's own: whatever ends the build ends them 
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -72,13 +71,14 @@ def lower_folders(plan: HostPlan) -> list[Path]:
 
 
 def place(layer: Layer) -> Path:
+    """Return the folder of a layer."""
     return LAYERS / layer.key
 
 
 @contextmanager
 def only_builder() -> Iterator[None]:
     """Let one process at a time build, and clear what a killed one left."""
-    with open(CACHE_ROOT / ".lock", "w", encoding="ascii") as lock:
+    with (CACHE_ROOT / ".lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for stale in LAYERS.glob(".new-*"):
             shutil.rmtree(stale)
@@ -118,6 +118,8 @@ def build_base(layer: Layer, target: Path) -> None:
 
 def build_upon(layer: Layer, work: Path) -> None:
     """Make a layer by installing packages over its parents."""
+    for name in ("lists", "archives"):
+        (SHARED / name / "partial").mkdir(parents=True, exist_ok=True)
     install = []
     if layer.packages:
         update_lists()
@@ -131,8 +133,7 @@ def build_upon(layer: Layer, work: Path) -> None:
         install_databases(work / "build/databases")
         install.append("install -o clamav -g clamav -m 644 -t /var/lib/clamav /tmp/build/databases/*")
     (work / "build/apt.conf").write_text(
-        fetch_settings()
-        + 'Dir::Etc::sourcelist "/tmp/build/sources.list";\nAPT::Sandbox::User "root";\n',
+        fetch_settings() + 'Dir::Etc::sourcelist "/tmp/build/sources.list";\nAPT::Sandbox::User "root";\n',
         encoding="utf-8",
     )
     (work / "build/sources.list").write_text(find_mirror().line() + "\n", encoding="utf-8")
@@ -140,17 +141,13 @@ def build_upon(layer: Layer, work: Path) -> None:
     (work / "build/script").write_text(script, encoding="utf-8")
     write_files(layer, work / "upper")
     lower = ":".join(str(place(below)) for below in layer.chain[1:])
-    run(
-        ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", ENTER]
-        + ["enter", str(work), lower, str(SHARED)],
-        timeout=1200,
-    )
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    enter = ["/bin/sh", "-c", ENTER, "enter", str(work), lower, str(SHARED)]
+    run([*namespaces, *enter], timeout=1200)
 
 
 def update_lists() -> None:
     """Refresh the package lists that all builds share, with a source list of their own."""
-    (SHARED / "lists/partial").mkdir(parents=True, exist_ok=True)
-    (SHARED / "archives/partial").mkdir(parents=True, exist_ok=True)
     source = SHARED / "sources.list"
     source.write_text(find_mirror().line() + "\n", encoding="utf-8")
     settings = {
@@ -166,8 +163,9 @@ def update_lists() -> None:
 
 
 def write_files(layer: Layer, root: Path) -> None:
+    """Write a layer's own files."""
     for name, text in layer.files.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        os.chmod(file, 0o644)
+        file.chmod(0o644)

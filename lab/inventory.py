@@ -21,8 +21,8 @@ from lab.services import make_passwords, write_secret
 
 COMMITTED = Path(__file__).resolve().parent.parent / "inventory" / "lab"
 OFFICIALS = ("pengelola", "analis", "pranata", "kabid")
-# Printed by `lab up`: keys of made-up officials of a made-up office.
-DEMO_PASSPHRASE = "rawat-lab"
+# The passphrase of the keys, printed by `lab up`: they are keys of made-up officials of a made-up office.
+DEMO_WORDS = "rawat-lab"
 
 
 def choose_folder(name: str, count: int, asked: Path | None) -> Path:
@@ -52,11 +52,11 @@ def prepare_folder(lab: Lab) -> None:
         (folder / name).mkdir(mode=0o700, exist_ok=True)
     make_key(folder / "keys/ssh_lab", "")
     for name in OFFICIALS:
-        make_key(folder / "keys" / name, DEMO_PASSPHRASE)
+        make_key(folder / "keys" / name, DEMO_WORDS)
 
 
 def make_key(file: Path, passphrase: str) -> None:
-    # Keys stay over labs: a decision signed yesterday is checked with the same key today.
+    """Make an ssh key unless it is there: what was signed yesterday is checked with it today."""
     if not (file.exists() and file.with_suffix(".pub").exists()):
         file.unlink(missing_ok=True)
         run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", file.name, "-f", file])

@@ -19,6 +19,7 @@ RUN_ROOT = Path("/run/rawat-lab")
 DEFAULT_NAME = "lab"
 DEFAULT_HOSTS = 5
 MOST_HOSTS = 200
+LONGEST_NAME = 30
 CHANNEL_PORT = 8800
 ANTIVIRUS_PORT = 8801
 MIRROR_PORT = 8802
@@ -77,10 +78,12 @@ class Lab:
 
     @cached_property
     def hosts(self) -> tuple[HostPlan, ...]:
+        """The hosts, in the order of waking."""
         return host_plans(self.count)
 
     @property
     def state(self) -> Path:
+        """The folder of all that the lab keeps, gone when it is down."""
         return state_folder(self.name)
 
     @property
@@ -90,18 +93,22 @@ class Lab:
 
     @property
     def channel(self) -> Path:
+        """The folder of the package channel."""
         return self.state / "channel"
 
     @property
     def channel_suites(self) -> tuple[str, ...]:
+        """The suites that hosts install from."""
         return ("lab", "lab-updates", "lab-security")
 
     @property
     def bridge(self) -> str:
+        """The network device that joins the hosts."""
         return "rawat-lab" if self.number == 0 else f"rawat-n{self.number}"
 
     @property
     def controller(self) -> str:
+        """The controller's address on the bridge."""
         return f"10.205.{self.number}.1"
 
     def host(self, name: str) -> HostPlan:
@@ -113,9 +120,11 @@ class Lab:
         raise ImpossibleHereError(f"lab {self.name} has no host {name}", f"it has {known}")
 
     def address(self, plan: HostPlan) -> str:
+        """Return a host's address."""
         return f"10.205.{self.number}.{plan.number}"
 
     def veth(self, plan: HostPlan) -> str:
+        """Return the controller's end of a host's cable."""
         return f"rw{self.number}-{plan.name}"
 
     def machine(self, plan: HostPlan) -> str:
@@ -123,20 +132,23 @@ class Lab:
         return machine_name(self.name, plan.name)
 
     def host_folder(self, plan: HostPlan) -> Path:
+        """Return the folder of a host's identity and console log."""
         return self.state / "hosts" / plan.name
 
     def root(self, plan: HostPlan) -> Path:
+        """Return where a host's disk is mounted."""
         return self.disks / plan.name / "root"
 
     def url(self, port: int) -> str:
+        """Return the address of a service of the controller."""
         return f"http://{self.controller}:{port}"
 
 
 def state_folder(name: str) -> Path:
     """Return the folder of a lab's state. Raises ImpossibleHereError for an unfit name."""
-    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > 30:
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name) or len(name) > LONGEST_NAME:
         raise ImpossibleHereError(
-            f"{name!r} is no lab name", "use up to 30 small letters, digits and single hyphens"
+            f"{name!r} is no lab name", f"use up to {LONGEST_NAME} small letters, digits and single hyphens"
         )
     return STATE_ROOT / name
 

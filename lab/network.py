@@ -56,6 +56,7 @@ def build(lab: Lab) -> None:
 
 
 def firewall(lab: Lab) -> str:
+    """Return the firewall rules of a lab."""
     return FIREWALL.format(
         table=firewall_table(lab.name),
         bridge=lab.bridge,
@@ -84,17 +85,19 @@ def connect(lab: Lab, plan: HostPlan) -> None:
     )
 
 
-def set_link(lab: Lab, plan: HostPlan, is_up: bool) -> None:
+def set_link(lab: Lab, plan: HostPlan, *, is_up: bool) -> None:
     """Plug a host's cable in or out."""
     ip([f"link set {lab.veth(plan)} {'up' if is_up else 'down'}"])
 
 
 def ip(lines: list[str], machine: str = "") -> None:
+    """Run `ip` commands, in a host's namespace when it is named."""
     where = ["-netns", machine] if machine else []
     run(["ip", *where, "-batch", "-"], stdin="\n".join(lines) + "\n")
 
 
 def alias(name: str) -> str:
+    """Return the text that marks a device as a lab's."""
     return f"rawat-lab:{name}"
 
 
@@ -112,6 +115,7 @@ def namespaces(name: str) -> list[str]:
 
 
 def has_firewall(name: str) -> bool:
+    """Tell whether a lab's firewall table is there."""
     return is_successful(["nft", "list", "table", "inet", firewall_table(name)])
 
 

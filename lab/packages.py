@@ -86,6 +86,8 @@ RECIPES = {
 
 SERVICE = """\
 #!/usr/bin/python3
+import os
+import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -102,7 +104,11 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("0.0.0.0", {port}), Answer).serve_forever()
+server = ThreadingHTTPServer(("0.0.0.0", {port}), Answer)
+# Only now does systemd call the service started.
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+    told.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+server.serve_forever()
 """
 
 CRASHING_SERVICE = """\
@@ -116,6 +122,7 @@ Description={name}: {summary}
 After=network.target
 
 [Service]
+Type=notify
 ExecStart=/usr/lib/{name}/serve
 User=daemon
 Restart=no
@@ -152,9 +159,7 @@ echo "{name} {version}"
 def recipe_of(package: str) -> Recipe:
     """Return a package's recipe. Raises ImpossibleHereError when there is none."""
     if package not in RECIPES:
-        raise ImpossibleHereError(
-            f"the lab has no package {package}", "choose one of: " + ", ".join(RECIPES)
-        )
+        raise ImpossibleHereError(f"the lab has no package {package}", "choose one of: " + ", ".join(RECIPES))
     return RECIPES[package]
 
 
@@ -240,8 +245,7 @@ def changelog(recipe: Recipe, version: str) -> str:
 
 
 def entry(recipe: Recipe, version: str, text: str, suite: str) -> str:
+    """Return one entry of a changelog."""
     return (
-        f"{recipe.name} ({version}) {suite}; urgency=medium\n\n"
-        f"  * {text}\n\n"
-        f" -- {MAINTAINER}  {BUILT_ON}\n"
+        f"{recipe.name} ({version}) {suite}; urgency=medium\n\n  * {text}\n\n -- {MAINTAINER}  {BUILT_ON}\n"
     )

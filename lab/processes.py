@@ -38,6 +38,7 @@ class Unit:
 
     @property
     def group(self) -> str:
+        """The unit's control group."""
         return f"{ROOT_GROUP}/{self.lab}/{self.name}"
 
 
@@ -62,14 +63,14 @@ def group_folders(group: str) -> list[Path]:
 
 def start_unit(unit: Unit, command: Sequence[str], folder: Path, *, always: bool = False) -> None:
     """Start a supervised command, detached from this process, its output in `folder`/log."""
-    argv = [sys.executable, "-I", supervise.__file__, "--pid-file", str(folder / "pid")]
+    argv = [sys.executable, "-I", supervise.__file__]
     if always:
         argv.append("--always")
     for part, option in ((SUPERVISOR, "--own"), (GUEST, "--child")):
         for place in group_folders(f"{unit.group}/{part}"):
             place.mkdir(parents=True, exist_ok=True)
             argv += [option, str(place)]
-    with open(folder / "log", "ab") as log:
+    with (folder / "log").open("ab") as log:
         # setsid --fork: the supervisor belongs to no shell and is nobody's child here.
         subprocess.run(
             ["setsid", "--fork", *argv, "--", *command],
@@ -175,7 +176,7 @@ def remove_groups(group: str) -> None:
 
 
 def remove_folder(folder: Path) -> None:
-    # The kernel frees a group a moment after its last process, so try for a while.
+    """Remove a control group, which the kernel frees a moment after its last process."""
     for _ in range(100):
         try:
             folder.rmdir()
@@ -189,15 +190,16 @@ def remove_folder(folder: Path) -> None:
 
 def freeze(unit: Unit) -> None:
     """Let a unit hang: its processes live and do not run."""
-    set_frozen(unit, True)
+    set_frozen(unit, is_frozen=True)
 
 
 def thaw(unit: Unit) -> None:
     """Let a frozen unit go on."""
-    set_frozen(unit, False)
+    set_frozen(unit, is_frozen=False)
 
 
-def set_frozen(unit: Unit, is_frozen: bool) -> None:
+def set_frozen(unit: Unit, *, is_frozen: bool) -> None:
+    """Write the state to both kinds of hierarchy."""
     for folder in group_folders(f"{unit.group}/{GUEST}"):
         for file, word in (
             ("freezer.state", "FROZEN" if is_frozen else "THAWED"),
@@ -209,7 +211,7 @@ def set_frozen(unit: Unit, is_frozen: bool) -> None:
 
 def unit_names(lab: str) -> list[str]:
     """Return the names of a lab's units that have control groups."""
-    names = set()
+    names: set[str] = set()
     for top in group_folders(f"{ROOT_GROUP}/{lab}"):
         if top.is_dir():
             names.update(child.name for child in top.iterdir() if child.is_dir())

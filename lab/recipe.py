@@ -29,9 +29,7 @@ class Layer:
     def key(self) -> str:
         """The layer's folder name: its own name and the digest of all that it is made of."""
         own = asdict(self) | {"parent": self.parent.key if self.parent else ""}
-        own["lab_packages"] = {
-            name: package_files(RECIPES[name], OLD) for name in self.lab_packages
-        }
+        own["lab_packages"] = {name: package_files(RECIPES[name], OLD) for name in self.lab_packages}
         digest = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{digest[:12]}"
 
@@ -62,9 +60,7 @@ BASE = Layer(
         # Measured: dpkg's fsync after every file is most of an update's time; a lab may lose it.
         "etc/dpkg/dpkg.cfg.d/rawat-lab": "force-unsafe-io\n",
         "etc/apt/apt.conf.d/90rawat-lab": 'Acquire::Languages "none";\n',
-        "etc/systemd/journald.conf.d/rawat-lab.conf": (
-            "[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"
-        ),
+        "etc/systemd/journald.conf.d/rawat-lab.conf": ("[Journal]\nStorage=volatile\nRuntimeMaxUse=32M\n"),
         "etc/ssh/sshd_config.d/rawat-lab.conf": (
             "HostKey /etc/ssh/ssh_host_ed25519_key\n"
             "PasswordAuthentication no\n"

@@ -68,6 +68,7 @@ def require_root() -> None:
 
 
 def install(packages: list[str]) -> None:
+    """Install Debian packages on the controller."""
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "-qq", "update"], extra_env=quiet, timeout=300)
     argv = ["apt-get", "-qq", "install", "--no-install-recommends", *packages]

@@ -5,26 +5,27 @@ but the standard library. Debian's archive is fetched through the controller and
 hosts need no way out of the lab.
 """
 
-from __future__ import annotations
-
 import json
-import os
 import re
 import shutil
 import sys
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
-from io import BufferedReader, BytesIO
+from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import BinaryIO
 
+# Files of an archive that never change under their name.
 UNCHANGING = ("/pool/", "/by-hash/")
+HANDLERS = (urllib.request.ProxyHandler, urllib.request.HTTPHandler, urllib.request.HTTPSHandler)
+ERROR_HANDLERS = (urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErrorProcessor)
 
 
 class FileHandler(SimpleHTTPRequestHandler):
@@ -32,95 +33,103 @@ class FileHandler(SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def send_head(self) -> BytesIO | BufferedReader | None:
-        path = self.translate_path(self.path)
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        """Answer with the whole file, or with the part that was asked for."""
+        file = Path(self.translate_path(self.path))
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if asked is None or not os.path.isfile(path):
+        if asked is None or not file.is_file():
             return super().send_head()
-        size = os.path.getsize(path)
-        first, last = int(asked[1]), min(int(asked[2] or size - 1), size - 1)
+        content = file.read_bytes()
+        first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
         if first > last:
             self.send_error(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             return None
-        with open(path, "rb") as file:
-            file.seek(first)
-            part = file.read(last - first + 1)
+        part = content[first : last + 1]
         self.send_response(HTTPStatus.PARTIAL_CONTENT)
-        self.send_header("Content-Type", self.guess_type(path))
-        self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
+        self.send_header("Content-Type", self.guess_type(file))
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(content)}")
         self.send_header("Content-Length", str(len(part)))
-        self.send_header("Last-Modified", self.date_time_string(int(os.path.getmtime(path))))
+        self.send_header("Last-Modified", self.date_time_string(int(file.stat().st_mtime)))
         self.end_headers()
         return BytesIO(part)
 
-    def list_directory(self, path: Any) -> None:
-        self.send_error(HTTPStatus.NOT_FOUND)
+    def log_message(self, _format: str, *_words: object) -> None:
+        """Keep no log of requests: it would only grow."""
 
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+
+class MirrorServer(ThreadingHTTPServer):
+    """Knows the upstream archives, each under the first word of a path, and keeps what it fetched."""
+
+    def __init__(self, address: tuple[str, int], upstreams: dict[str, str], cache: Path) -> None:
+        super().__init__(address, MirrorHandler)
+        self.upstreams = upstreams
+        self.cache = cache
+        # Only what an archive can be behind; urllib would also read files and ftp.
+        self.opener = urllib.request.OpenerDirector()
+        for handler in (*HANDLERS, *ERROR_HANDLERS):
+            self.opener.add_handler(handler())
+
+    def bring(self, name: str, rest: str) -> Path:
+        """Return a file of an upstream archive, fetched unless it is one that never changes."""
+        address = f"{self.upstreams[name].rstrip('/')}/{rest}"
+        kept = self.cache / sha256(address.encode()).hexdigest()
+        is_unchanging = any(part in f"/{rest}" for part in UNCHANGING)
+        if not (is_unchanging and kept.exists()):
+            with (
+                self.opener.open(address, timeout=60) as answer,
+                NamedTemporaryFile(dir=self.cache, delete=False) as fresh,
+            ):
+                shutil.copyfileobj(answer, fresh)
+            Path(fresh.name).replace(kept)
+        return kept
 
 
 class MirrorHandler(BaseHTTPRequestHandler):
-    """Hands on files of upstream archives, each under the first word of the path."""
+    """Hands on files of upstream archives."""
 
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, *args: Any, upstreams: dict[str, str], cache: Path) -> None:
-        self.upstreams = upstreams
-        self.cache = cache
-        super().__init__(*args)
-
     def do_GET(self) -> None:
+        """Answer with a file of an upstream archive."""
+        server = self.server
         _, name, rest = (*self.path.split("/", 2), "", "")[:3]
-        if name not in self.upstreams or ".." in rest:
+        if not isinstance(server, MirrorServer) or name not in server.upstreams or ".." in rest:
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        address = self.upstreams[name].rstrip("/") + "/" + rest
-        is_kept = any(part in f"/{rest}" for part in UNCHANGING)
-        kept = self.cache / sha256(address.encode()).hexdigest()
         try:
-            if not (is_kept and kept.exists()):
-                self.fetch(address, kept)
-            self.answer(kept)
+            content = server.bring(name, rest).open("rb")
         except urllib.error.HTTPError as error:
             self.send_error(error.code)
-        except OSError as error:
-            self.send_error(HTTPStatus.BAD_GATEWAY, str(error))
+        except OSError:
+            self.send_error(HTTPStatus.BAD_GATEWAY)
+        else:
+            with content:
+                self.send_response(HTTPStatus.OK)
+                self.send_header("Content-Length", str(Path(content.name).stat().st_size))
+                self.end_headers()
+                shutil.copyfileobj(content, self.wfile)
 
-    def fetch(self, address: str, target: Path) -> None:
-        with (
-            urllib.request.urlopen(address, timeout=60) as answer,
-            NamedTemporaryFile(dir=self.cache, delete=False) as file,
-        ):
-            shutil.copyfileobj(answer, file)
-        os.replace(file.name, target)
-
-    def answer(self, file: Path) -> None:
-        with open(file, "rb") as content:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Length", str(os.fstat(content.fileno()).st_size))
-            self.end_headers()
-            shutil.copyfileobj(content, self.wfile)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+    def log_message(self, _format: str, *_words: object) -> None:
+        """Keep no log of requests: it would only grow."""
 
 
-def start(address: str, port: int, handler: Any) -> None:
-    server = ThreadingHTTPServer((address, port), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever).start()
+def run_server(make: Callable[[], ThreadingHTTPServer]) -> None:
+    """Make a server and let it answer in a thread of its own."""
+    threading.Thread(target=make().serve_forever).start()
 
 
 def main() -> None:
+    """Serve what the settings file says."""
     settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    address = settings["address"]
     for port, folder in settings["folders"].items():
-        start(settings["address"], int(port), partial(FileHandler, directory=folder))
+        handler = partial(FileHandler, directory=folder)
+        run_server(partial(ThreadingHTTPServer, (address, int(port)), handler))
     if settings["upstreams"]:
         cache = Path(settings["cache"])
         cache.mkdir(parents=True, exist_ok=True)
-        handler = partial(MirrorHandler, upstreams=settings["upstreams"], cache=cache)
-        start(settings["address"], int(settings["mirror_port"]), handler)
+        place = (address, settings["mirror_port"])
+        run_server(partial(MirrorServer, place, settings["upstreams"], cache))
 
 
 if __name__ == "__main__":

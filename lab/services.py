@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import secrets
 import socket
 import sys
@@ -55,6 +54,7 @@ def start(lab: Lab) -> None:
 
 
 def file_settings(lab: Lab) -> dict[str, object]:
+    """Return what the file server is told to serve."""
     upstreams = {}
     if lab.profile == DEBIAN_SECURITY:
         upstreams = {
@@ -103,17 +103,19 @@ def make_passwords(lab: Lab) -> dict[str, str]:
 
 
 def digest(password: str) -> str:
-    return base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+    """Return a password's digest in htpasswd's {SHA} form, strong enough for one that is random."""
+    return base64.b64encode(hashlib.sha1(password.encode(), usedforsecurity=False).digest()).decode()
 
 
 def write_secret(file: Path, text: str) -> None:
     """Write a file that only its owner can read, from its first byte on."""
     file.unlink(missing_ok=True)
-    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as secret:
-        secret.write(text)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(text, encoding="utf-8")
 
 
 def is_listening(lab: Lab, port: int) -> bool:
+    """Tell whether a service of the lab takes connections."""
     try:
         socket.create_connection((lab.controller, port), timeout=1).close()
     except OSError:
@@ -122,6 +124,7 @@ def is_listening(lab: Lab, port: int) -> bool:
 
 
 def wait_for_port(lab: Lab, name: str, port: int) -> None:
+    """Wait until a service listens. Raises LabError when it does not within 20 seconds."""
     deadline = time.monotonic() + 20
     while not is_listening(lab, port):
         if time.monotonic() > deadline:
