@@ -25,7 +25,7 @@ from runner.inventory import read_inventory
 from runner.officials import Official, Roster, load_roster
 from runner.prompt import Prompt
 from runner.record import Record
-from runner.screens import Screen, one_line, print_error, start_panel, times_table
+from runner.screens import Screen, gate_view, one_line, print_error, start_panel, times_table
 from runner.sop import Output
 from runner.timing import step_times
 from runner.workspace import RunFolder, Workspace, find_workspace
@@ -134,8 +134,9 @@ def status(
     console.print(Text(f"run {told['run']}: {told['state']}", style="bold"))
     if told["row"] is not None:
         console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
-    if told["awaited"]:
+    if now.state.gate:
         awaited = told["awaited"]
+        console.print(gate_view(now.state.gate, now))
         console.print(Text(f"awaited: {awaited['position']}, since {awaited['since']}", style="magenta"))
         console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
     console.print(times_table(now.sop, step_times(now.sop, now.events, _now_if_open(now))))

@@ -296,10 +296,11 @@ def _results_view(record: Record) -> Table:
 def times_table(sop: Sop, times: Sequence[StepTime]) -> Table:
     """Return work and waiting time of every row against its standard time."""
     table = Table(title="Time per row", title_justify="left", header_style="bold")
-    table.add_column("Row", justify="right")
-    table.add_column("Kegiatan", max_width=50, overflow="ellipsis", no_wrap=True)
-    for column in ("Work", "Waiting", "Standard", ""):
-        table.add_column(column, justify="right")
+    table.add_column("Row", justify="right", no_wrap=True, min_width=6)
+    table.add_column("Kegiatan", ratio=1, overflow="ellipsis", no_wrap=True)
+    # Short enough for 80 columns: the numbers are never cut, the wording of the row is.
+    for column, width in (("Work", 11), ("Waiting", 11), ("Standard", 8), ("", 6)):
+        table.add_column(column, justify="right", no_wrap=True, min_width=width)
     for time in times:
         step = sop.step(time.step)
         number = f"{time.step}" if time.attempt == 1 else f"{time.step} ({time.attempt})"
