@@ -117,6 +117,7 @@ def _environment() -> jinja2.Environment:
         "clock_seconds": _in_zone(wording.clock_seconds),
         "zone_name": _in_zone(wording.zone_name),
         "moment": _in_zone(wording.moment),
+        "short_moment": _in_zone(wording.short_moment),
         "duration": wording.duration,
         "number": wording.number,
         "size": wording.size,

@@ -87,6 +87,8 @@ class RowTime(Finding):
     work: float
     waiting: float
     over: float
+    started_at: str
+    ended_at: str
     state: str
     outcome: str
 
@@ -421,11 +423,14 @@ class _Builder:
         )
 
     def _order(self, row: Step) -> DecisionMade | None:
-        """Return the decision a disposition is about: the row's own, or the newest before it."""
-        made = self._decisions()
-        own = [decision for decision in made if decision.step == row.no]
-        chosen = own or list(made)
-        return chosen[-1] if chosen else None
+        """Return the decision that orders the change: at the last gate before the row that changes hosts.
+
+        A SOP that changes nothing has its order where the document is written.
+        """
+        gates = [r.no for r in self.sop.steps if r.decision and r.decision.by == "official"]
+        changing = next((r.no for r in self.sop.steps if r.action and r.action.changes), None)
+        ordering = max((no for no in gates if changing and no < changing), default=row.no)
+        return next((made for made in reversed(self._decisions()) if made.step == ordering), None)
 
     def _order_outcomes(self, order: DecisionMade | None) -> tuple[str, ...]:
         decision = self.sop.step(order.step).decision if order else None
@@ -487,6 +492,8 @@ class _Builder:
             work=_rounded(time.work for time in own),
             waiting=_rounded(time.waiting for time in own),
             over=_rounded(time.over for time in own),
+            started_at=own[0].started.at.isoformat() if own else "",
+            ended_at=own[-1].finished.at.isoformat() if own and own[-1].finished else "",
             state=_row_state(own),
             outcome=self._outcome(row) if own else "",
         )

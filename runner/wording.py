@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_datetime, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
@@ -51,6 +51,11 @@ def zone_name(at: datetime, zone: ZoneInfo) -> str:
 def moment(at: datetime, zone: ZoneInfo) -> str:
     """Return date and time as ``21 November 2026, 16.05 WIB``."""
     return f"{long_date(at, zone)}, {clock(at, zone)}"
+
+
+def short_moment(at: datetime, zone: ZoneInfo) -> str:
+    """Return date and time as ``21 Nov 2026 16.05``, for tables whose head names the zone."""
+    return format_datetime(at, "d MMM yyyy HH.mm", tzinfo=zone, locale=LOCALE)
 
 
 def number(value: float) -> str:

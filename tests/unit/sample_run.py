@@ -1,0 +1,472 @@
+"""A made-up run of the Surakarta SOP, written by the product's own writers, for the tests of the documents.
+
+Five hosts and what can happen to a host: web1 fails its tests and is rolled back, db1 is updated and restarted,
+file1 is updated with one update kept back, web2 crashes after the update and cannot be taken back whole,
+web3's package script fails; pc06 is out of reach from the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from runner import evidence, record
+from runner.canonical import canonical_json
+from runner.clock import Instant
+from runner.executors.base import Failure, HostResult, HostStatus
+from runner.files import write_once
+from runner.journal import Event, Journal
+from runner.officials import Official, Roster
+from runner.plan import hosts_to_change, make_plan
+from runner.sop import parse_sop, sop_digest
+from runner.state import Part
+from runner.workspace import RunFolder
+
+SOP = Path(__file__).parents[2] / "sops" / "surakarta-system-update.yml"
+RUN = "2026-11-21-surakarta-system-update-1"
+HOSTS = ["web1", "db1", "file1", "web2", "web3", "pc06"]
+
+
+class SteppedClock:
+    """A clock that a test turns forward."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def now(self) -> Instant:
+        at = datetime(2026, 11, 21, 1, 5, tzinfo=UTC) + timedelta(seconds=self.elapsed)
+        return Instant(at, int(self.elapsed * 1e9), "boot")
+
+
+def _official(number: int, name: str, position: str) -> Official:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvcnRlc3Rz"
+    ids = ("pengelola", "analis", "pranata", "kabid")
+    return Official(id=ids[number - 1], name=name, nip=f"{number:018d}", positions=[position], key=key)
+
+
+ROSTER = Roster(
+    office="Dinas Contoh (lab)",
+    operator="pengelola",
+    officials=[
+        _official(1, "Nama Pengelola", "Pengelola Sistem dan Jaringan"),
+        _official(2, "Nama Analis", "Analis Sistem Informasi dan Jaringan"),
+        _official(3, "Nama Pranata Komputer", "JF Pranata Komputer Ahli Muda"),
+        _official(4, "Nama Kepala Bidang", "Kepala Bidang Teknologi dan Informatika"),
+    ],
+)
+
+
+def update(package: str, cves: list[str] | None = None, **more: Any) -> dict[str, Any]:
+    """Return one pending update as the plan role publishes it."""
+    return {
+        "package": package,
+        "source": package,
+        "architecture": "all",
+        "from": "1.0-1",
+        "to": "1.0-1+deb12u1",
+        "kind": "security",
+        "origin": "Debian",
+        "label": "Debian-Security",
+        "codename": "bookworm",
+        "cves": cves or [],
+        "changelog": "read" if cves else "none named",
+        "bytes": 2048,
+        "reboot": False,
+        **more,
+    }
+
+
+TOOL = update("lab-tool", kind="system", label="Debian")
+GOOD = update("lab-good", ["CVE-2099-0001"])
+
+
+def found(updates: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """Return what the plan role publishes for one host."""
+    return {
+        "os": {"name": "Debian GNU/Linux", "version": "12 (bookworm)", "kernel": "6.1.0-40-amd64"},
+        "index": {"refreshed": True, "seconds": 1.2},
+        "installed": 245,
+        "updates": updates,
+        "new_packages": [],
+        "held": [],
+        "kept_back": [],
+        "antivirus": {
+            "product": "ClamAV",
+            "engine": "1.4.3",
+            "database_on_disk": "1",
+            "database_loaded": "1",
+            "database_offered": "6",
+            "update_pending": True,
+        },
+        "reboot": {"required_now": False, "expected": False, "because": []},
+        "dpkg_audit": [],
+        "free_bytes": 5_000_000_000,
+        "needed_bytes": 40_000,
+        **more,
+    }
+
+
+FOUND = {
+    "web1": found([GOOD, update("lab-sick", ["CVE-2099-0002", "CVE-2099-0003"]), TOOL]),
+    "db1": found(
+        [
+            GOOD,
+            update("lab-reboot", ["CVE-2099-0004"], reboot=True),
+            update(
+                "postgresql-15",
+                ["CVE-2099-1001", "CVE-2099-1002", "CVE-2099-1003"],
+                **{"from": "15.8-0+deb12u1", "to": "15.14-0+deb12u1", "changelog": "read"},
+            ),
+            TOOL,
+        ],
+        reboot={"required_now": False, "expected": True, "because": ["lab-reboot"]},
+    ),
+    "file1": found(
+        [GOOD, update("rsync", ["CVE-2099-2001"], **{"from": "3.2.7-1", "to": "3.2.7-1+deb12u2"}), TOOL],
+        kept_back=[
+            {
+                "package": "lab-newdep",
+                "from": "1.0-1",
+                "to": "1.0-1+deb12u1",
+                "reason": "membutuhkan paket baru lab-dep",
+            }
+        ],
+        held=[{"package": "nano", "installed": "7.2-1", "candidate": "7.2-1+deb12u1"}],
+    ),
+    "web2": found([update("lab-crash", ["CVE-2099-0005"]), GOOD, TOOL]),
+    "web3": found([GOOD, update("lab-postinst", ["CVE-2099-0006"]), TOOL], antivirus=None),
+}
+
+
+def backed_up(host: str) -> dict[str, Any]:
+    """Return what the backup role publishes."""
+    return {
+        "repository": f"rest:http://10.205.0.1:8810/{host}",
+        "tool": "restic 0.14.0",
+        "snapshot": hashlib.sha256(host.encode()).hexdigest(),
+        "paths": ["/etc", "/var/lib/dpkg", "/srv"],
+        "files": 1843,
+        "bytes": 24_812_345,
+        "seconds": 3.4,
+        "package_states": {"packages": 245, "sha256": "0" * 64},
+        "check": "ok",
+        "restore_test": {"files": 20, "matched": 20, "seconds": 1.2},
+    }
+
+
+def applied(host: str, **more: Any) -> dict[str, Any]:
+    """Return what the roles of the update publish for a host on which everything was installed."""
+    changes = [{"package": u["package"], "from": u["from"], "to": u["to"]} for u in FOUND[host]["updates"]]
+    reboot = host == "db1"
+    results = {
+        "apply_updates": {
+            "changes": changes,
+            "already": [],
+            "refused": [],
+            "outcome": "applied",
+            "dpkg_audit": [],
+            "seconds": 8.2,
+            "log_tail": "",
+        },
+        "reboot_host": {
+            "required": reboot,
+            "approved": reboot,
+            "rebooted": reboot,
+            "boot_id_before": "a",
+            "boot_id_after": "b",
+            "seconds": 21.4 if reboot else 0,
+            "because": ["lab-reboot"] if reboot else [],
+        },
+    }
+    if FOUND[host]["antivirus"]:
+        results["update_antivirus"] = {
+            "product": "ClamAV",
+            "before": {"on_disk": "1", "loaded": "1"},
+            "after": {"on_disk": "6", "loaded": "6"},
+            "changed": True,
+            "seconds": 5.0,
+        }
+    return results | more
+
+
+POSTINST_LOG = (
+    "Setting up lab-postinst (1.0-1+deb12u1) ...\n"
+    "dpkg: error processing package lab-postinst (--configure):\n"
+    " installed lab-postinst package post-installation script subprocess returned error exit status 3\n"
+    "E: Sub-process /usr/bin/dpkg returned an error code (1)"
+)
+
+
+def web3_failed() -> dict[str, Any]:
+    """Return what the update published on the host whose package script fails."""
+    results = applied("web3")
+    results["apply_updates"] |= {
+        "changes": [c for c in results["apply_updates"]["changes"] if c["package"] != "lab-tool"],
+        "outcome": "failed",
+        "dpkg_audit": ["lab-postinst: half-configured"],
+        "log_tail": POSTINST_LOG,
+    }
+    del results["reboot_host"]
+    return results
+
+
+def tested(*failing: tuple[str, str]) -> dict[str, Any]:
+    """Return the result of the test suite, with these tests failing."""
+    names = ["test_packages_are_as_approved", "test_units_run", "test_ports_listen", "test_urls_answer"]
+    bad = dict(failing)
+    tests = [
+        {"name": n, "outcome": "failed" if n in bad else "passed", "message": bad.get(n, "")} for n in names
+    ]
+    return {"verification": {"tests": tests, "passed": len(names) - len(bad), "failed": len(bad)}}
+
+
+def rolled_back(host: str, not_undone: list[dict[str, str]] | None = None) -> dict[str, Any]:
+    """Return what the rollback role publishes."""
+    kept = {item["package"] for item in not_undone or []}
+    undone = [
+        {"package": u["package"], "from": u["to"], "to": u["from"]}
+        for u in FOUND[host]["updates"]
+        if u["package"] not in kept
+    ]
+    return {
+        "rollback_updates": {
+            "changes": undone,
+            "not_undone": not_undone or [],
+            "dpkg_audit": [],
+            "outcome": "incomplete" if not_undone else "rolled back",
+            "seconds": 6.0,
+        }
+    }
+
+
+def results(items: dict[str, dict[str, Any]], bad: dict[str, tuple[HostStatus, str, str]]) -> list[HostResult]:
+    """Return host results; ``bad`` names the hosts that are not ok: status, task, message."""
+    return [
+        HostResult(
+            host,
+            bad[host][0] if host in bad else "ok",
+            items.get(host, {}),
+            Failure(bad[host][1], bad[host][2]) if host in bad else None,
+        )
+        for host in HOSTS
+        if host in items or host in bad
+    ]
+
+
+@dataclass
+class SampleRun:
+    """Writes the run row by row; ``marks`` remembers after which event each document was due."""
+
+    path: Path
+    clock: SteppedClock = field(default_factory=SteppedClock)
+    marks: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        text = SOP.read_text(encoding="utf-8")
+        self.folder = RunFolder(self.path / RUN)
+        self.sop = parse_sop(text, SOP.name)
+        self.digest = sop_digest(text)
+        write_once(self.folder.sop, text.encode())
+        write_once(self.folder.officials, ROSTER.snapshot())
+        self.journal = Journal(self.folder.journal, self.clock)
+
+    def write(self, event: str, seconds: float = 1, **fields: Any) -> Event:
+        self.clock.elapsed += seconds
+        with self.journal.lock():
+            return self.journal.append(event, **fields)
+
+    def start(self) -> None:
+        self.write(
+            "run_started",
+            run=RUN,
+            sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
+            inventory={"path": "inventory/lab", "hosts": HOSTS, "groups": {"canary": ["web1"]}},
+            officials_sha256=hashlib.sha256(ROSTER.snapshot()).hexdigest(),
+            operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
+            assumptions=[a.model_dump() for a in self.sop.assumptions],
+            timezone="Asia/Jakarta",
+            versions={},
+            failure_budget=3,
+        )
+        self.begin(1, 1)
+        self.end(1, 1, 2)
+
+    def begin(self, step: int, attempt: int, parts: list[Part] | None = None) -> None:
+        named = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in parts or []]
+        self.write("step_started", step=step, attempt=attempt, parts=named)
+
+    def end(self, step: int, attempt: int, target: int | str | None, outcome: str | None = None) -> None:
+        self.write("step_finished", step=step, attempt=attempt, outcome=outcome, next=target)
+
+    def act(
+        self, step: int, attempt: int, part: Part, seconds: float, done: list[HostResult], *, changes: bool = False
+    ) -> None:
+        common = {"step": step, "attempt": attempt, "part": part.name, "kind": part.kind}
+        self.write("action_started", **common, hosts=list(part.hosts), changes=changes)
+        entries = evidence.write(self.folder, step, attempt, part, done)
+        self.last_evidence = [entry["path"] for entry in entries]
+        self.write(
+            "action_finished", seconds, **common, hosts={r.host: r.status for r in done}, evidence=entries
+        )
+
+    def document(self, step: int, attempt: int) -> None:
+        """Note that the row's documents are due now, and journal them as the engine does."""
+        for output in self.sop.step(step).documents:
+            as_of = self.journal.events[-1].seq
+            self.marks[str(output.document), output.version] = (step, attempt, as_of)
+            self.write(
+                "document_written",
+                step=step,
+                attempt=attempt,
+                document=output.document,
+                version=output.version,
+                name=output.name,
+                as_of=as_of,
+                files=[],
+            )
+
+    def decide(self, step: int, attempt: int, who: int, outcome: str, reason: str = "", waited: float = 600) -> None:
+        row = self.sop.step(step)
+        position = self.sop.actors[str(row.pelaksana)]
+        self.write(
+            "gate_opened",
+            step=step,
+            attempt=attempt,
+            actor=row.pelaksana,
+            position=position,
+            outcomes=[o.name for o in row.decision.outcomes] if row.decision else [],
+            subject={"sop": self.digest, "plan": None, "evidence": None},
+            nonce="00",
+            expires="2026-11-28T00:00:00.000000Z",
+        )
+        statement = hashlib.sha256(f"{step}-{attempt}-{outcome}".encode()).hexdigest()
+        self.write(
+            "decision_made",
+            waited,
+            step=step,
+            attempt=attempt,
+            outcome=outcome,
+            reason=reason,
+            person=ROSTER.officials[who].person(position),
+            statement={"path": f"decisions/{step}-{attempt}.json", "sha256": statement},
+            signature={"path": f"decisions/{step}-{attempt}.json.sig", "sha256": statement},
+        )
+
+    def check(self, attempt: int = 1, items: dict[str, dict[str, Any]] | None = None) -> None:
+        """Row 2: the check, which makes the plan."""
+        part = Part("1", "playbook", tuple(HOSTS))
+        self.begin(2, attempt, [part])
+        published = {host: {"plan_updates": plan} for host, plan in (items or FOUND).items()}
+        unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
+        missing: Any = {host: unreachable for host in HOSTS if host not in published}
+        self.act(2, attempt, part, 74, results(published, missing))
+        plan = make_plan(RUN, self.digest, map(self._evidence, self.last_evidence))
+        path = write_once(self.folder.plan(2, attempt), canonical_json(plan))
+        self.write(
+            "plan_made",
+            step=2,
+            attempt=attempt,
+            path=self.folder.relative(path),
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            hosts=hosts_to_change(plan),
+        )
+        self.document(2, attempt)
+        self.end(2, attempt, 3)
+
+    def _evidence(self, path: str) -> dict[str, Any]:
+        return evidence.read(self.folder, [{"path": path, "sha256": ""}])[0]
+
+    def gate(self, step: int, attempt: int, who: int, outcome: str, target: int | str, reason: str = "") -> None:
+        """Do a row that is nothing but a decision of an official."""
+        self.begin(step, attempt)
+        self.decide(step, attempt, who, outcome, reason)
+        if not (isinstance(target, int) and target <= step):
+            self.document(step, attempt)
+        self.end(step, attempt, target, outcome)
+
+    def order(self) -> None:
+        """Rows 2 to 5: checked, sent back once, confirmed, ordered, monitoring begun."""
+        self.check()
+        self.gate(3, 1, 1, "belum", 2, "Host pc06 tidak terjangkau; mohon dicoba sekali lagi.")
+        self.check(2)
+        self.gate(3, 2, 1, "sesuai", 4)
+        self.gate(4, 1, 3, "diperintahkan", 5, "Laksanakan di luar jam pelayanan.")
+        self.begin(5, 1)
+        self.write("step_spanned", step=5, attempt=1, until=8, next=6)
+
+    def back_up(self) -> None:
+        """Row 6."""
+        hosts = tuple(FOUND)
+        part = Part("1", "playbook", hosts)
+        self.begin(6, 1, [part])
+        self.act(6, 1, part, 41, results({h: {"back_up_host": backed_up(h)} for h in hosts}, {}))
+        self.document(6, 1)
+        self.end(6, 1, 7)
+
+    def apply(self) -> None:
+        """Row 7: the canary alone, then the rest."""
+        waves = [Part("1", "playbook", ("web1",)), Part("2", "playbook", ("db1", "file1", "web2", "web3"))]
+        check = Part("1-check", "check", ("web1",))
+        self.begin(7, 1, [waves[0], check, waves[1]])
+        self.act(7, 1, waves[0], 38, results({"web1": applied("web1")}, {}), changes=True)
+        sick = ("test_urls_answer", "http://web1:8091/ menjawab 500, sebelum update 200")
+        self.act(7, 1, check, 6, results({"web1": tested(sick)}, {"web1": ("failed", *sick)}))
+        done = {host: applied(host) for host in ("db1", "file1", "web2")} | {"web3": web3_failed()}
+        bad: Any = {"web3": ("failed", "Install the approved versions", "dpkg berakhir dengan galat pada lab-postinst")}
+        self.act(7, 1, waves[1], 95, results(done, bad), changes=True)
+        self.document(7, 1)
+        self.end(7, 1, 8)
+
+    def verify(self) -> None:
+        """Row 8: tests, rollback of what failed, tests again."""
+        hosts = ("web1", "db1", "file1", "web2", "web3")
+        part, failed = Part("1", "suite", hosts), ("web1", "web2", "web3")
+        self.begin(8, 1, [part])
+        sick = ("test_urls_answer", "http://web1:8091/ menjawab 500, sebelum update 200")
+        crash = ("test_units_run", "lab-crash.service: aktif sebelum update, sekarang failed")
+        broken = ("test_packages_are_as_approved", "lab-postinst half-configured")
+        items = {h: tested() for h in ("db1", "file1")}
+        items |= {"web1": tested(sick), "web2": tested(crash), "web3": tested(broken)}
+        bad: Any = {"web1": ("failed", *sick), "web2": ("failed", *crash), "web3": ("failed", *broken)}
+        self.act(8, 1, part, 22, results(items, bad))
+        kept = [{"package": "lab-good", "reason": "versi semula tidak ada lagi pada sumber paket"}]
+        undone = {"web1": rolled_back("web1"), "web2": rolled_back("web2", kept), "web3": rolled_back("web3")}
+        self.act(8, 1, Part("recover", "recover", failed), 27, results(undone, {}), changes=True)
+        retest = Part("retest", "retest", failed)
+        self.act(8, 1, retest, 15, results({h: tested() for h in failed}, {}))
+        self.document(8, 1)
+        self.end(8, 1, 9, "tidak normal")
+        self.end(5, 1, None)
+
+    def report(self) -> None:
+        """Rows 9 to 11: drafted, returned once, verified, ratified."""
+        self.draft(1)
+        self.gate(10, 1, 2, "perlu perbaikan", 9, "Tambahkan keterangan untuk web2.")
+        self.draft(2)
+        self.gate(10, 2, 2, "sesuai", 11)
+        self.gate(11, 1, 3, "ditetapkan", 12)
+
+    def draft(self, attempt: int) -> None:
+        """Row 9."""
+        self.begin(9, attempt)
+        self.document(9, attempt)
+        self.end(9, attempt, 10)
+
+    def record(self) -> record.Record:
+        """Return the run as the product reads it."""
+        return record.load(self.folder)
+
+
+def whole_run(path: Path) -> SampleRun:
+    """Return the sample run, done up to the ratified report."""
+    run = SampleRun(path)
+    run.start()
+    run.order()
+    run.back_up()
+    run.apply()
+    run.verify()
+    run.report()
+    return run
