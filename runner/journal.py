@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,10 @@ class Journal:
         """
         if self._descriptor is None:
             raise RuntimeError("the journal is appended to only while its lock is held")
+        with _uninterrupted():
+            return self._append(self._descriptor, event, fields)
+
+    def _append(self, descriptor: int, event: str, fields: dict[str, Any]) -> Event:
         instant = self._clock.now()
         line = canonical_json(
             {
@@ -116,6 +121,16 @@ class Journal:
         written = _event(line, len(self._events) + 1, self._events[-1].digest if self._events else FIRST_PREV)
         self._events.append(written)
         return written
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back: a line is on the disk and counted here, or it is neither."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _take(descriptor: int, path: Path) -> None:
