@@ -1,0 +1,49 @@
+"""The packages are as approved (or, after a rollback, as before), and the package manager is healthy."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Ask, Expectation
+from testinfra.host import Host
+
+
+def installed_versions(host: Host) -> dict[str, tuple[str, str]]:
+    """Return status and version of every package the host knows."""
+    wanted = r"${Package}\t${db:Status-Abbrev}\t${Version}\n"
+    done = host.run("timeout 60 dpkg-query --show --showformat %s", wanted)
+    assert done.rc == 0, f"dpkg-query gagal: {done.stderr.strip()[-300:]}"
+    rows = (line.split("\t") for line in done.stdout.splitlines())
+    return {name: (status.strip(), version) for name, status, version in rows}
+
+
+def test_planned_versions_are_in_effect(host: Host, expect: Expectation) -> None:
+    """Versi paket sesuai dengan rencana yang disetujui."""
+    if not expect.versions:
+        pytest.skip("tidak ada paket yang direncanakan pada host ini")
+    found = installed_versions(host)
+    wrong = [
+        f"{package} {found.get(package, ('', 'tidak terpasang'))[1]} (seharusnya {version})"
+        for package, version in expect.versions.items()
+        if found.get(package, ("", ""))[1] != version or found[package][0][1:] != "i"
+    ]
+
+    assert not wrong, f"versi tidak sesuai: {', '.join(wrong)}"
+
+
+@pytest.mark.usefixtures("expect")
+def test_no_package_is_half_configured(host: Host) -> None:
+    """Tidak ada paket yang terpasang setengah jalan."""
+    audit = host.run("timeout 60 dpkg --audit")
+
+    assert audit.rc == 0, f"dpkg --audit gagal: {audit.stderr.strip()[-300:]}"
+    assert not audit.stdout.strip(), f"paket belum tuntas: {' '.join(audit.stdout.split())[:600]}"
+
+
+def test_no_process_runs_old_code(expect: Expectation, ask: Ask) -> None:
+    """Tidak ada proses yang masih menjalankan versi lama."""
+    if not expect.versions:
+        pytest.skip("tidak ada paket yang direncanakan pada host ini")
+    found = ask("old_code", sorted(expect.versions))["found"]
+    shown = [f"{item['process']} dari paket {item['package']}" for item in found]
+
+    assert not found, f"masih menjalankan versi lama: {', '.join(shown[:20])}"
