@@ -132,9 +132,17 @@ class _Fold:
                 self._each(event["hosts"], wave=event["part"], skipped_because="")
         elif event.name == "action_skipped":
             self._each(event["hosts"], skipped_because=str(event["reason"]))
+        elif event.name == "plan_made":
+            self._forget_failures_before(event)
         elif event.name == "action_finished":
             for item in event["evidence"]:
                 self._take(self._read(item), event)
+
+    def _forget_failures_before(self, plan: Event) -> None:
+        """A check that was done again replaces the one before it, failures included."""
+        for host, known in self.known.items():
+            kept = tuple(f for f in known.failures if f.step != plan["step"] or f.attempt >= plan["attempt"])
+            self.known[host] = known.model_copy(update={"failures": kept})
 
     def _each(self, hosts: Iterable[str], **changes: str) -> None:
         for host in hosts:

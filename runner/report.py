@@ -122,7 +122,7 @@ def _environment() -> jinja2.Environment:
         "number": wording.number,
         "size": wording.size,
         "listing": wording.listing,
-        "lines": lambda text: display(text, multiline=True),
+        "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }
     return environment
