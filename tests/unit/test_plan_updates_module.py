@@ -209,7 +209,7 @@ def test_simulation_that_does_more_or_less_than_approved_is_told_in_words() -> N
         ("plain\ttext\n", "plain\ttext\n"),
         ("\x1b]52;c;aGk=\x07after", "after"),
         ("\x1b[2Jcleared \x1b[31mred\x1b[0m", "cleared red"),
-        ("50%\r100%", "50%\n100%"),
+        ("reading 50%\rreading 100%\r\nnext", "reading 100%\nnext"),
         ("a\u202eb\x00c\u0085d", "abcd"),
         ("\x1b]8;;http://example.org\x1b\\link", "link"),
     ],
@@ -235,6 +235,16 @@ def test_error_lines_prefer_what_apt_marks_as_error() -> None:
 
 
 Judged = tuple[dict[str, str], list[dict[str, str]], list[dict[str, str]]]
+
+
+def test_error_lines_join_the_reason_to_the_package() -> None:
+    output = (
+        "dpkg: error processing package lab-postinst (--configure):\n script returned error exit status 3\n"
+    )
+
+    assert shared("debian_packages").error_lines(output) == (
+        "dpkg: error processing package lab-postinst (--configure): script returned error exit status 3"
+    )
 
 
 def judged(state: tuple[str, str] | None, offered: set[str], *, continues: bool = False) -> Judged:

@@ -33,6 +33,8 @@ CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--c
 
 _UNSAFE_CHARACTERS = re.compile(r"[^\n\t\x20-\x7e\xa0-\u200a\u2010-\u2027\u202f-\u2065\u2070-\uffff]")
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|.)")
+# Progress that a carriage return overwrites.
+_OVERWRITTEN = re.compile(r"^[^\n]*\r(?!\n|$)", re.MULTILINE)
 _SIMULATED = re.compile(r"^(Inst|Remv) (\S+)(?: \[([^\]]*)\])?(?: \((\S+)[^)]*\))?", re.MULTILINE)
 
 
@@ -68,9 +70,9 @@ class Simulation(NamedTuple):
 
 
 def clean_text(text: str) -> str:
-    """Return the text without terminal sequences, control characters and direction marks."""
-    plain = _TERMINAL_SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _UNSAFE_CHARACTERS.sub("", plain)
+    """Return the text as a terminal ends up showing it, without control characters and direction marks."""
+    plain = _TERMINAL_SEQUENCE.sub("", text.replace("\r\n", "\n"))
+    return _UNSAFE_CHARACTERS.sub("", _OVERWRITTEN.sub("", plain))
 
 
 def log_tail(text: str, limit: int = LOG_TAIL_CHARACTERS) -> str:
@@ -102,7 +104,9 @@ def run_command(argv: Sequence[str], timeout: float = 120) -> Finished:
 
 def error_lines(output: str, limit: int = 6) -> str:
     """Return the lines in which apt or dpkg say what went wrong, as one sentence."""
-    said = [line.strip() for line in clean_text(output).splitlines()]
+    # dpkg says the reason on the line after the package's name.
+    joined = re.sub(r"(dpkg: error[^\n]*:)\n\s+", r"\1 ", clean_text(output))
+    said = [line.strip() for line in joined.splitlines()]
     errors = [line for line in said if line.startswith(("E:", "W:", "Err:", "dpkg: error"))]
     return "; ".join(dict.fromkeys(errors or [line for line in said if line][-2:]))[: limit * 200]
 

@@ -38,6 +38,11 @@ def wait_for_end(unit: str, timeout: float) -> bool:
     return True
 
 
+def forget_failure(unit: str) -> None:
+    """Let systemd forget that the unit failed; a unit it does not know is left as it is."""
+    run_command(["systemctl", "reset-failed", unit])
+
+
 def run_in_unit(unit: str, argv: Sequence[str], *, log: Path, timeout: float) -> Finished:
     """Run a command as the named unit, its output kept in the log file, and wait for its end.
 
@@ -46,7 +51,7 @@ def run_in_unit(unit: str, argv: Sequence[str], *, log: Path, timeout: float) ->
     written_before = log.stat().st_size if log.exists() else 0
     _create_private(log)
     # A failed unit of an earlier attempt keeps its name until it is forgotten.
-    run_command(["systemctl", "reset-failed", unit])
+    forget_failure(unit)
     started = run_command(_systemd_run(unit, argv, log))
     if started.rc != 0:
         return Finished(started.rc, f"E: systemd-run could not start {unit}: {started.output}")
@@ -57,6 +62,8 @@ def run_in_unit(unit: str, argv: Sequence[str], *, log: Path, timeout: float) ->
     state = unit_state(unit)
     succeeded = state.get("Result") == "success"
     rc = 0 if succeeded else int(state.get("ExecMainStatus") or 0) or 1
+    # Its result is told in our evidence; left behind, it would count among the host's failed services.
+    forget_failure(unit)
     return Finished(rc, _read_from(log, written_before))
 
 

@@ -159,7 +159,7 @@ class Host:
             host_unit.run_in_unit(UNIT, packages.CONFIGURE_COMMAND, log=log, timeout=timeout)
         # A service that crashed often enough is refused a start until its failures are forgotten.
         for unit in failed_units(sorted(self.restore)):
-            packages.run_command(["systemctl", "reset-failed", unit])
+            host_unit.forget_failure(unit)
         return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]]) -> dict[str, Any]:
