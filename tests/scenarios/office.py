@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
 
-from runner import record
+from runner import journal
 from runner.clock import Clock
 from runner.engine import Closed, Engine, Start, Tools, Waiting, start_run
 from runner.gates import Choice
@@ -23,7 +24,7 @@ from runner.workspace import RunFolder, Workspace
 HOSTS = ("web1", "db1", "file1", "web2", "web10")
 GROUPS = {"canary": ["web1"], "web": ["web1", "web2", "web10"]}
 
-Plan = Mapping[int, Sequence[str]]
+Decisions = Mapping[int, Sequence[str]]
 """For each gate's row the outcomes to decide, in order; a reason is always given."""
 
 
@@ -87,12 +88,16 @@ class Office:
         """Return who is awaited at a gate."""
         return self.roster.holders(gate.position)[0]
 
-    def go_on(self, folder: RunFolder, plan: Plan, *, resumed: bool = False) -> Waiting | Closed:
+    def go_on(self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False) -> Waiting | Closed:
         """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
 
+        asked: set[str] = set()
+
         def ask(gate: Gate, now: Record) -> tuple[Choice, Path] | None:
+            assert gate.nonce not in asked, f"the decision was refused: {self.observer.seen[-1]}"
+            asked.add(gate.nonce)
             decided = sum(1 for made in now.state.decisions if made["step"] == gate.step)
-            outcomes = plan.get(gate.step, ())
+            outcomes = decisions.get(gate.step, ())
             if decided >= len(outcomes):
                 return None
             official = self.holder(gate)
@@ -107,15 +112,16 @@ class Office:
         return Office(root, self.roster, self.keys, self.sop_text, self.sop_name, self.hosts, later)
 
 
-def events_of(folder: RunFolder, name: str) -> list[dict[str, object]]:
+def events_of(folder: RunFolder, name: str) -> list[dict[str, Any]]:
     """Return the fields of all events of one name, in order."""
-    return [event.fields for event in record.load(folder).events if event.name == name]
+    return [event.fields for event in journal.read(folder.journal) if event.name == name]
 
 
 def rows_finished(folder: RunFolder) -> list[tuple[int, str | None]]:
     """Return (row, outcome) of every finished row, in order."""
-    return [
-        (event["step"], event["outcome"])
-        for event in record.load(folder).events
-        if event.name == "step_finished"
-    ]
+    return [(event["step"], event["outcome"]) for event in events_of(folder, "step_finished")]
+
+
+def parts_finished(folder: RunFolder) -> list[tuple[int, str, dict[str, str]]]:
+    """Return (row, part, status of each host) of everything that was done, in order."""
+    return [(event["step"], event["part"], event["hosts"]) for event in events_of(folder, "action_finished")]
