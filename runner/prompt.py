@@ -6,6 +6,8 @@ passphrase of the key itself.
 
 from __future__ import annotations
 
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,6 +34,7 @@ class Prompt:
         """Show what is decided on and return the choice with the key, or None when nobody answers."""
         self._console.print(gate_view(gate, record))
         self._console.print(Text(f"     awaited: {gate.position}", style="bold magenta"))
+        _forget_typed_ahead()
         try:
             official = self._official(gate, record)
             outcome = self._pick("Decision", gate.outcomes)
@@ -40,6 +43,9 @@ class Prompt:
         except (EOFError, KeyboardInterrupt):
             self._console.print()
             return None
+        self._console.print(
+            Text(f"     ssh-keygen asks {official.name} for the passphrase of {key}", style="dim")
+        )
         return Choice(official.id, outcome, reason), key
 
     def _official(self, gate: Gate, record: Record) -> Official:
@@ -81,3 +87,9 @@ class Prompt:
             answer = self._read_line(f"     Key of {official.name} [{usual}]: ").strip()
             return Path(answer).expanduser() if answer else usual
         return Path(self._read_line(f"     Key of {official.name} (path): ").strip()).expanduser()
+
+
+def _forget_typed_ahead() -> None:
+    """Drop keys pressed before the question was seen: nobody decides by accident."""
+    if sys.stdin.isatty():
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -101,7 +101,7 @@ class Screen:
             TextColumn("    "),
             SpinnerColumn(),
             TextColumn("{task.fields[title]}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False),
             TimeElapsedColumn(),
@@ -116,10 +116,10 @@ class Screen:
         if self._progress is None:
             return
         if event.kind == "task":
-            self._progress.update(self._bar, completed=0, description=one_line(event.text, 60))
+            self._progress.update(self._bar, completed=0, description=one_line(event.text, 50))
         else:
             left = max(0, event.total - event.done)
-            text = one_line(f"{event.text} · {event.host} {event.status} · {left} left", 90)
+            text = one_line(f"{event.host} {event.status}, {left} left · {event.text}", 50)
             self._progress.update(self._bar, completed=event.done, total=event.total, description=text)
 
     def part_finished(self, _step: Step, part: Part, results: Sequence[HostResult]) -> None:
@@ -177,14 +177,20 @@ def _about(result: HostResult) -> str:
     tests = result.results.get("verification")
     if isinstance(tests, dict):
         return one_line(f"{tests.get('passed')} passed, {tests.get('failed')} failed")
-    counted = [
-        f"{len(data[key])} {word}"
-        for data in result.results.values()
-        if isinstance(data, dict)
-        for key, word in (("updates", "updates pending"), ("changes", "packages changed"))
-        if isinstance(data.get(key), list)
-    ]
-    return one_line(", ".join(counted))
+    told = [word for data in result.results.values() if isinstance(data, dict) for word in _told(data)]
+    return one_line(", ".join(told))
+
+
+def _told(data: dict[str, Any]) -> Iterator[str]:
+    """Say in a few words what a role published; what it does not publish is not mentioned."""
+    for key, word in (("updates", "updates pending"), ("changes", "packages changed")):
+        if isinstance(data.get(key), list):
+            yield f"{len(data[key])} {word}"
+    restored = data.get("restore_test")
+    if isinstance(restored, dict):
+        yield f"backup {data.get('snapshot')}, {restored.get('matched')} of {restored.get('files')} files restored"
+    if data.get("rebooted") is True:
+        yield "rebooted"
 
 
 def print_error(console: Console, error: errors.RawatError) -> None:
