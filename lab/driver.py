@@ -19,7 +19,7 @@ from pathlib import Path
 from lab import channel, clamav, hosts, image, inventory, network, processes, services
 from lab.command import run
 from lab.errors import ImpossibleHereError, LabError
-from lab.layout import DEFAULT_NAME, HERMETIC, RUN_ROOT, STATE_ROOT, HostPlan, Lab, state_folder
+from lab.layout import DEFAULT_NAME, HERMETIC, RUN_ROOT, STATE_ROOT, HostPlan, Lab, host_plans, state_folder
 from lab.requirements import require_machine, require_root
 
 FORMAT = 1
@@ -69,7 +69,9 @@ def up(wish: Wish, say: Callable[[str], None] = silent) -> Lab:
 
     Raises LabError when a part fails, after taking down what had come up.
     """
+    # Wrong wishes are refused before anything is looked at or made.
     state_folder(wish.name)
+    host_plans(wish.count)
     folder = inventory.choose_folder(wish.name, wish.count, wish.inventory)
     require_machine(say)
     with only_process(wish.name):

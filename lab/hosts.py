@@ -15,6 +15,7 @@ from lab.command import is_successful, run
 from lab.errors import LabError
 from lab.image import lower_folders
 from lab.layout import DEBIAN_SECURITY, MIRROR_PORT, HostPlan, Lab
+from lab.mirror import date_checks
 from lab.processes import Unit
 from lab.recipe import RELEASE
 
@@ -76,6 +77,8 @@ def own_files(lab: Lab, plan: HostPlan) -> dict[str, str]:
     }
     if lab.profile == DEBIAN_SECURITY:
         files["etc/apt/sources.list.d/debian.sources"] = debian_sources(lab)
+        # A controller whose mirror is an older snapshot says so in its date checks.
+        files["etc/apt/apt.conf.d/91rawat-lab"] = date_checks()
     return files
 
 
@@ -124,10 +127,16 @@ def wait_for_ssh(lab: Lab, plan: HostPlan) -> None:
     while not is_greeting(lab.address(plan)):
         if time.monotonic() > deadline:
             raise LabError(
-                f"{plan.name} did not answer on ssh within {SECONDS_TO_BOOT} s",
-                f"see {lab.host_folder(plan) / 'log'}",
+                f"{plan.name} did not answer on ssh within {SECONDS_TO_BOOT} s: {last_words(lab, plan)}",
+                "look at the machine's load and at `dmesg`, then bring the lab up again",
             )
         time.sleep(0.05)
+
+
+def last_words(lab: Lab, plan: HostPlan) -> str:
+    """Return the end of what a host's console and container said."""
+    log = (lab.host_folder(plan) / "log").read_text(encoding="utf-8", errors="replace")
+    return " | ".join(log.strip().splitlines()[-5:]) or "its console is silent"
 
 
 def is_greeting(address: str, seconds: float = 1.0) -> bool:

@@ -50,3 +50,9 @@ def fetch_settings() -> str:
     wanted = ("Acquire::http", "Acquire::https", "Acquire::Check-", "Acquire::Retries")
     lines = run(["apt-config", "dump"]).splitlines()
     return "".join(f"{line}\n" for line in lines if line.startswith(wanted))
+
+
+def date_checks() -> str:
+    """Return the part of the settings that says how old an archive's index may be."""
+    lines = fetch_settings().splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("Acquire::Check-"))
