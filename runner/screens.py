@@ -188,7 +188,8 @@ def _told(data: dict[str, Any]) -> Iterator[str]:
             yield f"{len(data[key])} {word}"
     restored = data.get("restore_test")
     if isinstance(restored, dict):
-        yield f"backup {data.get('snapshot')}, {restored.get('matched')} of {restored.get('files')} files restored"
+        yield f"backup {data.get('snapshot')}"
+        yield f"{restored.get('matched')} of {restored.get('files')} sampled files restored alike"
     if data.get("rebooted") is True:
         yield "rebooted"
 
