@@ -1,9 +1,10 @@
 """Make text that came from somewhere else safe to look at.
 
 Host names, package names, log lines and reasons may hold characters that a terminal obeys, that turn the
-reading direction round, or that cannot be seen. ``display`` writes each of them out as ``‹U+202E›``, so that
-what is shown is what is there. It is the one function for this: documents, screens and tables use it alike.
-Escaping for HTML is another matter and stays with the templates.
+reading direction round, or that cannot be seen. ``display`` writes each of them out by its number, U+202E
+between single angle quotation marks, so that what is shown is what is there. It is the one function for
+this: documents, screens and tables use it alike. Escaping for HTML is another matter and stays with the
+templates.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ LONGEST = 4000
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Letters and symbols that are drawn as nothing (Hangul fillers, empty braille cell).
 _UNSEEN_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_PLANE_END = 0xFFFE
 _NONCHARACTER_FIRST, _NONCHARACTER_LAST = 0xFDD0, 0xFDEF
 
 
@@ -38,7 +40,7 @@ def display(text: str, *, multiline: bool = False, longest: int = LONGEST) -> st
 def _written_out(character: str, *, multiline: bool) -> str:
     if multiline and character in "\n\t":
         return character
-    return f"‹U+{ord(character):04X}›" if _is_unseen(character) else character
+    return f"\u2039U+{ord(character):04X}\u203a" if _is_unseen(character) else character
 
 
 def _is_unseen(character: str) -> bool:
@@ -51,4 +53,4 @@ def _is_unseen(character: str) -> bool:
 
 def _is_noncharacter(point: int) -> bool:
     # The last two code points of every plane and one block are no characters; XML and fonts refuse them.
-    return point & 0xFFFE == 0xFFFE or _NONCHARACTER_FIRST <= point <= _NONCHARACTER_LAST
+    return point & _PLANE_END == _PLANE_END or _NONCHARACTER_FIRST <= point <= _NONCHARACTER_LAST

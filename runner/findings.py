@@ -1,8 +1,8 @@
 """What the roles and the tests found and did on a host, as read from evidence.
 
-The shapes are those that the roles publish. Values come from managed hosts: they are checked for type here and
-escaped where they are shown. Keys that this version does not know are left out, so that a newer role does not
-stop an older document.
+The shapes are those that the roles publish. Values come from managed hosts: they are checked for type here
+and escaped where they are shown. Keys that this version does not know are left out, so that a newer role does
+not stop an older document.
 """
 
 from __future__ import annotations

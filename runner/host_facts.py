@@ -114,7 +114,8 @@ def host_facts(
     fold = _Fold(read_evidence)
     for event in events:
         fold.apply(event)
-    return tuple(_judged(fold.known[host], not_planned.get(host, "")) for host in in_natural_order(fold.known))
+    hosts = in_natural_order(fold.known)
+    return tuple(_judged(fold.known[host], not_planned.get(host, "")) for host in hosts)
 
 
 class _Fold:
@@ -205,7 +206,7 @@ def _from_results(
 
 
 def _applied(known: HostFacts, apply: ApplyUpdates) -> dict[str, object]:
-    """Add up the changes of several attempts: what an earlier one changed, a later one finds already there."""
+    """Add up the changes of several attempts: what one changed, a later one finds already there."""
     changed = {change.package for change in apply.changes}
     changes = (*(change for change in known.changes if change.package not in changed), *apply.changes)
     ours = {change.package for change in changes}
@@ -232,15 +233,19 @@ def _state(known: HostFacts) -> HostState:
         return "not_done" if has_work(known.plan) else "current"
     if known.rollback_status:
         return _state_after_rollback(known)
+    return _state_after_change(known)
+
+
+def _state_after_change(known: HostFacts) -> HostState:
     if known.apply_status == "unknown" or known.tests_status == "unknown":
         return "unknown"
     if known.apply is None:
         return _state_without_result(known)
     if known.apply_status != "ok" or known.apply.outcome != "applied":
         return "failed"
-    if not has_passed(known.tests, known.tests_status):
-        return "failed" if known.tests else "untested"
-    return "updated"
+    if has_passed(known.tests, known.tests_status):
+        return "updated"
+    return "failed" if known.tests else "untested"
 
 
 def _state_after_rollback(known: HostFacts) -> HostState:

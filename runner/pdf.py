@@ -15,8 +15,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.files import write_once
 from runner.errors import StepFailedError
+from runner.files import write_once
 from runner.pdf_worker import EXIT_FONT, EXIT_MEMORY, EXIT_REFUSED, FONT
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ATTACHMENT_DESCRIPTION = "Data dokumen ini (JSON)"
 _SHOWN_OF_ERRORS = 600
+_FEWER = "run the SOP on fewer hosts at a time (--limit)"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def render_pdf(
     except subprocess.TimeoutExpired as expired:
         raise StepFailedError(
             f"the PDF {title!r} was not finished within {limits.wall_seconds:g} seconds and was given up",
-            hint="The machine may be overloaded: build the documents again with `rawat documents RUN`.",
+            hint="the machine may be overloaded: 'rawat resume' tries again",
         ) from expired
     if done.returncode:
         raise _failure(title, done.returncode, done.stderr, limits)
@@ -112,24 +113,26 @@ def _failure(title: str, code: int, errors: bytes, limits: Limits) -> StepFailed
     said = errors.decode(errors="replace").strip()[-_SHOWN_OF_ERRORS:]
     memory = f"{limits.memory // 1024**2} MiB of memory"
     if code == EXIT_MEMORY:
-        return StepFailedError(f"the PDF {title!r} needs more than {memory}", hint="Run on fewer hosts at a time.")
+        return StepFailedError(f"the PDF {title!r} needs more than {memory}", hint=_FEWER)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return StepFailedError(
             f"the PDF {title!r} needs more than {limits.cpu_seconds} seconds of processor time,"
             " or the machine ended it for want of memory",
-            hint="Run on fewer hosts at a time.",
+            hint=_FEWER,
         )
     if code == EXIT_REFUSED:
-        return StepFailedError(f"the PDF {title!r} was refused: {said}", hint="A template must not name files or URLs.")
+        return StepFailedError(
+            f"the PDF {title!r} was refused: {said}", hint="templates name no files or URLs"
+        )
     if code == EXIT_FONT:
         return StepFailedError(
             f"the PDF {title!r} needs the font {FONT} and it is not installed; {said}",
-            hint="Install it: apt-get install fonts-liberation",
+            hint="install it: apt-get install fonts-liberation",
         )
     if code < 0:
         return StepFailedError(
             f"the PDF {title!r} could not be made: its process was ended by {signal.Signals(-code).name}"
             f" (limits: {memory}, {limits.cpu_seconds} s of processor time)",
-            hint="Run on fewer hosts at a time.",
+            hint=_FEWER,
         )
     return StepFailedError(f"the PDF {title!r} could not be made: {said}")

@@ -82,7 +82,7 @@ def _data_only_fetcher() -> object:
         def fetch(self, url: str, headers: dict[str, str] | None = None) -> object:
             if not url.startswith("data:"):
                 # An address in a document is a fault of a template or an attack: no file is the safe answer.
-                raise FatalURLFetchingError(f"the document wants to load {url[:200]!a}; only data: may be loaded")
+                raise FatalURLFetchingError(f"it wants to load {url[:200]!a}; only data: may be loaded")
             return super().fetch(url, headers)
 
     return DataOnlyFetcher(allowed_protocols=["data"], allow_redirects=False)
@@ -93,12 +93,16 @@ def _finish(_document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf has no
     associated = pdf.catalog.get("AF")
     if associated:
         associated[:] = list(dict.fromkeys(associated))
-    elements: dict[bytes, Any] = {item.reference: item for item in pdf.objects if isinstance(item, dict)}
+    elements: dict[bytes, Any] = {item.reference: item for item in _dictionaries(pdf.objects)}
     for element in elements.values():
         if element.get("S") == "/TH" and "A" in element:
             row = elements[element["P"]]
             beside_data = any(elements[kid]["S"] == "/TD" for kid in row["K"])
             element["A"]["Scope"] = "/Row" if beside_data else "/Column"
+
+
+def _dictionaries(objects: list[Any]) -> list[Any]:
+    return [item for item in objects if isinstance(item, dict)]
 
 
 def _require_font(document: Any) -> None:  # noqa: ANN401 - WeasyPrint has no types

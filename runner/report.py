@@ -1,18 +1,19 @@
 """A run's documents: record -> view -> HTML, PDF and JSON.
 
-The view (``runner.view``) holds the data, the templates in ``report_templates/`` hold the words, and this module
-brings them together. Rules:
+The view (``runner.view``) holds the data, the templates in ``report_templates/`` hold the words, and
+this module brings them together. Rules:
 
-- what a template prints is text: it is escaped for HTML, and characters that steer or cannot be seen are written
-  out (``runner.display``). Only pictures drawn here are markup. Nothing (``None``) and truth values are refused,
-  so that a hole in a document is an error and not the word "None";
-- the same record and journal event give the same bytes, wherever and whenever the document is built.
+- What a template prints is text: it is escaped for HTML, and characters that steer or cannot be seen are
+  written out (``runner.display``). Only pictures drawn here are markup. Nothing (``None``) and truth values
+  are refused, so that a hole in a document is an error and not the word "None".
+- The same record and journal event give the same bytes, wherever and whenever the document is built.
 """
 
 from __future__ import annotations
 
 import io
 from functools import cache
+from html import unescape
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,8 @@ from runner.canonical import canonical_json, sha256_hex
 from runner.display import display
 from runner.files import write_once
 from runner.pdf import write_pdf
-from runner.view import DocumentView, document_view, moment_of
+from runner.run_view import document_view
+from runner.view import DocumentView, moment_of
 from runner.workspace import find_workspace
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def known_documents() -> frozenset[str]:
     return find_workspace().available().documents
 
 
-def build_document(
+def build_document(  # noqa: PLR0917 - the engine's contract, one argument per fact of the file's name
     record: Record, document: str, version: str, step: int, attempt: int, as_of: int, folder: Path
 ) -> tuple[Path, ...]:
     """Write one version of one document into ``folder`` as JSON, HTML and PDF and return the three files.
@@ -82,18 +84,18 @@ def render_html(view: DocumentView) -> str:
     digest = sha256_hex(view_json(view))
     code = f"rawat:{view.run}:{view.document}:{view.version}:{digest}"
     template = _environment().get_template(f"{view.document}.html.j2")
-    return template.render(view=view, digest=digest, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code), code=code)
+    return template.render(view=view, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code))
 
 
 def title_of(html: str) -> str:
     """Return the title that a rendered document gives itself."""
-    return Markup(html.split("<title>", 1)[1].split("</title>", 1)[0]).unescape()  # noqa: S704 - unescaped, not shown
+    return unescape(html.split("<title>", 1)[1].split("</title>", 1)[0])
 
 
 def _qr(code: str) -> Markup:
     drawn = io.BytesIO()
     segno.make(code, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True, border=0, title=f"Kode QR: {code}"
+        drawn, kind="svg", xmldecl=False, nl=False, omitsize=True, border=0, title=f"Kode QR: {code}"
     )
     # Drawn by segno from ASCII that we put together: run id, names and a digest.
     return Markup(drawn.getvalue().decode())  # noqa: S704

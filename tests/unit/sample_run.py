@@ -1,8 +1,8 @@
 """A made-up run of the Surakarta SOP, written by the product's own writers, for the tests of the documents.
 
-Five hosts and what can happen to a host: web1 fails its tests and is rolled back, db1 is updated and restarted,
-file1 is updated with one update kept back, web2 crashes after the update and cannot be taken back whole,
-web3's package script fails; pc06 is out of reach from the start.
+Six hosts and what can happen to a host: web1 fails its tests and is rolled back, db1 is updated and
+restarted, file1 is updated with one update kept back, web2 crashes after the update and cannot be taken back
+whole, web3's package script fails and it is rolled back, pc06 is out of reach from the start.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ ROSTER = Roster(
 )
 
 
-def update(package: str, cves: list[str] | None = None, **more: Any) -> dict[str, Any]:
+def update(package: str, cves: list[str] | None = None, **more: object) -> dict[str, Any]:
     """Return one pending update as the plan role publishes it."""
     return {
         "package": package,
@@ -83,7 +83,7 @@ TOOL = update("lab-tool", kind="system", label="Debian")
 GOOD = update("lab-good", ["CVE-2099-0001"])
 
 
-def found(updates: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+def found(updates: list[dict[str, Any]], **more: object) -> dict[str, Any]:
     """Return what the plan role publishes for one host."""
     return {
         "os": {"name": "Debian GNU/Linux", "version": "12 (bookworm)", "kernel": "6.1.0-40-amd64"},
@@ -157,7 +157,7 @@ def backed_up(host: str) -> dict[str, Any]:
     }
 
 
-def applied(host: str, **more: Any) -> dict[str, Any]:
+def applied(host: str, **more: object) -> dict[str, Any]:
     """Return what the roles of the update publish for a host on which everything was installed."""
     changes = [{"package": u["package"], "from": u["from"], "to": u["to"]} for u in FOUND[host]["updates"]]
     reboot = host == "db1"
@@ -242,7 +242,9 @@ def rolled_back(host: str, not_undone: list[dict[str, str]] | None = None) -> di
     }
 
 
-def results(items: dict[str, dict[str, Any]], bad: dict[str, tuple[HostStatus, str, str]]) -> list[HostResult]:
+def results(
+    items: dict[str, dict[str, Any]], bad: dict[str, tuple[HostStatus, str, str]]
+) -> list[HostResult]:
     """Return host results; ``bad`` names the hosts that are not ok: status, task, message."""
     return [
         HostResult(
@@ -273,7 +275,7 @@ class SampleRun:
         write_once(self.folder.officials, ROSTER.snapshot())
         self.journal = Journal(self.folder.journal, self.clock)
 
-    def write(self, event: str, seconds: float = 1, **fields: Any) -> Event:
+    def write(self, event: str, seconds: float = 1, **fields: object) -> Event:
         self.clock.elapsed += seconds
         with self.journal.lock():
             return self.journal.append(event, **fields)
@@ -302,7 +304,14 @@ class SampleRun:
         self.write("step_finished", step=step, attempt=attempt, outcome=outcome, next=target)
 
     def act(
-        self, step: int, attempt: int, part: Part, seconds: float, done: list[HostResult], *, changes: bool = False
+        self,
+        step: int,
+        attempt: int,
+        part: Part,
+        seconds: float,
+        done: list[HostResult],
+        *,
+        changes: bool = False,
     ) -> None:
         common = {"step": step, "attempt": attempt, "part": part.name, "kind": part.kind}
         self.write("action_started", **common, hosts=list(part.hosts), changes=changes)
@@ -328,7 +337,9 @@ class SampleRun:
                 files=[],
             )
 
-    def decide(self, step: int, attempt: int, who: int, outcome: str, reason: str = "", waited: float = 600) -> None:
+    def decide(
+        self, step: int, attempt: int, who: int, outcome: str, *, reason: str = "", waited: float = 600
+    ) -> None:
         row = self.sop.step(step)
         position = self.sop.actors[str(row.pelaksana)]
         self.write(
@@ -379,10 +390,12 @@ class SampleRun:
     def _evidence(self, path: str) -> dict[str, Any]:
         return evidence.read(self.folder, [{"path": path, "sha256": ""}])[0]
 
-    def gate(self, step: int, attempt: int, who: int, outcome: str, target: int | str, reason: str = "") -> None:
+    def gate(
+        self, step: int, attempt: int, who: int, outcome: str, target: int | str, *, reason: str = ""
+    ) -> None:
         """Do a row that is nothing but a decision of an official."""
         self.begin(step, attempt)
-        self.decide(step, attempt, who, outcome, reason)
+        self.decide(step, attempt, who, outcome, reason=reason)
         if not (isinstance(target, int) and target <= step):
             self.document(step, attempt)
         self.end(step, attempt, target, outcome)
@@ -390,10 +403,10 @@ class SampleRun:
     def order(self) -> None:
         """Rows 2 to 5: checked, sent back once, confirmed, ordered, monitoring begun."""
         self.check()
-        self.gate(3, 1, 1, "belum", 2, "Host pc06 tidak terjangkau; mohon dicoba sekali lagi.")
+        self.gate(3, 1, 1, "belum", 2, reason="Host pc06 tidak terjangkau; mohon dicoba sekali lagi.")
         self.check(2)
         self.gate(3, 2, 1, "sesuai", 4)
-        self.gate(4, 1, 3, "diperintahkan", 5, "Laksanakan di luar jam pelayanan.")
+        self.gate(4, 1, 3, "diperintahkan", 5, reason="Laksanakan di luar jam pelayanan.")
         self.begin(5, 1)
         self.write("step_spanned", step=5, attempt=1, until=8, next=6)
 
@@ -415,7 +428,13 @@ class SampleRun:
         sick = ("test_urls_answer", "http://web1:8091/ menjawab 500, sebelum update 200")
         self.act(7, 1, check, 6, results({"web1": tested(sick)}, {"web1": ("failed", *sick)}))
         done = {host: applied(host) for host in ("db1", "file1", "web2")} | {"web3": web3_failed()}
-        bad: Any = {"web3": ("failed", "Install the approved versions", "dpkg berakhir dengan galat pada lab-postinst")}
+        bad: Any = {
+            "web3": (
+                "failed",
+                "Install the approved versions",
+                "dpkg berakhir dengan galat pada lab-postinst",
+            )
+        }
         self.act(7, 1, waves[1], 95, results(done, bad), changes=True)
         self.document(7, 1)
         self.end(7, 1, 8)
@@ -444,7 +463,7 @@ class SampleRun:
     def report(self) -> None:
         """Rows 9 to 11: drafted, returned once, verified, ratified."""
         self.draft(1)
-        self.gate(10, 1, 2, "perlu perbaikan", 9, "Tambahkan keterangan untuk web2.")
+        self.gate(10, 1, 2, "perlu perbaikan", 9, reason="Tambahkan keterangan untuk web2.")
         self.draft(2)
         self.gate(10, 2, 2, "sesuai", 11)
         self.gate(11, 1, 3, "ditetapkan", 12)

@@ -1,0 +1,345 @@
+"""The view of a run: what a document says, computed from the run's record. Pure but for reading its files.
+
+``document_view`` looks at the record of a run and the journal up to one event, and at nothing else: no clock,
+no machine, no other folder. The same record and event give the same view, now and in ten years. Nothing here
+knows a row of any SOP: what a row means is read from the SOP (its decision, its documents, its action). The
+SOP's wording is data and is passed on to the letter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
+
+from runner import errors, wording
+from runner.canonical import sha256_hex
+from runner.findings import Evidence
+from runner.host_facts import HostFacts, host_facts
+from runner.journal import Event
+from runner.record import Record
+from runner.sop import Output, Step
+from runner.state import in_natural_order
+from runner.timing import StepTime, step_times
+from runner.view import (
+    Approval,
+    Cve,
+    DecisionMade,
+    DocumentView,
+    Kind,
+    KindCount,
+    Person,
+    PlanReference,
+    RowTime,
+    Schedule,
+    SopBlock,
+)
+
+_DRAFT, _FINAL = "draft", ("ratified", "final")
+
+
+def document_view(  # noqa: PLR0917 - the engine's contract, see runner.report.build_document
+    record: Record, document: str, version: str, step: int, attempt: int, as_of: int
+) -> DocumentView:
+    """Return what a document says about a run after the journal's event number ``as_of``.
+
+    Raises:
+        InputError: when the run has no such event, or evidence has not the shape that documents know.
+        VerificationError: when a file of the run is not what the journal says.
+    """
+    return _Builder(record, as_of).view(document, version, step, attempt)
+
+
+class _Builder:
+    """Collects the parts of a view from the journal up to ``as_of``."""
+
+    def __init__(self, record: Record, as_of: int) -> None:
+        self.record, self.sop, self.as_of = record, record.sop, as_of
+        self.events = record.at(as_of).events
+        if not self.events or self.events[-1].seq != as_of:
+            raise errors.InputError(f"the run's journal has no event {as_of}")
+        self.begin = self.events[0]
+        self.zone = ZoneInfo(self.begin["timezone"])
+        self.plan_event = next((e for e in reversed(self.events) if e.name == "plan_made"), None)
+        self.times = step_times(self.sop, self.events)
+
+    def view(self, document: str, version: str, step: int, attempt: int) -> DocumentView:
+        row = self.sop.step(step)
+        hosts = host_facts(self.events, self._evidence, self._not_planned())
+        order = self._order(row)
+        approvals = self._approvals(document)
+        return DocumentView(
+            document=document,
+            version=version,
+            draft=self._is_draft(document, version),
+            run=self.begin["run"],
+            step=step,
+            attempt=attempt,
+            as_of=self.as_of,
+            made_at=_at(self.events[-1]),
+            timezone=self.begin["timezone"],
+            office=self.record.roster.office,
+            started_at=_at(self.begin),
+            sop=self._sop_block(),
+            activity=row.kegiatan,
+            position=self._position(row),
+            outcome=self._outcome(row),
+            operator=Person(**self.begin["operator"]),
+            attendants=self._attendants(row),
+            hosts=hosts,
+            plan=self._plan(),
+            schedule=self._schedule(),
+            order=order,
+            order_outcomes=self._order_outcomes(order),
+            forwarded_to=self._forwarded_to(order),
+            approvals=approvals,
+            decisions=self._decisions(),
+            rows=self._rows(),
+            kinds=_kinds(hosts),
+            cves=_cves(hosts),
+        )
+
+    def _evidence(self, entry: dict[str, str]) -> Evidence:
+        path = entry["path"]
+        try:
+            return Evidence.model_validate_json(self._read(entry))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise errors.InputError(
+                f"{path}: {where}: {first['msg']}",
+                hint="the role that wrote this evidence does not fit this version of the documents",
+            ) from error
+
+    def _not_planned(self) -> dict[str, str]:
+        if self.plan_event is None:
+            return {}
+        plan = json.loads(self._read(self.plan_event.fields))
+        return dict(plan.get("not_planned", {}))
+
+    def _read(self, entry: Mapping[str, str]) -> bytes:
+        """Return a file of the run; a document must not tell what the journal did not vouch for."""
+        path = entry["path"]
+        data = (self.record.folder.path / path).read_bytes()
+        if sha256_hex(data) != entry["sha256"]:
+            raise errors.VerificationError(path, "is not the file the journal names: its SHA-256 differs")
+        return data
+
+    def _plan(self) -> PlanReference | None:
+        event = self.plan_event
+        if event is None:
+            return None
+        return PlanReference(path=event["path"], sha256=event["sha256"], made_at=_at(event))
+
+    def _sop_block(self) -> SopBlock:
+        identity = self.sop.identity
+        return SopBlock(
+            id=self.sop.id,
+            name=identity.nama_sop,
+            unit=identity.unit,
+            number=identity.nomor_sop or "",
+            sha256=self.begin["sop"]["sha256"],
+            legal_basis=tuple(identity.dasar_hukum),
+        )
+
+    def _position(self, row: Step) -> str:
+        return self.sop.actors[row.pelaksana] if row.pelaksana else ""
+
+    def _is_draft(self, document: str, version: str) -> bool:
+        """A version is a draft while the SOP has a later one of the same document."""
+        if version in _FINAL:
+            return False
+        versions = {output.version for row in self.sop.steps for output in self._outputs(row, document)}
+        return version == _DRAFT or bool(versions & set(_FINAL))
+
+    @staticmethod
+    def _outputs(row: Step, document: str) -> list[Output]:
+        return [output for output in row.documents if output.document == document]
+
+    def _attendants(self, row: Step) -> tuple[Person, ...]:
+        if row.bersama is None:
+            return ()
+        position = self.sop.actors[row.bersama]
+        return tuple(Person(**official.person(position)) for official in self.record.roster.holders(position))
+
+    def _outcome(self, row: Step) -> str:
+        """Return the outcome of the row: the official's decision, or what the results come to."""
+        if row.decision is None:
+            return ""
+        if row.decision.by == "official":
+            made = next((d for d in reversed(self._decisions()) if d.step == row.no), None)
+            return made.outcome if made else ""
+        statuses = self._last_results(row.no)
+        wanted = "ok" if statuses and set(statuses) == {"ok"} else "failed"
+        return next(outcome.name for outcome in row.decision.outcomes if outcome.when == wanted)
+
+    def _last_results(self, step: int) -> list[str]:
+        """Return the statuses of the row's own action in its newest attempt, before any recovery."""
+        finished = [e for e in self.events if e.name == "action_finished" and e["step"] == step]
+        newest = max((event["attempt"] for event in finished), default=0)
+        own = [e for e in finished if e["attempt"] == newest and e["kind"] in {"playbook", "suite"}]
+        return [status for event in own for status in event["hosts"].values()]
+
+    def _decisions(self) -> tuple[DecisionMade, ...]:
+        return tuple(self._decision(event) for event in self.events if event.name == "decision_made")
+
+    def _decision(self, event: Event) -> DecisionMade:
+        row = self.sop.step(event["step"])
+        opened = next(
+            e
+            for e in reversed(self.events)
+            if e.name == "gate_opened" and (e["step"], e["attempt"]) == (event["step"], event["attempt"])
+        )
+        return DecisionMade(
+            step=row.no,
+            attempt=event["attempt"],
+            activity=row.kegiatan,
+            outcome=event["outcome"],
+            back=bool(row.decision and self.sop.goes_back(row, row.decision.outcome(event["outcome"]).next)),
+            reason=event["reason"],
+            person=Person(**event["person"]),
+            asked_at=_at(opened),
+            decided_at=_at(event),
+            statement_sha256=event["statement"]["sha256"],
+        )
+
+    def _order(self, row: Step) -> DecisionMade | None:
+        """Return the decision that orders the change: at the last gate before the row that changes hosts.
+
+        A SOP that changes nothing has its order where the document is written.
+        """
+        gates = [r.no for r in self.sop.steps if r.decision and r.decision.by == "official"]
+        changing = next((r.no for r in self.sop.steps if r.action and r.action.changes), None)
+        ordering = max((no for no in gates if changing and no < changing), default=row.no)
+        return next((made for made in reversed(self._decisions()) if made.step == ordering), None)
+
+    def _order_outcomes(self, order: DecisionMade | None) -> tuple[str, ...]:
+        decision = self.sop.step(order.step).decision if order else None
+        return tuple(outcome.name for outcome in decision.outcomes) if decision else ()
+
+    def _forwarded_to(self, order: DecisionMade | None) -> tuple[str, ...]:
+        """Return the positions of the rows that the order sets going: up to the next decision."""
+        positions: list[str] = []
+        row = self.sop.step(order.step) if order else None
+        target = row.decision.outcome(order.outcome).next if row and row.decision and order else None
+        while isinstance(target, int):
+            row = self.sop.step(target)
+            if row.decision or len(positions) > len(self.sop.steps):
+                break
+            positions.append(self._position(row))
+            target = row.next
+        return tuple(dict.fromkeys(position for position in positions if position))
+
+    def _approvals(self, document: str) -> tuple[Approval, ...]:
+        """Return the places at which this document is approved; a new draft empties them."""
+        drafted = 0
+        places: list[tuple[Step, str]] = []
+        for row in self.sop.steps:
+            for output in self._outputs(row, document):
+                if row.decision and row.decision.by == "official":
+                    places.append((row, output.version))
+                else:
+                    drafted = max(drafted, self._newest_start(row.no))
+        return tuple(
+            Approval(
+                step=row.no,
+                activity=row.kegiatan,
+                position=self._position(row),
+                version=version,
+                decision=self._decision_since(row.no, drafted),
+            )
+            for row, version in places
+        )
+
+    def _newest_start(self, step: int) -> int:
+        return max((e.seq for e in self.events if e.name == "step_started" and e["step"] == step), default=0)
+
+    def _decision_since(self, step: int, since: int) -> DecisionMade | None:
+        made = [e for e in self.events if e.name == "decision_made" and e["step"] == step and e.seq > since]
+        return self._decision(made[-1]) if made else None
+
+    def _rows(self) -> tuple[RowTime, ...]:
+        return tuple(self._row_time(row) for row in self.sop.steps if row.pelaksana)
+
+    def _row_time(self, row: Step) -> RowTime:
+        own = [time for time in self.times if time.step == row.no]
+        return RowTime(
+            no=row.no,
+            activity=row.kegiatan,
+            position=self._position(row),
+            standard=row.waktu or "",
+            standard_seconds=row.standard_seconds,
+            attempts=len(own),
+            work=_rounded(time.work for time in own),
+            waiting=_rounded(time.waiting for time in own),
+            over=_rounded(time.over for time in own),
+            started_at=own[0].started.at.isoformat() if own else "",
+            ended_at=own[-1].finished.at.isoformat() if own and own[-1].finished else "",
+            state=_row_state(own),
+            outcome=self._outcome(row) if own else "",
+        )
+
+    def _schedule(self) -> Schedule | None:
+        """Return when the row that makes the plan was done, and when its note says it is due again."""
+        row = next((row for row in self.sop.steps if row.action and row.action.plan), None)
+        mine = [e for e in self.events if row and e.fields.get("step") == row.no]
+        started = [event for event in mine if event.name == "action_started"]
+        ended = [event for event in mine if event.name == "action_finished"]
+        if row is None or not started or not ended:
+            return None
+        note = row.keterangan or ""
+        begun = started[-1].instant.at.astimezone(self.zone)
+        return Schedule(
+            started_at=_at(started[-1]),
+            ended_at=_at(ended[-1]),
+            due_at=wording.month_later(begun).isoformat() if "setiap bulan" in note else "",
+            standard=row.waktu or "",
+            note=note,
+            position=self._position(row),
+        )
+
+
+def _at(event: Event) -> str:
+    return event.instant.at.isoformat()
+
+
+def _rounded(seconds: Iterable[float]) -> float:
+    return round(sum(seconds), 1)
+
+
+def _row_state(times: list[StepTime]) -> str:
+    if not times:
+        return "not_reached"
+    return "done" if times[-1].finished else "under_way"
+
+
+def _kinds(hosts: tuple[HostFacts, ...]) -> tuple[KindCount, ...]:
+    planned = [update.kind for host in hosts if host.plan for update in host.plan.updates]
+    effective = [update.kind for host in hosts for update in host.in_effect]
+    order: tuple[Kind, ...] = ("security", "system", "antivirus")
+    return tuple(KindCount(kind=k, planned=planned.count(k), in_effect=effective.count(k)) for k in order)
+
+
+def _cves(hosts: tuple[HostFacts, ...]) -> tuple[Cve, ...]:
+    packages: dict[str, set[str]] = {}
+    closed: dict[str, set[str]] = {}
+    remaining: dict[str, set[str]] = {}
+    for host in hosts:
+        # Only a tested host closes a vulnerability for sure.
+        effective = set(host.in_effect) if host.state == "updated" else set()
+        for update in host.plan.updates if host.plan else ():
+            for cve in update.cves:
+                packages.setdefault(cve, set()).add(update.package)
+                where = closed if update in effective else remaining
+                where.setdefault(cve, set()).add(host.host)
+    return tuple(
+        Cve(
+            id=cve,
+            packages=tuple(sorted(names)),
+            closed_on=in_natural_order(closed.get(cve, set()) - remaining.get(cve, set())),
+            open_on=in_natural_order(remaining.get(cve, set())),
+        )
+        for cve, names in sorted(packages.items())
+    )
