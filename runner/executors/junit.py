@@ -25,7 +25,7 @@ class ResultsError(Exception):
 
 
 @dataclass(frozen=True)
-class Test:
+class HostTest:
     """One executed (or skipped) test on one host."""
 
     name: str
@@ -43,7 +43,7 @@ class Test:
 class _Reader:
     """Collects the test cases of a JUnit file; expat's callbacks need something to write to."""
 
-    tests: dict[str, list[Test]] = field(default_factory=dict)
+    tests: dict[str, list[HostTest]] = field(default_factory=dict)
     case: dict[str, str] = field(default_factory=dict)
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -63,11 +63,11 @@ class _Reader:
         is_lost = self.case["outcome"] in {"failed", "error"} and bool(_LOST.match(message))
         title = display(self.case.get("title") or match["name"], longest=200)
         shown = display(_readable(message, is_lost=is_lost), longest=MAX_MESSAGE)
-        test = Test(match["name"], title, self.case["outcome"], shown, is_lost)
+        test = HostTest(match["name"], title, self.case["outcome"], shown, is_lost)
         self.tests.setdefault(match["host"], []).append(test)
 
 
-def read_junit(path: Path) -> dict[str, list[Test]]:
+def read_junit(path: Path) -> dict[str, list[HostTest]]:
     """Return the tests of each host out of a JUnit file.
 
     Raises:

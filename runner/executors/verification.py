@@ -25,7 +25,7 @@ from runner.canonical import canonical_json
 from runner.display import display
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, Progress, ProgressEvent
-from runner.executors.junit import MAX_MESSAGE, TEST_ID, ResultsError, Test, read_junit
+from runner.executors.junit import MAX_MESSAGE, TEST_ID, HostTest, ResultsError, read_junit
 from runner.files import make_private_dir, write_once
 
 _ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TZ", "SSH_AUTH_SOCK", "USER", "LOGNAME")
@@ -41,6 +41,8 @@ _CONNECTION = (
     "ansible_become",
     "ansible_become_user",
 )
+# The playbooks say `become: true`; testinfra only knows what the inventory says.
+_DEFAULTS = {"ansible_become": "true if ansible_user | default('root') != 'root' else none"}
 _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED)")
 _PYTEST_DECIDED = (0, 1)
 _POLL_SECONDS = 0.2
@@ -122,7 +124,7 @@ def _root(request: ActionRequest) -> Path:
 
 def _write_connections(request: ActionRequest, environment: dict[str, str], deadline: float) -> Path:
     """Write an inventory with nothing but evaluated connection settings of the hosts, and no secret."""
-    wanted = ", ".join(f"'{name}': {name} | default(none)" for name in _CONNECTION)
+    wanted = ", ".join(f"'{name}': {name} | default({_DEFAULTS.get(name, 'none')})" for name in _CONNECTION)
     ansible = [sys.executable, "-m", "ansible", "adhoc", ",".join(request.hosts)]
     done = subprocess.run(
         [
@@ -236,7 +238,7 @@ def _judge_shard(shard: _Shard) -> dict[str, HostResult]:
     return {host: judge(host, tests.get(host, [])) for host in shard.hosts}
 
 
-def _results(shard: _Shard) -> dict[str, list[Test]]:
+def _results(shard: _Shard) -> dict[str, list[HostTest]]:
     if shard.problem:
         raise ResultsError(shard.problem)
     ended = shard.process.returncode
@@ -245,7 +247,7 @@ def _results(shard: _Shard) -> dict[str, list[Test]]:
     return read_junit(shard.junit)
 
 
-def judge(host: str, tests: list[Test]) -> HostResult:
+def judge(host: str, tests: list[HostTest]) -> HostResult:
     """Return what the tests say about a host."""
     failed = [test for test in tests if test.outcome in {"failed", "error"} and not test.is_lost]
     lost = [test for test in tests if test.is_lost]
