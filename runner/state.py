@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from runner import errors
 from runner.journal import Event
 from runner.sop import Action, Output, Sop, Step, Target
 
@@ -206,7 +207,7 @@ class RunState:
         self.last_finished = 0
         self.plan: Plan | None = None
         self.planned = False
-        self.not_ready: set[str] = set()
+        self._not_ok: dict[int, set[str]] = {}
         self.changed: list[str] = []
         self.evidence: list[dict[str, str]] = []
         self.documents: list[Event] = []
@@ -226,9 +227,23 @@ class RunState:
         """Return the number of the current row's attempt, 0 before the first."""
         return self.attempts.get(self.current, 0) if isinstance(self.current, int) else 0
 
+    @property
+    def ready(self) -> list[str]:
+        """Return the planned hosts that were ok in the newest attempt of every other row since the plan."""
+        other_rows = (hosts for no, hosts in self._not_ok.items() if no != self.current)
+        not_ok = set().union(*other_rows)
+        return [host for host in (self.plan.hosts if self.plan else ()) if host not in not_ok]
+
     def apply(self, event: Event) -> None:
-        """Take one event of the journal into account."""
-        getattr(self, f"_on_{event.name}")(event)
+        """Take one event of the journal into account.
+
+        Raises:
+            VerificationError: when this version does not know such an event.
+        """
+        take = getattr(self, f"_on_{event.name}", None)
+        if take is None:
+            raise errors.VerificationError(f"record {event.seq}", f"unknown event {event.name!r}")
+        take(event)
 
     def _on_run_started(self, event: Event) -> None:
         self.run = event["run"]
@@ -244,6 +259,9 @@ class RunState:
         self.gate = self.decision = None
         self.written = set()
         self.planned = False
+        self.last_reason = ""
+        # What an earlier attempt of the row came to is done over.
+        self._not_ok[event["step"]] = set()
 
     def _on_action_started(self, event: Event) -> None:
         part = Part(event["part"], event["kind"], tuple(event["hosts"]))
@@ -257,16 +275,16 @@ class RunState:
         state.results = event["hosts"]
         self.evidence += event["evidence"]
         if state.part.kind in {"playbook", "recover"}:
-            self.not_ready |= state.not_ok
+            self._not_ok.setdefault(event["step"], set()).update(state.not_ok)
 
     def _on_action_skipped(self, event: Event) -> None:
         self._named(event["part"]).status = "skipped"
-        self.not_ready |= set(event["hosts"])
+        self._not_ok.setdefault(event["step"], set()).update(event["hosts"])
 
     def _on_plan_made(self, event: Event) -> None:
         self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
         self.planned = True
-        self.not_ready = set()
+        self._not_ok = {}
         self.changed = []
 
     def _on_gate_opened(self, event: Event) -> None:
@@ -349,14 +367,22 @@ def next_move(state: RunState) -> Move:
     if span:
         return span
     if state.current == "end":
-        ended = state.last_outcome is not None
-        reason = state.last_reason if ended else ""
-        return FinishRun("ended" if ended else "completed", state.came_from, reason)
+        return _finish_run(state)
     if state.failed is not None:
         return FailStep(state.failed)
     if not state.started:
         return StartStep(state.step.no, state.attempt + 1, parts_of(state.step.action, state))
     return _within_step(state)
+
+
+def _finish_run(state: RunState) -> FinishRun:
+    """A run is ended, not completed, when a decision led out of it: an official's, or by a failed result."""
+    decision = state.sop.step(state.came_from).decision
+    if decision is None or state.last_outcome is None:
+        return FinishRun("completed", state.came_from, "")
+    if decision.outcome(state.last_outcome).when == "ok":
+        return FinishRun("completed", state.came_from, "")
+    return FinishRun("ended", state.came_from, state.last_reason or state.last_outcome)
 
 
 def _within_step(state: RunState) -> Move:
@@ -479,11 +505,10 @@ def parts_of(action: Action | None, state: RunState) -> tuple[Part, ...]:
 
 def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
     """Return the hosts an action is done on, in natural order."""
-    planned = state.plan.hosts if state.plan else ()
     chosen: Iterable[str] = {
         "all": state.hosts,
-        "planned": planned,
-        "ready": [host for host in planned if host not in state.not_ready],
+        "planned": state.plan.hosts if state.plan else (),
+        "ready": state.ready,
         "changed": state.changed,
     }[action.hosts]
     return in_natural_order(chosen)

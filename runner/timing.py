@@ -46,7 +46,6 @@ class _Open:
 
 
 _DECIDED = {"decision_made", "decision_lapsed"}
-_CLOSING = {"step_finished", "step_failed"}
 
 
 def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) -> list[StepTime]:
@@ -57,6 +56,7 @@ def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) ->
     times: dict[tuple[int, int], StepTime] = {}
     running: dict[tuple[int, int], _Open] = {}
     previous: Instant | None = None
+    current = (0, 0)
     gate_open = stopped = False
     for event in events:
         waited = gate_open or stopped or event.name == "run_resumed"
@@ -65,14 +65,21 @@ def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) ->
         gate_open = event.name == "gate_opened" or (gate_open and event.name not in _DECIDED)
         stopped = event.name in {"run_interrupted", "step_failed"}
         if event.name == "step_started":
-            running[event["step"], event["attempt"]] = _Open(event)
+            current = event["step"], event["attempt"]
+            running[current] = _Open(event)
         times |= {key: _time(sop, key, open_, None) for key, open_ in running.items()}
-        for key in [key for key in running if event.name in _CLOSING and key[0] == event["step"]]:
+        for key in [key for key in running if _closes(event, key, current)]:
             times[key] = _time(sop, key, running.pop(key), event.instant)
     if now is not None:
         _pass_time(running, previous, now, waiting=gate_open or stopped)
         times |= {key: _time(sop, key, open_, None) for key, open_ in running.items()}
     return list(times.values())
+
+
+def _closes(event: Event, key: tuple[int, int], current: tuple[int, int]) -> bool:
+    if event.name == "decision_lapsed":
+        return key == current  # the row that could not act on it; the gate gets a new attempt
+    return event.name in {"step_finished", "step_failed"} and key[0] == event["step"]
 
 
 def _pass_time(
