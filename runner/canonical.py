@@ -13,6 +13,22 @@ def canonical_json(data: Any) -> bytes:  # noqa: ANN401 - any JSON data
     return text.encode() + b"\n"
 
 
+def parse_canonical(data: bytes) -> Any:  # noqa: ANN401 - any JSON data
+    """Return what ``canonical_json`` wrote.
+
+    Raises:
+        ValueError: when the bytes are anything but that one form, so that nobody reads them differently.
+    """
+    try:
+        parsed = json.loads(data)
+        canonical = canonical_json(parsed)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if canonical != data:
+        raise ValueError("not canonical JSON")
+    return parsed
+
+
 def sha256_hex(data: bytes) -> str:
     """Return the SHA-256 of ``data`` in lower-case hex."""
     return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,129 @@
+"""The BagIt 1.0 form (RFC 8493) of an archive: what its tag files hold, and how manifests are read.
+
+One form only: the same run gives the same bytes. Manifests are what ``sha256sum`` writes and checks,
+sorted by path; paths need no escaping, because ``runner.tree`` refuses names that would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from zoneinfo import ZoneInfo
+
+from runner import errors
+from runner.canonical import sha256_hex
+from runner.display import display
+from runner.journal import Event
+from runner.sop import Sop
+
+PAYLOAD = "data"
+BAGIT = "bagit.txt"
+BAG_INFO = "bag-info.txt"
+MANIFEST = "manifest-sha256.txt"
+TAG_MANIFEST = "tagmanifest-sha256.txt"
+TAG_FILES = (BAGIT, BAG_INFO, MANIFEST)
+"""The files that the tag manifest covers."""
+BAGIT_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+
+_ENTRY = re.compile(r"^([0-9a-f]{64})  (\S(?:.*\S)?)\Z")
+_INFO = re.compile(r"^([A-Za-z0-9-]+): (\S(?:.*\S)?)\Z")
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The recorded files of a run: path in the run folder -> SHA-256, and their sizes together."""
+
+    digests: Mapping[str, str]
+    octets: int
+
+
+def place(events: tuple[Event, ...]) -> PurePosixPath:
+    """Return where the archive of a run stands below the archive's root: ``<year>/<run id>``."""
+    started = events[0]
+    # The year in which the office began the run: the one that its id begins with.
+    year = started.instant.at.astimezone(ZoneInfo(started["timezone"])).year
+    return PurePosixPath(f"{year:04d}", started["run"])
+
+
+def tag_files(sop: Sop, events: tuple[Event, ...], payload: Payload) -> dict[str, bytes]:
+    """Return the content of every tag file of a closed run's bag."""
+    files = {
+        BAGIT: BAGIT_TEXT,
+        BAG_INFO: "".join(f"{k}: {v}\n" for k, v in bag_info(sop, events, payload).items()).encode(),
+        MANIFEST: manifest({f"{PAYLOAD}/{path}": digest for path, digest in payload.digests.items()}),
+    }
+    return {**files, TAG_MANIFEST: manifest({name: sha256_hex(data) for name, data in files.items()})}
+
+
+def bag_info(sop: Sop, events: tuple[Event, ...], payload: Payload) -> dict[str, str]:
+    """Return what ``bag-info.txt`` says of a closed run, all of it taken from the run's own record."""
+    started, last = events[0], events[-1]
+    day = last.instant.at.astimezone(ZoneInfo(started["timezone"]))
+    info = {
+        "Source-Organization": started["office"],
+        "External-Identifier": started["run"],
+        "External-Description": sop.identity.nama_sop,
+        "Bagging-Date": f"{day:%Y-%m-%d}",
+        "Payload-Oxum": f"{payload.octets}.{len(payload.digests)}",
+        "SOP-Id": sop.id,
+        "SOP-File": started["sop"]["name"],
+        "SOP-SHA256": started["sop"]["sha256"],
+        "Run-Outcome": last["outcome"],
+        "Journal-Records": str(last.seq),
+        "Journal-Head": last.digest,
+        "Rawat-Version": started["versions"].get("rawat", "unknown"),
+    }
+    return {label: display(" ".join(value.split())) or "-" for label, value in info.items()}
+
+
+def manifest(digests: Mapping[str, str]) -> bytes:
+    """Return a manifest as ``sha256sum`` writes it, sorted by path."""
+    return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode()
+
+
+def parse_manifest(data: bytes, name: str) -> dict[str, str]:
+    """Return path -> SHA-256 of a manifest.
+
+    Raises:
+        VerificationError: naming the first line that ``manifest`` would not have written.
+    """
+    found: dict[str, str] = {}
+    before = ""
+    for number, line in enumerate(_lines(data, name), start=1):
+        entry = _ENTRY.match(line)
+        if entry is None:
+            raise errors.VerificationError(f"{name}:{number}", "is not '<SHA-256>  <path>'")
+        digest, path = entry.groups()
+        if path <= before:
+            raise errors.VerificationError(f"{name}:{number}", "is a path twice or out of order")
+        found[path] = digest
+        before = path
+    return found
+
+
+def parse_info(data: bytes, name: str) -> dict[str, str]:
+    """Return label -> value of ``bag-info.txt``; each label once, each value on one line.
+
+    Raises:
+        VerificationError: naming the first line that is not of this form.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(_lines(data, name), start=1):
+        entry = _INFO.match(line)
+        if entry is None or entry[1] in found:
+            raise errors.VerificationError(f"{name}:{number}", "is not a 'Label: value' of its own")
+        found[entry[1]] = entry[2]
+    return found
+
+
+def _lines(data: bytes, name: str) -> list[str]:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise errors.VerificationError(f"{name}:{line}", "is not UTF-8 text") from error
+    if not text.endswith("\n"):
+        raise errors.VerificationError(name, "the last line is cut off")
+    return text.removesuffix("\n").split("\n")

@@ -1,0 +1,255 @@
+"""The events a journal may hold and the fields of each, as docs/run-record.md tells them.
+
+Only the shape: which event may follow which is for ``runner.replay`` to judge.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from runner import errors
+from runner.journal import Event
+from runner.sop import Target, path_text
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=1)]
+PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
+
+
+class _Shape(BaseModel):
+    # A later version may tell more in a record; what is there already keeps its meaning.
+    model_config = ConfigDict(extra="ignore", frozen=True, strict=True)
+
+
+class File(_Shape):
+    """A file that a record names."""
+
+    path: Annotated[str, Field(min_length=1)]
+    sha256: Digest
+
+
+class Person(_Shape):
+    """A person as copied into the record."""
+
+    id: str
+    name: str
+    nip: str
+    position: str
+
+
+class Subject(_Shape):
+    """What a decision is about, by digests."""
+
+    sop: Digest
+    plan: Digest | None
+    evidence: Digest
+
+
+class PartShape(_Shape):
+    """A part of a row's action."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+    kind: PartKind
+    hosts: list[str]
+
+
+class SopShape(_Shape):
+    """The SOP of the run."""
+
+    id: str
+    name: str
+    sha256: Digest
+
+
+class InventoryShape(_Shape):
+    """The hosts of the run."""
+
+    path: str
+    hosts: list[str]
+    groups: dict[str, list[str]]
+
+
+class RunStarted(_Shape):
+    """The first record of every run."""
+
+    run: str
+    sop: SopShape
+    inventory: InventoryShape
+    officials_sha256: Digest
+    operator: Person
+    office: str
+    timezone: str
+    failure_budget: Annotated[int, Field(ge=0)]
+    assumptions: list[Any]
+    versions: dict[str, str]
+
+
+class _OfAttempt(_Shape):
+    step: Number
+    attempt: Number
+
+
+class StepStarted(_OfAttempt):
+    """An attempt of a row began."""
+
+    parts: list[PartShape]
+
+
+class ActionStarted(_OfAttempt):
+    """A part of a row's action is about to begin."""
+
+    part: str
+    kind: PartKind
+    hosts: list[str]
+    changes: bool
+
+
+class ActionFinished(_OfAttempt):
+    """A part came to an end; ``hosts`` tells how on each host."""
+
+    part: str
+    kind: PartKind
+    hosts: dict[str, Literal["ok", "failed", "unreachable", "unknown"]]
+    evidence: list[File]
+
+
+class ActionSkipped(_OfAttempt):
+    """A part was left out."""
+
+    part: str
+    kind: PartKind
+    hosts: list[str]
+    reason: Annotated[str, Field(min_length=1)]
+
+
+class PlanMade(_OfAttempt):
+    """The plan was made; ``hosts`` are those it proposes to change."""
+
+    path: Annotated[str, Field(min_length=1)]
+    sha256: Digest
+    hosts: list[str]
+
+
+class GateOpened(_OfAttempt):
+    """An official is awaited."""
+
+    actor: str
+    position: str
+    outcomes: list[str]
+    subject: Subject
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+
+
+class DecisionMade(_OfAttempt):
+    """An official decided; the statement was signed with the official's key."""
+
+    outcome: str
+    reason: str
+    person: Person
+    subject: Subject
+    nonce: str
+    statement: File
+    signature: File
+
+
+class DecisionLapsed(_Shape):
+    """A decision had expired before the change it was for; its row is done again."""
+
+    step: Number
+    reason: str
+
+
+class DocumentWritten(_OfAttempt):
+    """A document was made from the run as it stood after record ``as_of``."""
+
+    document: str
+    version: str
+    name: str
+    as_of: Number
+    files: Annotated[list[File], Field(min_length=1)]
+
+
+class StepSpanned(_OfAttempt):
+    """The row goes on while the rows up to ``until`` are done."""
+
+    until: Number
+    next: Target
+
+
+class StepFinished(_OfAttempt):
+    """The row is done and leads to ``next``."""
+
+    outcome: str | None
+    next: Target | None
+
+
+class StepFailed(_OfAttempt):
+    """The row could not be done."""
+
+    reason: str
+
+
+class RunInterrupted(_Shape):
+    """The operator stopped the work."""
+
+    reason: str
+
+
+class RunResumed(_Shape):
+    """The work goes on after a stop."""
+
+
+class RunFinished(_Shape):
+    """The last record: the run is closed."""
+
+    outcome: Literal["completed", "ended"]
+    step: Annotated[int, Field(ge=0)]
+    reason: str
+
+
+SHAPES: dict[str, type[_Shape]] = {
+    "run_started": RunStarted,
+    "step_started": StepStarted,
+    "action_started": ActionStarted,
+    "action_finished": ActionFinished,
+    "action_skipped": ActionSkipped,
+    "plan_made": PlanMade,
+    "gate_opened": GateOpened,
+    "decision_made": DecisionMade,
+    "decision_lapsed": DecisionLapsed,
+    "document_written": DocumentWritten,
+    "step_spanned": StepSpanned,
+    "step_finished": StepFinished,
+    "step_failed": StepFailed,
+    "run_interrupted": RunInterrupted,
+    "run_resumed": RunResumed,
+    "run_finished": RunFinished,
+}
+
+
+def require_shape(event: Event, journal: str) -> None:
+    """Raise VerificationError unless the event is a known one with all its fields."""
+    shape = SHAPES.get(event.name) if isinstance(event.name, str) else None
+    where = f"{journal}:{event.seq}"
+    if shape is None:
+        raise errors.VerificationError(where, f"{event.name!a} is not an event of this format")
+    if type(event.instant.mono) is not int or not isinstance(event.instant.boot, str):
+        raise errors.VerificationError(where, "has no clock reading")
+    try:
+        shape.model_validate(event.fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise errors.VerificationError(
+            where, f"{event.name}: {path_text(first['loc'])}: {first['msg']}"
+        ) from error
+
+
+def files_of(event: Event) -> list[tuple[str, str]]:
+    """Return (path, SHA-256) of every file that the event names."""
+    entries = [*event.fields.get("evidence", []), *event.fields.get("files", [])]
+    entries += [event[key] for key in ("statement", "signature") if key in event.fields]
+    if event.name == "plan_made":
+        entries.append(event.fields)
+    return [(entry["path"], entry["sha256"]) for entry in entries]

@@ -1,0 +1,286 @@
+"""Is a journal one that the engine could have written? Pure rules over its records.
+
+For every record: fold those before it, ask ``state.next_move`` what came next, and require that it is
+what the record says, field by field. Besides:
+1. ``run_interrupted`` and ``run_resumed`` may stand anywhere before the end.
+2. An action is announced, then told: ``action_finished`` follows its own ``action_started`` at once.
+3. A decision is by somebody who might pass that gate, on its very subject, in time, and its signed
+   statement says the same.
+4. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runner import errors, gates
+from runner.canonical import canonical_json, digest_of, parse_canonical
+from runner.clock import format_utc, parse_utc
+from runner.display import display
+from runner.gates import Choice
+from runner.journal import Event
+from runner.officials import Roster
+from runner.sop import Sop
+from runner.state import (
+    AwaitDecision,
+    DoPart,
+    FailStep,
+    FinishRun,
+    FinishStep,
+    Gate,
+    MakePlan,
+    Move,
+    OpenGate,
+    Part,
+    RunState,
+    SkipPart,
+    SpanOn,
+    StartStep,
+    WriteDocument,
+    next_move,
+)
+
+Fields = dict[str, Any]
+_SHOWN = 120
+_AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed"})
+
+
+def replay(
+    sop: Sop, roster: Roster, events: Sequence[Event], statements: Mapping[str, bytes], journal: str
+) -> RunState:
+    """Return the state of a run whose every record is the one that had to come.
+
+    Args:
+        sop: the SOP as executed.
+        roster: the officials of the run.
+        events: the journal, each event of the right shape.
+        statements: path -> content of every signed statement.
+        journal: the journal's name for messages.
+
+    Raises:
+        VerificationError: naming the first record, or statement, that cannot be.
+    """
+    judge = _Judge(sop, roster, statements, journal)
+    for event in events:
+        judge.take(event)
+    return judge.state
+
+
+class _Judge:
+    def __init__(self, sop: Sop, roster: Roster, statements: Mapping[str, bytes], journal: str) -> None:
+        self.state = RunState(sop)
+        self._sop = sop
+        self._roster = roster
+        self._statements = statements
+        self._journal = journal
+        self._previous: Event | None = None
+        self._nonces: set[str] = set()
+        self._sop_sha256 = ""
+
+    def take(self, event: Event) -> None:
+        """Require that the event is the one that had to come, and fold it."""
+        if self._previous is None:
+            if event.name != "run_started":
+                raise self._wrong(event, f"{event.name} cannot be the first record")
+            self._sop_sha256 = event["sop"]["sha256"]
+        elif event.name not in _AT_ANY_TIME or self.state.finished:
+            self._require_next(self._previous, event)
+        self.state.apply(event)
+        self._previous = event
+
+    def _require_next(self, previous: Event, event: Event) -> None:
+        if event.name == "action_finished":
+            self._require_told(previous, event)
+            return
+        move = next_move(self.state)
+        if event.name == "decision_lapsed":
+            self._require_lapse(move, event)
+            return
+        name, fields = self._announced(move, event)
+        if event.name != name:
+            due = f"{name} {_where(fields)}".rstrip() if name else "nothing"
+            raise self._wrong(event, f"{event.name} {_where(event.fields)} is out of order: {due} was due")
+        self._require_fields(event, fields)
+        if isinstance(move, DoPart) and fields["changes"]:
+            self._require_authority(move.part, previous, event)
+        if isinstance(move, AwaitDecision):
+            self._require_decision(move.gate, event)
+        if isinstance(move, OpenGate):
+            self._require_new_nonce(event)
+        if isinstance(move, MakePlan | WriteDocument):
+            self._require_places(event)
+
+    def _announced(self, move: Move, event: Event) -> tuple[str, Fields]:  # noqa: PLR0911 - one per move
+        """Return the record that announces the move: its name and the fields that are settled by the move."""
+        here = {"step": self.state.current, "attempt": self.state.attempt}
+        match move:
+            case StartStep(step, attempt, parts):
+                listed = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in parts]
+                return "step_started", {"step": step, "attempt": attempt, "parts": listed}
+            case DoPart(part):
+                return "action_started", {**here, **_part(part), "changes": self._changes(part)}
+            case SkipPart(part):
+                return "action_skipped", {**here, **_part(part)}
+            case MakePlan(step, attempt):
+                return "plan_made", {"step": step, "attempt": attempt}
+            case OpenGate():
+                return "gate_opened", {**here, **self._gate_fields()}
+            case AwaitDecision(gate):
+                return "decision_made", {**here, "subject": gate.subject, "nonce": gate.nonce}
+            case WriteDocument(step, attempt, output):
+                made = {"document": output.document, "version": output.version, "name": output.name}
+                at = {"step": step, "attempt": attempt, "as_of": event.seq - 1}
+                return "document_written", {**at, **made}
+            case _:
+                return self._led_on(move, here)
+
+    def _led_on(self, move: Move, here: Fields) -> tuple[str, Fields]:
+        """Return the record of a move that leads away from the row or out of the run."""
+        match move:
+            case FailStep(reason):
+                return ("", {}) if self.state.failed else ("step_failed", {**here, "reason": reason})
+            case SpanOn(target):
+                return "step_spanned", {**here, "until": self.state.step.span, "next": target}
+            case FinishStep(step, attempt, outcome, target):
+                at = {"step": step, "attempt": attempt}
+                return "step_finished", {**at, "outcome": outcome, "next": target}
+            case FinishRun(ending, step, reason):
+                return "run_finished", {"outcome": ending, "step": step, "reason": reason}
+            case _:
+                return "", {}
+
+    def _gate_fields(self) -> Fields:
+        state, step = self.state, self.state.step
+        if step.decision is None or step.pelaksana is None:
+            raise ValueError(f"row {step.no} is no gate")
+        return {
+            "actor": step.pelaksana,
+            "position": self._sop.actors[step.pelaksana],
+            "outcomes": [outcome.name for outcome in step.decision.outcomes],
+            "subject": {
+                "sop": self._sop_sha256,
+                "plan": state.plan.sha256 if state.plan else None,
+                "evidence": digest_of(state.evidence),
+            },
+        }
+
+    def _changes(self, part: Part) -> bool:
+        action = self.state.step.action
+        return part.kind == "recover" or (part.kind == "playbook" and bool(action and action.changes))
+
+    # Single records ------------------------------------------------------------------------------
+
+    def _require_fields(self, event: Event, fields: Fields) -> None:
+        for field, expected in fields.items():
+            if event[field] != expected:
+                raise self._wrong(
+                    event, f"{event.name}: {field} is {_short(event[field])}, {_short(expected)} was due"
+                )
+
+    def _require_told(self, previous: Event, event: Event) -> None:
+        if previous.name != "action_started":
+            raise self._wrong(event, "action_finished without the action_started that announces it")
+        self._require_fields(event, {key: previous[key] for key in ("step", "attempt", "part", "kind")})
+        if sorted(event["hosts"]) != sorted(previous["hosts"]):
+            raise self._wrong(event, "action_finished: tells of other hosts than were announced")
+        folder = "evidence/{step}-{attempt}-{part}".format_map(event.fields)
+        places = sorted(f"{folder}/{host}.json" for host in event["hosts"])
+        if sorted(entry["path"] for entry in event["evidence"]) != places:
+            raise self._wrong(event, f"action_finished: the evidence is not one file per host in {folder}/")
+
+    def _require_places(self, event: Event) -> None:
+        at = event.fields
+        if event.name == "plan_made":
+            if event["path"] != f"plans/{at['step']}-{at['attempt']}.json":
+                raise self._wrong(event, "plan_made: the plan is in another place")
+            return
+        stem = f"documents/{at['step']:02d}-{at['attempt']}-{at['document']}-{at['version']}."
+        if not all(
+            p.startswith(stem) and "/" not in p[len(stem) :] for p in (e["path"] for e in at["files"])
+        ):
+            raise self._wrong(event, f"document_written: its files are not {stem}*")
+
+    def _require_new_nonce(self, event: Event) -> None:
+        if event["nonce"] in self._nonces:
+            raise self._wrong(event, "gate_opened: the nonce was used before")
+        self._nonces.add(event["nonce"])
+
+    # Authority -----------------------------------------------------------------------------------
+
+    def _require_decision(self, gate: Gate, event: Event) -> None:
+        choice = Choice(event["person"]["id"], event["outcome"], event["reason"])
+        refused = gates.refusal(self._sop, gate, self._roster, self.state.operator, choice)
+        if refused:
+            raise self._wrong(event, f"decision_made: {refused}")
+        official = self._roster.official(choice.official)
+        if official is None:
+            raise self._wrong(event, "decision_made: by nobody of the roster")
+        self._require_fields(event, {"person": official.person(gate.position)})
+        path = f"decisions/{gate.step}-{gate.attempt}.json"
+        if (event["statement"]["path"], event["signature"]["path"]) != (path, f"{path}.sig"):
+            raise self._wrong(event, f"decision_made: statement and signature are not {path} and {path}.sig")
+        said = self._said(event)
+        expected = gates.statement(
+            self._sop, self.state.run, gate, official, choice, parse_utc(said["decided"])
+        )
+        differing = [
+            field for field in sorted({*expected, *said}) if [said.get(field)] != [expected.get(field)]
+        ] or sorted(expected.keys() ^ said.keys())
+        if differing:
+            raise errors.VerificationError(path, f"does not fit the gate and the journal in {differing[0]!a}")
+        if said["expires"] <= format_utc(event.instant.at):
+            raise self._wrong(event, f"decision_made: the statement had expired at {said['expires']}")
+
+    def _said(self, made: Event) -> Fields:
+        """Return what a signed statement says, once it is sure that it says it in one way only."""
+        path = made["statement"]["path"]
+        try:
+            said: Fields = dict(parse_canonical(self._statements[path]))
+            parse_utc(said["decided"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise errors.VerificationError(path, "is not a statement in canonical JSON") from error
+        return said
+
+    def _require_authority(self, part: Part, previous: Event, event: Event) -> None:
+        if self.state.plan is None:
+            raise self._wrong(event, "action_started: changes hosts, but there is no plan")
+        standing = self._standing()
+        if not standing:
+            raise self._wrong(event, "action_started: changes hosts, but nobody had decided on the plan")
+        for made in standing.values():
+            # The record before bounds the moment at which the engine looked at the clock.
+            expired = self._said(made)["expires"] <= format_utc(previous.instant.at)
+            if expired and part.kind != "recover":
+                raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
+
+    def _require_lapse(self, move: Move, event: Event) -> None:
+        due = isinstance(move, DoPart) and self._changes(move.part) and move.part.kind != "recover"
+        made = self._standing().get(event["step"]) if due else None
+        if made is None:
+            raise self._wrong(event, "decision_lapsed: no change on that decision was due")
+        if self._said(made)["expires"] > format_utc(event.instant.at):
+            raise self._wrong(event, "decision_lapsed: the decision had not expired")
+
+    def _standing(self) -> dict[int, Event]:
+        """Return the newest decision of each row, where it is on the plan that stands."""
+        plan = self.state.plan
+        latest = {made["step"]: made for made in self.state.decisions}
+        return {no: made for no, made in latest.items() if plan and made["subject"]["plan"] == plan.sha256}
+
+    def _wrong(self, event: Event, problem: str) -> errors.VerificationError:
+        return errors.VerificationError(f"{self._journal}:{event.seq}", display(problem))
+
+
+def _part(part: Part) -> Fields:
+    return {"part": part.name, "kind": part.kind, "hosts": list(part.hosts)}
+
+
+def _where(fields: Fields) -> str:
+    row = f"of row {fields['step']}" if "step" in fields else ""
+    part = f", part {fields['part']}" if "part" in fields else ""
+    return f"{row}{part}"
+
+
+def _short(value: Any) -> str:  # noqa: ANN401 - any JSON
+    return display(canonical_json(value).decode().strip(), longest=_SHOWN)

@@ -1,0 +1,221 @@
+"""Checks the record of one run, in its run folder or in an archive, and names the first thing that is wrong.
+
+In this order: the journal's chain and the shape of its records; every file that the journal names, by its
+digest; that what the run was started with fits together; that the records come in the only order the SOP
+allows (``runner.replay``); that evidence and plans say what the journal says of them; the signatures.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from runner import errors, journal, signing
+from runner.bag import PAYLOAD, Payload
+from runner.canonical import sha256_hex
+from runner.display import display
+from runner.events import files_of, require_shape
+from runner.journal import Event
+from runner.officials import Roster, roster_from_snapshot
+from runner.replay import replay
+from runner.sop import Sop, parse_sop
+from runner.state import AwaitDecision, MakePlan, RunState, WriteDocument, next_move
+from runner.tree import Tree, list_tree
+from runner.workspace import RunFolder
+
+JOURNAL, SOP, OFFICIALS, SIGNERS = "journal.jsonl", "sop.yml", "officials.json", "allowed_signers"
+_DOCUMENT_KINDS = ("json", "html", "pdf")
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """A run that holds."""
+
+    tree: Tree
+    sop: Sop
+    roster: Roster
+    events: tuple[Event, ...]
+    state: RunState
+    recorded: Mapping[str, str]
+    """Path -> SHA-256 of every file that belongs to the record, the journal included."""
+
+    @property
+    def payload(self) -> Payload:
+        """Return the recorded files as an archive holds them."""
+        return Payload(self.recorded, sum(self.tree.files[path] for path in self.recorded))
+
+
+def checked_run(folder: RunFolder) -> CheckedRun:
+    """Return the run in its folder, closed or not, once it is sure that it holds.
+
+    Raises:
+        VerificationError: naming the first thing that is wrong, by its path in the run folder.
+    """
+    run = _check(list_tree(folder.path, without=folder.work.name))
+    # In an archive, and only there, the folder is not named after the run.
+    if folder.name not in {run.state.run, PAYLOAD}:
+        raise errors.VerificationError(f"{JOURNAL}:1", f"is the journal of {display(run.state.run)}")
+    _require_accounted(run.tree, {*run.recorded, *_under_way(run)})
+    return run
+
+
+def closed_run(tree: Tree) -> CheckedRun:
+    """Return the closed run in an archive, beside whose record nothing else may stand.
+
+    Raises:
+        VerificationError: naming the first thing that is wrong.
+    """
+    run = _check(tree)
+    _require_accounted(run.tree, set(run.recorded))
+    if run.state.finished is None:
+        raise errors.VerificationError(JOURNAL, "is of a run that is not closed")
+    return run
+
+
+def _check(tree: Tree) -> CheckedRun:
+    """Check a run's record; which files may stand beside it is for the caller."""
+    content = tree.read(JOURNAL)
+    events = _events(content)
+    recorded = _recorded(events, tree, content)
+    for path, digest in recorded.items():
+        if tree.sha256(path) != digest:
+            raise errors.VerificationError(display(path), "is not the file that the journal names")
+    roster, sop = _roster(tree), _sop(tree)
+    _require_start(events[0], roster)
+    if tree.read(SIGNERS) != roster.allowed_signers():
+        raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
+    decisions = [event for event in events if event.name == "decision_made"]
+    statements = {made["statement"]["path"]: tree.read(made["statement"]["path"]) for made in decisions}
+    state = replay(sop, roster, events, statements, JOURNAL)
+    for event in events:
+        _require_content(event, state.run, events[0]["sop"]["sha256"], tree)
+    for made in decisions:
+        _require_signature(made, roster, tree)
+    return CheckedRun(tree, sop, roster, events, state, recorded)
+
+
+def _events(content: bytes) -> tuple[Event, ...]:
+    events = tuple(journal.parse(content, JOURNAL))
+    if not events:
+        raise errors.VerificationError(JOURNAL, "holds no record")
+    for event in events:
+        require_shape(event, JOURNAL)
+    if events[0].name != "run_started":
+        raise errors.VerificationError(f"{JOURNAL}:1", f"{events[0].name} cannot be the first record")
+    return events
+
+
+def _require_start(started: Event, roster: Roster) -> None:
+    if (started["office"], started["timezone"]) != (roster.office, roster.timezone):
+        raise errors.VerificationError(f"{JOURNAL}:1", f"is of another office than {OFFICIALS}")
+    operator = roster.official(started["operator"]["id"])
+    if operator is None or operator.person() != started["operator"]:
+        raise errors.VerificationError(f"{JOURNAL}:1", f"was started by nobody of {OFFICIALS}")
+
+
+def _recorded(events: tuple[Event, ...], tree: Tree, content: bytes) -> dict[str, str]:
+    started = events[0]
+    recorded = {
+        SOP: started["sop"]["sha256"],
+        OFFICIALS: started["officials_sha256"],
+        SIGNERS: tree.sha256(SIGNERS),
+        JOURNAL: sha256_hex(content),
+    }
+    for event in events:
+        for path, digest in files_of(event):
+            if path in recorded:
+                raise errors.VerificationError(
+                    f"{JOURNAL}:{event.seq}", f"names {display(path)}, which is in the record already"
+                )
+            recorded[path] = digest
+    return recorded
+
+
+def _roster(tree: Tree) -> Roster:
+    try:
+        return roster_from_snapshot(tree.read(OFFICIALS))
+    except ValidationError as error:
+        raise errors.VerificationError(OFFICIALS, "is not a roster") from error
+
+
+def _sop(tree: Tree) -> Sop:
+    try:
+        return parse_sop(tree.read(SOP).decode(), SOP)
+    except (errors.InputError, UnicodeDecodeError) as error:
+        raise errors.VerificationError(SOP, f"is not a SOP: {display(str(error))}") from error
+
+
+def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> None:
+    """Require that evidence and plans say of themselves what the journal says of them."""
+    if event.name == "action_finished":
+        for entry in event["evidence"]:
+            path = entry["path"]
+            host = path.rpartition("/")[2].removesuffix(".json")
+            expected = {"host": host, "status": event["hosts"][host], "kind": event["kind"]}
+            _require_says(path, tree, {**expected, **{k: event[k] for k in ("step", "attempt", "part")}})
+    elif event.name == "plan_made":
+        plan = _require_says(event["path"], tree, {"run": run, "sop_sha256": sop_sha256})
+        planned = plan.get("hosts")
+        if not isinstance(planned, dict) or not planned.keys() >= set(event["hosts"]):
+            raise errors.VerificationError(event["path"], "does not hold the hosts that the journal names")
+
+
+def _require_says(path: str, tree: Tree, expected: dict[str, Any]) -> dict[str, Any]:
+    try:
+        said = dict(json.loads(tree.read(path)))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise errors.VerificationError(path, "is not a JSON object") from error
+    for field, value in expected.items():
+        if said.get(field) != value:
+            raise errors.VerificationError(path, f"differs from the journal in {field}")
+    return said
+
+
+def _require_signature(made: Event, roster: Roster, tree: Tree) -> None:
+    statement, signature = made["statement"]["path"], made["signature"]["path"]
+    person = made["person"]["id"]
+    if not signing.is_signed_by(tree.read(statement), tree.read(signature), person, roster.allowed_signers()):
+        raise errors.VerificationError(signature, f"is not the signature of {display(person)} on {statement}")
+
+
+def _require_accounted(tree: Tree, accounted: set[str]) -> None:
+    strangers = sorted(tree.files.keys() - accounted)
+    if strangers:
+        raise errors.VerificationError(strangers[0], "is named by nothing in the journal")
+
+
+def _under_way(run: CheckedRun) -> set[str]:
+    """Return the files that may stand half-made in the folder of a run that was stopped at its work.
+
+    They are no part of the record: when the run goes on they are written anew, and no archive holds them.
+    """
+    paths = {
+        f"evidence/{step}-{attempt}-{part}/{host}.json"
+        for step, attempt, part, hosts in _untold_actions(run.events)
+        for host in hosts
+    }
+    match next_move(run.state):
+        case MakePlan(step, attempt):
+            paths.add(f"plans/{step}-{attempt}.json")
+        case AwaitDecision(gate):
+            statement = f"decisions/{gate.step}-{gate.attempt}.json"
+            paths |= {statement, f"{statement}.sig"}
+        case WriteDocument(step, attempt, output):
+            stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
+            paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}
+        case _:
+            pass
+    split = [path.rpartition("/") for path in paths]
+    return paths | {f"{folder}/.{name}.partial" for folder, _, name in split}
+
+
+def _untold_actions(events: tuple[Event, ...]) -> set[tuple[int, int, str, tuple[str, ...]]]:
+    begun = {
+        (e["step"], e["attempt"], e["part"]): tuple(e["hosts"]) for e in events if e.name == "action_started"
+    }
+    told = {(e["step"], e["attempt"], e["part"]) for e in events if e.name == "action_finished"}
+    return {(*key, hosts) for key, hosts in begun.items() if key not in told}
