@@ -326,7 +326,7 @@ def _roster_path(inventory: Path) -> Path:
 
 
 def _keys(workspace: Workspace, folder: RunFolder) -> Path:
-    path = workspace.root / record.load(folder).started["inventory"]["path"]
+    path = Path(workspace.root, record.load(folder).started["inventory"]["path"])
     return (path if path.is_dir() else path.parent) / "keys"
 
 
