@@ -226,10 +226,10 @@ def gate_view(gate: Gate, record: Record) -> Group:
     body: list[Any] = []
     if shows == "plan":
         body += plan_view(record.plan)
+    if shows in {"results", "documents"}:
+        body.append(_results_view(record))
     if shows == "documents":
         body.append(_documents_view(record))
-    if shows == "results":
-        body.append(_results_view(record))
     digest = Table.grid(padding=(0, 2))
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
@@ -277,26 +277,29 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
 
 
 def _documents_view(record: Record) -> Table:
-    table = Table(title="Documents to decide on", title_justify="left", header_style="bold")
+    title = f"Documents to decide on, in {record.folder.documents}"
+    table = Table(title=title, title_justify="left", header_style="bold")
     for column in ("Row", "Document", "Version", "File"):
         table.add_column(column, overflow="fold")
     newest = {event["document"]: event for event in record.state.documents}
     for event in newest.values():
         pdf = next((f["path"] for f in event["files"] if f["path"].endswith(".pdf")), "")
-        table.add_row(str(event["step"]), event["name"], event["version"], str(record.folder.path / pdf))
+        table.add_row(str(event["step"]), event["name"], event["version"], Path(pdf).name)
     return table
 
 
 def _results_view(record: Record) -> Table:
-    table = Table(title="Results so far", title_justify="left", header_style="bold")
-    for column in ("Row", "What", "Host", "Result"):
-        table.add_column(column)
+    """Return a row per host and a column per action, so that one look tells how each host has fared."""
+    table = Table(title="Results so far, by row of the SOP", title_justify="left", header_style="bold")
+    table.add_column("Host", no_wrap=True)
+    columns: dict[tuple[int, str], dict[str, str]] = {}
     for event in record.finished_actions():
-        for host, status in event["hosts"].items():
-            style = _STATUS_STYLE.get(status, "")
-            table.add_row(
-                str(event["step"]), _PART_NAMES[event["kind"]], display(host), Text(status, style=style)
-            )
+        columns.setdefault((event["step"], event["kind"]), {}).update(event["hosts"])
+    for step, kind in columns:
+        table.add_column(f"{step} {_PART_NAMES[kind]}", overflow="fold")
+    for host in record.state.hosts:
+        statuses = [column.get(host, "-") for column in columns.values()]
+        table.add_row(display(host), *(Text(s, style=_STATUS_STYLE.get(s, "dim")) for s in statuses))
     return table
 
 
