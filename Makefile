@@ -7,6 +7,8 @@ SOP := sops/surakarta-system-update.yml
 # A lab of another name keeps its inventory elsewhere: make demo LAB=other INVENTORY=/some/folder
 LAB := lab
 INVENTORY := inventory/lab
+# What is pending on the hosts: hermetic (packages of our own, the same every day) or debian-security (real ones).
+PROFILE := hermetic
 
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
@@ -19,7 +21,7 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on lab hosts
-	$(BIN)/rawat lab up --hosts 5 --name $(LAB) $(if $(filter-out inventory/lab,$(INVENTORY)),--inventory $(INVENTORY))
+	$(BIN)/rawat lab up --hosts 5 --name $(LAB) --profile $(PROFILE) $(if $(filter-out inventory/lab,$(INVENTORY)),--inventory $(INVENTORY))
 	$(BIN)/rawat run $(SOP) -i $(INVENTORY) --failure-budget 1
 
 test: setup ## All tests; boots disposable hosts, so it needs root

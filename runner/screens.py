@@ -44,6 +44,8 @@ _PART_NAMES = {
     "retest": "tests after the rollback",
     "archive": "check of the whole run",
 }
+# Heads of narrow columns: the row's number says the rest.
+_SHORT_NAMES = {"playbook": "", "suite": "tests", "check": "check", "recover": "undo", "retest": "retest"}
 _MESSAGE_SHOWN = 160
 _MINUTE, _HOUR = 60, 3600
 
@@ -294,9 +296,10 @@ def _results_view(record: Record) -> Table:
     table.add_column("Host", no_wrap=True)
     columns: dict[tuple[int, str], dict[str, str]] = {}
     for event in record.finished_actions():
-        columns.setdefault((event["step"], event["kind"]), {}).update(event["hosts"])
+        if event["hosts"]:
+            columns.setdefault((event["step"], event["kind"]), {}).update(event["hosts"])
     for step, kind in columns:
-        table.add_column(f"{step} {_PART_NAMES[kind]}", overflow="fold")
+        table.add_column(f"{step} {_SHORT_NAMES[kind]}".strip(), no_wrap=True)
     for host in record.state.hosts:
         statuses = [column.get(host, "-") for column in columns.values()]
         table.add_row(display(host), *(Text(s, style=_STATUS_STYLE.get(s, "dim")) for s in statuses))
@@ -305,7 +308,7 @@ def _results_view(record: Record) -> Table:
 
 def times_table(sop: Sop, times: Sequence[StepTime]) -> Table:
     """Return work and waiting time of every row against its standard time."""
-    table = Table(title="Time per row", title_justify="left", header_style="bold")
+    table = Table(title="Time per row", title_justify="left", header_style="bold", expand=True)
     table.add_column("Row", justify="right", no_wrap=True, min_width=6)
     table.add_column("Kegiatan", ratio=1, overflow="ellipsis", no_wrap=True)
     # Short enough for 80 columns: the numbers are never cut, the wording of the row is.
