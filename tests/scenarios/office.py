@@ -90,7 +90,6 @@ class Office:
 
     def go_on(self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False) -> Waiting | Closed:
         """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
-
         asked: set[str] = set()
 
         def ask(gate: Gate, now: Record) -> tuple[Choice, Path] | None:

@@ -1,4 +1,4 @@
-"""Resuming after anything: a crash after every line of the journal, an interrupt, a disk that takes no more."""
+"""Resuming after anything: a crash after any line of the journal, an interrupt, a full or broken disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from runner.executors.base import ActionRequest
 from runner.journal import Journal
 from runner.workspace import RunFolder
 from scenarios.conftest import SURAKARTA_APPROVED, MakeOffice
-from scenarios.office import Decisions, Office, events_of, parts_finished, rows_finished
+from scenarios.office import Decisions, Office, parts_finished, rows_finished
 
 # A crash after every line of the journal --------------------------------------------------------------
 
@@ -98,7 +98,7 @@ def files_of(lines: list[bytes]) -> Iterator[str]:
         yield path
 
 
-def digests_of(value: Any) -> Iterator[tuple[str, str]]:
+def digests_of(value: object) -> Iterator[tuple[str, str]]:
     """Yield (path, sha256) wherever both stand together."""
     if isinstance(value, dict):
         if {"path", "sha256"} <= set(value):
@@ -124,7 +124,11 @@ Runs = tuple[Told, list[Resumed]]
 
 @pytest.fixture(
     scope="module",
-    params=["contoh, later files gone", "contoh, torn line, later files there", "surakarta, later files gone"],
+    params=[
+        "contoh, later files gone",
+        "contoh, torn line, later files there",
+        "surakarta, later files gone",
+    ],
 )
 def runs(
     request: pytest.FixtureRequest, quick_dir: Path, root: Path, data: Path, make_office: MakeOffice
@@ -152,18 +156,26 @@ def test_after_any_crash_the_run_closes(runs: Runs) -> None:
 def test_after_any_crash_the_rows_are_the_same(runs: Runs) -> None:
     told, resumed = runs
     expected = rows_finished(told.folder)
-    assert {str(run): rows_finished(run.folder) for run in resumed if rows_finished(run.folder) != expected} == {}
+    assert {
+        str(run): rows_finished(run.folder) for run in resumed if rows_finished(run.folder) != expected
+    } == {}
 
 
 def test_after_any_crash_the_work_is_the_same(runs: Runs) -> None:
     told, resumed = runs
     expected = parts_finished(told.folder)
-    assert {str(run): parts_finished(run.folder) for run in resumed if parts_finished(run.folder) != expected} == {}
+    assert {
+        str(run): parts_finished(run.folder) for run in resumed if parts_finished(run.folder) != expected
+    } == {}
 
 
 def test_after_any_crash_no_line_is_lost_and_so_no_decision(runs: Runs) -> None:
     told, resumed = runs
-    lost = [str(r) for r in resumed if not r.folder.journal.read_bytes().startswith(b"".join(told.lines[: r.kept]))]
+    lost = [
+        str(r)
+        for r in resumed
+        if not r.folder.journal.read_bytes().startswith(b"".join(told.lines[: r.kept]))
+    ]
     assert lost == []
 
 
@@ -212,7 +224,10 @@ def test_ctrl_c_during_an_action_is_recorded(contoh: Office) -> None:
     contoh.playbooks.before = interrupt
     with pytest.raises(KeyboardInterrupt):
         contoh.go_on(folder, {})
-    assert [event.name for event in journal.read(folder.journal)][-2:] == ["action_started", "run_interrupted"]
+    assert [event.name for event in journal.read(folder.journal)][-2:] == [
+        "action_started",
+        "run_interrupted",
+    ]
 
 
 def test_after_ctrl_c_the_same_attempt_goes_on(contoh: Office) -> None:
@@ -254,14 +269,19 @@ def test_ctrl_c_while_a_line_is_written_leaves_a_journal_that_fits(
 
 def test_a_run_that_another_process_works_on_is_not_resumed(contoh: Office) -> None:
     folder = contoh.start()
-    with Journal(folder.journal, contoh.clock).lock(), pytest.raises(errors.InputError, match="another process"):
+    with (
+        Journal(folder.journal, contoh.clock).lock(),
+        pytest.raises(errors.InputError, match="another process"),
+    ):
         contoh.go_on(folder, {}, resumed=True)
 
 
 def test_resume_beside_a_living_runner_leaves_its_processes_alone(contoh: Office) -> None:
     folder = contoh.start()
     mark = {processes.MARK: processes.mark(folder.work / "1-1-1-1")}
-    child = subprocess.Popen([sys.executable, "-c", "input()"], env={**os.environ, **mark}, stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "input()"], env={**os.environ, **mark}, stdin=subprocess.PIPE
+    )
     try:
         with Journal(folder.journal, contoh.clock).lock(), pytest.raises(errors.InputError):
             contoh.go_on(folder, {}, resumed=True)
@@ -273,7 +293,9 @@ def test_resume_beside_a_living_runner_leaves_its_processes_alone(contoh: Office
 def test_resume_ends_what_a_killed_runner_left_working(contoh: Office) -> None:
     folder = contoh.start()
     mark = {processes.MARK: processes.mark(folder.work / "1-1-1-1")}
-    child = subprocess.Popen([sys.executable, "-c", "input()"], env={**os.environ, **mark}, stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "input()"], env={**os.environ, **mark}, stdin=subprocess.PIPE
+    )
     try:
         contoh.go_on(folder, {}, resumed=True)
         assert child.wait(timeout=10) < 0

@@ -1,0 +1,92 @@
+"""Changing hosts in waves: canaries alone and first, the rest in natural order, within the failure budget."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner import record
+from runner.workspace import RunFolder
+from scenarios.office import Office, events_of, rows_finished
+
+APPROVED = {2: ["disetujui"]}
+MANY = ("pc10", "pc2", "pc1", "web1", "pc11", "pc3")
+
+
+def waves(office: Office) -> list[tuple[str, ...]]:
+    return [hosts for step, _, _, hosts in office.playbooks.done if step == 3]
+
+
+def go(office: Office, *, failure_budget: int = 0) -> RunFolder:
+    folder = office.start(failure_budget=failure_budget)
+    office.go_on(folder, APPROVED)
+    return folder
+
+
+def test_canaries_come_first_and_the_rest_in_natural_order(contoh: Office) -> None:
+    contoh.hosts = MANY
+    go(contoh)
+    assert waves(contoh) == [("web1",), ("pc1", "pc2"), ("pc3", "pc10"), ("pc11",)]
+
+
+def test_without_canaries_the_waves_are_just_the_hosts_in_order(contoh: Office) -> None:
+    contoh.hosts = ("pc10", "pc2", "pc1")
+    go(contoh)
+    assert waves(contoh) == [("pc1", "pc2"), ("pc10",)]
+
+
+def test_every_wave_but_the_last_is_checked_before_the_next(contoh: Office) -> None:
+    contoh.hosts = MANY
+    folder = go(contoh)
+    done = [event["part"] for event in events_of(folder, "action_finished") if event["step"] == 3]
+    assert done == ["1", "1-check", "2", "2-check", "3", "3-check", "4"]
+
+
+def test_when_the_canary_fails_no_other_host_is_changed(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    folder = go(contoh)
+    assert record.load(folder).state.changed == ["web1"]
+
+
+def test_when_the_canary_fails_its_check_no_other_host_is_changed(contoh: Office) -> None:
+    contoh.suites.answer(3, "1-check", {"web1": "failed"})
+    folder = go(contoh)
+    assert record.load(folder).state.changed == ["web1"]
+
+
+def test_a_wave_left_out_says_why(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    reasons = {event["reason"] for event in events_of(go(contoh), "action_skipped")}
+    assert reasons == {"more hosts failed than the budget of 0: web1"}
+
+
+def test_hosts_of_waves_left_out_are_not_tested(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    go(contoh)
+    assert contoh.suites.hosts_of(4, "1") == ("web1",)
+
+
+@pytest.mark.parametrize(("budget", "changed"), [(0, 3), (1, 3), (2, 5)])
+def test_waves_go_on_while_failures_are_within_the_budget(contoh: Office, budget: int, changed: int) -> None:
+    contoh.playbooks.answer(3, "2", {"db1": "failed", "file1": "unknown"})
+    folder = go(contoh, failure_budget=budget)
+    assert len(record.load(folder).state.changed) == changed
+
+
+def test_a_host_that_fails_wave_and_check_counts_once_against_the_budget(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    contoh.suites.answer(3, "1-check", {"web1": "failed"})
+    folder = go(contoh, failure_budget=1)
+    assert len(record.load(folder).state.changed) == 5
+
+
+def test_a_host_that_failed_in_a_wave_is_tested_and_rolled_back(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "2", {"db1": "failed"})
+    contoh.suites.answer(4, "1", {"db1": "failed"})
+    go(contoh, failure_budget=1)
+    assert contoh.playbooks.hosts_of(4, "recover") == ("db1",)
+
+
+def test_the_row_after_waves_left_out_still_decides_by_result(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    contoh.suites.answer(4, "1", {"web1": "failed"})
+    assert rows_finished(go(contoh))[-1] == (4, "tidak baik")
