@@ -22,16 +22,17 @@ from typing import Any, NoReturn, cast
 EXIT_REFUSED = 10
 EXIT_MEMORY = 11
 EXIT_FONT = 12
+EXIT_FAULTS = 13
 FONT = "Liberation Sans"
+VARIANT = "pdf/a-3a"
 
 
 def main() -> None:
     """Answer the one request on standard input."""
     memory, seconds = (int(argument) for argument in sys.argv[1:3])
     _limit(memory, seconds)
-    request = json.load(sys.stdin)
     try:
-        pdf = _render(request)
+        pdf = _render(json.load(sys.stdin))
     except MemoryError:
         _give_up(EXIT_MEMORY, "out of memory")
     sys.stdout.buffer.write(pdf)
@@ -48,18 +49,42 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _render(request: dict[str, Any]) -> bytes:
-    # Imported here so that the limits hold for the libraries, too.
-    import weasyprint  # noqa: PLC0415
+    # Imported here so that the limits hold for the library, too.
     from weasyprint.urls import FatalURLFetchingError  # noqa: PLC0415
 
-    logger = logging.getLogger("weasyprint")
-    logger.addHandler(logging.StreamHandler(sys.stderr))
-    logger.setLevel(logging.WARNING)
-    created = datetime.fromisoformat(request["created"])
+    faults = _collect_faults()
+    refused: list[str] = []
     try:
-        document = weasyprint.HTML(string=request["html"], url_fetcher=_data_only_fetcher()).render()
-    except FatalURLFetchingError as refusal:
-        _give_up(EXIT_REFUSED, str(refusal))
+        pdf = _lay_out(request, refused)
+    except FatalURLFetchingError:
+        pdf = b""
+    # Asked of our own list: the library draws on without a picture when one in a drawing is refused.
+    if refused:
+        _give_up(EXIT_REFUSED, f"it wants to load {refused[0][:200]!a}; only data: may be loaded")
+    if faults:
+        _give_up(EXIT_FAULTS, "; ".join(faults))
+    return pdf
+
+
+def _collect_faults() -> list[str]:
+    """Return a list that takes what the library reports as errors and would otherwise only log."""
+    faults: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            faults.append(record.getMessage())
+
+    logging.getLogger("weasyprint").addHandler(Collector(logging.ERROR))
+    return faults
+
+
+def _lay_out(request: dict[str, Any], refused: list[str]) -> bytes:
+    import weasyprint  # noqa: PLC0415
+
+    created = datetime.fromisoformat(request["created"])
+    # Both calls must know the variant: the first one chooses the colour profile, the second one the rest.
+    html = weasyprint.HTML(string=request["html"], url_fetcher=_data_only_fetcher(refused))
+    document = html.render(pdf_variant=VARIANT)
     document.metadata.title = request["title"]
     document.metadata.created = document.metadata.modified = created.strftime("%Y-%m-%dT%H:%M:%SZ")
     attachment = weasyprint.Attachment(
@@ -70,19 +95,20 @@ def _render(request: dict[str, Any]) -> bytes:
         modified=created,
         relationship="Data",
     )
-    pdf = document.write_pdf(pdf_variant="pdf/a-3a", attachments=[attachment], finisher=_finish)
+    pdf = document.write_pdf(pdf_variant=VARIANT, attachments=[attachment], finisher=_finish)
     _require_font(document)
     return cast("bytes", pdf)
 
 
-def _data_only_fetcher() -> object:
+def _data_only_fetcher(refused: list[str]) -> object:
     from weasyprint.urls import FatalURLFetchingError, URLFetcher  # noqa: PLC0415
 
     class DataOnlyFetcher(URLFetcher):  # type: ignore[misc]
         def fetch(self, url: str, headers: dict[str, str] | None = None) -> object:
             if not url.startswith("data:"):
                 # An address in a document is a fault of a template or an attack: no file is the safe answer.
-                raise FatalURLFetchingError(f"it wants to load {url[:200]!a}; only data: may be loaded")
+                refused.append(url)
+                raise FatalURLFetchingError(url)
             return super().fetch(url, headers)
 
     return DataOnlyFetcher(allowed_protocols=["data"], allow_redirects=False)

@@ -1,0 +1,410 @@
+"""The documents of a run: what each of them says, and that hostile text in them is harmless."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sample_run import FOUND, HOSTS, RUN, SampleRun, found, update, whole_run
+
+from runner import errors, report
+from runner.view import DocumentView
+
+HOSTILE = "<script>alert(1)</script>{{7*7}}{% raise %}\x1b[31m\u202e<img src=file:///etc/passwd>&lt;b&gt;\"'"
+
+
+@pytest.fixture(scope="module", name="sample")
+def _sample(tmp_path_factory: pytest.TempPathFactory) -> SampleRun:
+    return whole_run(tmp_path_factory.mktemp("runs"))
+
+
+def view_of(sample: SampleRun, document: str, version: str) -> DocumentView:
+    step, attempt, as_of = sample.marks[document, version]
+    return report.document_view(sample.record(), document, version, step, attempt, as_of)
+
+
+def text_of(html: str) -> str:
+    """Return the words a reader sees, spaces made one."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+def shown(sample: SampleRun, document: str, version: str) -> str:
+    return text_of(report.render_html(view_of(sample, document, version)))
+
+
+class Elements(HTMLParser):
+    """Collects elements and attributes as a browser would find them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+# The view -------------------------------------------------------------------------------------------
+
+
+def test_every_document_of_the_sop_has_a_template(sample: SampleRun) -> None:
+    wanted = {output.document for row in sample.sop.steps for output in row.documents}
+
+    assert wanted <= report.known_documents()
+
+
+def test_unknown_document_is_named_with_those_there_are(sample: SampleRun) -> None:
+    view = view_of(sample, "disposisi", "final").model_copy(update={"document": "surat-cinta"})
+
+    with pytest.raises(errors.InputError, match=r"no document 'surat-cinta'; there are .*disposisi"):
+        report.render_html(view)
+
+
+def test_hosts_end_in_the_state_that_evidence_proves(sample: SampleRun) -> None:
+    view = view_of(sample, "laporan-hasil-update", "ratified")
+
+    assert {host.host: host.state for host in view.hosts} == {
+        "db1": "updated",
+        "file1": "updated",
+        "pc06": "not_done",
+        "web1": "rolled_back",
+        "web2": "failed",
+        "web3": "rolled_back",
+    }
+
+
+def test_view_knows_nothing_that_came_after_its_event(sample: SampleRun) -> None:
+    view = view_of(sample, "disposisi", "final")
+
+    assert {host.state for host in view.hosts} == {"not_done"}
+    assert [decision.outcome for decision in view.decisions] == ["belum", "sesuai", "diperintahkan"]
+    assert not any(host.backup or host.apply for host in view.hosts)
+
+
+def test_event_that_is_not_in_the_journal_is_refused(sample: SampleRun) -> None:
+    with pytest.raises(errors.InputError, match="no event 9999"):
+        report.document_view(sample.record(), "disposisi", "final", 4, 1, 9999)
+
+
+def test_changed_evidence_is_not_reported(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check()
+    file = sample.folder.evidence(2, 1, "1") / "web1.json"
+    file.write_bytes(file.read_bytes().replace(b"lab-good", b"lab-evil"))
+
+    with pytest.raises(errors.VerificationError, match=r"web1\.json: is not the file the journal names"):
+        view_of(sample, "laporan-hasil-pengecekan", "draft")
+
+
+def test_evidence_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check(items={"web1": found([update("lab-good") | {"to": ["not", "a", "version"]}])})
+
+    with pytest.raises(errors.InputError, match=r"2-1-1/web1\.json: results\.plan_updates\.updates\.0\.to"):
+        view_of(sample, "laporan-hasil-pengecekan", "draft")
+
+
+def test_vulnerability_is_closed_only_where_the_host_was_tested(sample: SampleRun) -> None:
+    cves = {cve.id: cve for cve in view_of(sample, "laporan-hasil-update", "ratified").cves}
+
+    assert cves["CVE-2099-0004"].closed_on == ("db1",)
+    assert cves["CVE-2099-0001"].closed_on == ("db1", "file1")
+    # On web2 the new lab-good could not be taken back, but the host did not pass as updated.
+    assert cves["CVE-2099-0001"].open_on == ("web1", "web2", "web3")
+
+
+def test_a_new_draft_empties_the_approvals(sample: SampleRun) -> None:
+    draft = view_of(sample, "laporan-hasil-update", "draft")
+    ratified = view_of(sample, "laporan-hasil-update", "ratified")
+
+    assert [place.decision for place in draft.approvals] == [None, None]
+    assert [place.decision and place.decision.outcome for place in ratified.approvals] == [
+        "sesuai",
+        "ditetapkan",
+    ]
+
+
+def test_order_is_forwarded_to_who_watches_and_who_works(sample: SampleRun) -> None:
+    assert view_of(sample, "disposisi", "final").forwarded_to == (
+        "JF Pranata Komputer Ahli Muda",
+        "Pengelola Sistem dan Jaringan",
+    )
+
+
+def test_refused_order_is_forwarded_to_nobody_and_says_why(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check()
+    sample.gate(3, 1, 1, "sesuai", 4)
+    sample.gate(4, 1, 3, "tidak diperintahkan", "end", reason="Menunggu anggaran.")
+    text = shown(sample, "disposisi", "final")
+
+    assert "[x] tidak diperintahkan (dipilih)" in text
+    assert "[ ] diperintahkan" in text
+    assert "Menunggu anggaran." in text
+    assert "tidak diteruskan" in text
+
+
+def test_untested_and_lost_hosts_are_never_good(tmp_path: Path) -> None:
+    from sample_run import applied, results  # noqa: PLC0415 - only this story needs them
+
+    from runner.state import Part  # noqa: PLC0415
+
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.order()
+    sample.back_up()
+    wave = Part("1", "playbook", ("db1", "file1", "web1"))
+    sample.begin(7, 1, [wave])
+    lost: Any = {
+        "file1": ("unknown", "", "sambungan terputus"),
+        "web1": ("unreachable", "", "No route to host"),
+    }
+    sample.act(7, 1, wave, 30, results({"db1": applied("db1")}, lost), changes=True)
+    sample.document(7, 1)
+    states = {host.host: host.state for host in view_of(sample, "catatan-update", "final").hosts}
+
+    assert (states["db1"], states["file1"], states["web1"]) == ("untested", "unknown", "not_done")
+    assert "hasil tidak diketahui" in shown(sample, "catatan-update", "final")
+
+
+# What the documents say ---------------------------------------------------------------------------------
+
+
+def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-pengecekan", "verified")
+
+    assert "Pengecekan menjangkau 5 dari 6 host" in text
+    assert "1 host tidak dapat dicek: pc06." in text
+    assert "postgresql-15 15.8-0+deb12u1 → 15.14-0+deb12u1 Security patch CVE-2099-1001" in text
+    assert "lab-tool 1.0-1 → 1.0-1+deb12u1 Update sistem tidak disebut" in text
+    assert "ClamAV mesin 1.4.3; database 1, tersedia 6" in text
+    assert "Ditahan (hold) oleh pengelola" in text
+    assert "Tidak dapat dipasang sendiri: membutuhkan paket baru lab-dep" in text
+    assert "No route to host" in text
+
+
+def test_check_schedule_is_due_a_month_later(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-pengecekan", "draft")
+
+    assert "Pengecekan berikutnya paling lambat Senin, 21 Desember 2026 (setiap bulan)" in text
+    assert "Waktu baku 2 Jam" in text
+
+
+def test_draft_is_marked_as_text_until_its_last_version(sample: SampleRun) -> None:
+    marks = {
+        key: "DRAF \u2013" in shown(sample, *key)
+        for key in sample.marks
+        if key[0] in {"laporan-hasil-pengecekan", "laporan-hasil-update", "catatan-update"}
+    }
+
+    assert marks == {
+        ("laporan-hasil-pengecekan", "draft"): True,
+        ("laporan-hasil-pengecekan", "verified"): False,
+        ("catatan-update", "draft"): True,
+        ("catatan-update", "final"): False,
+        ("laporan-hasil-update", "draft"): True,
+        ("laporan-hasil-update", "verified"): True,
+        ("laporan-hasil-update", "ratified"): False,
+    }
+
+
+def test_disposition_shows_order_plan_digest_and_signed_statement(sample: SampleRun) -> None:
+    view = view_of(sample, "disposisi", "final")
+    text = shown(sample, "disposisi", "final")
+
+    assert "[x] diperintahkan (dipilih)" in text
+    assert "Laksanakan di luar jam pelayanan." in text
+    assert view.plan
+    assert view.plan.sha256 in text
+    assert view.order
+    assert view.order.statement_sha256 in text
+    assert "bukan tanda tangan elektronik tersertifikasi" in text
+
+
+def test_update_record_shows_backup_versions_and_failures(sample: SampleRun) -> None:
+    text = shown(sample, "catatan-update", "final")
+
+    assert "20 dari 20 berkas sama, 1,2 detik" in text
+    assert "ya, 21 detik" in text
+    assert "lab-reboot 1.0-1 1.0-1+deb12u1" in text
+    assert "subprocess returned error exit status 3" in text
+
+
+def test_update_record_before_the_update_says_so(sample: SampleRun) -> None:
+    text = shown(sample, "catatan-update", "draft")
+
+    assert "update belum dilaksanakan" in text
+    assert "Versi sebelum dan sesudah" not in text
+
+
+def test_minutes_show_failing_tests_rollback_and_what_could_not_be_undone(sample: SampleRun) -> None:
+    text = shown(sample, "notulensi-hasil-update", "final")
+
+    assert "tidak normal \u2013 Dari 6 host" in text
+    assert "lab-crash.service: aktif sebelum update, sekarang failed" in text
+    assert "lab-good: versi semula tidak ada lagi pada sumber paket" in text
+    assert "Nama Analis, Analis Sistem Informasi dan Jaringan" in text
+
+
+def test_report_tells_the_leader_the_result_in_one_sentence(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-update", "ratified")
+
+    assert (
+        "Dari 6 host, 2 diperbarui dan lulus uji, 2 dikembalikan ke versi semula dan lulus uji ulang, "
+        "1 gagal, 1 tidak dikerjakan; 8 dari 16 pemutakhiran yang direncanakan berlaku dan 5 dari 10 "
+        "kerentanan (CVE) tertutup." in text
+    )
+    assert "Masih perlu ditangani: pc06 dan web2." in text
+    for chapter in ("A. Pendahuluan", "B. Kegiatan", "C. Hasil", "D. Simpulan", "E. Penutup"):
+        assert chapter in text
+
+
+def test_report_shows_what_was_sent_back_and_why(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-update", "ratified")
+
+    assert "perlu perbaikan \u2013 Tambahkan keterangan untuk web2." in text
+    assert "belum \u2013 Host pc06 tidak terjangkau; mohon dicoba sekali lagi." in text
+
+
+def test_sop_wording_stands_to_the_letter(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-update", "ratified")
+
+    for row in sample.sop.steps:
+        if row.pelaksana:
+            assert row.kegiatan in text
+
+
+# Form and safety ----------------------------------------------------------------------------------------
+
+
+def every_html(sample: SampleRun) -> list[str]:
+    return [report.render_html(view_of(sample, *key)) for key in sample.marks]
+
+
+def test_every_picture_has_a_title_and_every_header_a_scope(sample: SampleRun) -> None:
+    for html in every_html(sample):
+        assert all("<title>" in svg for svg in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+        assert all("scope" in attributes for tag, attributes in Elements(html).found if tag == "th")
+
+
+def test_html_needs_nothing_from_outside(sample: SampleRun) -> None:
+    for html in every_html(sample):
+        for tag, attributes in Elements(html).found:
+            assert tag not in {"script", "img", "link", "iframe", "object", "base"}
+            assert not {"src", "href", "srcdoc"} & set(attributes)
+        assert "url(" not in html
+
+
+def test_footer_carries_run_and_digest_of_the_data(sample: SampleRun) -> None:
+    view = view_of(sample, "disposisi", "final")
+    digest = hashlib.sha256(report.view_json(view)).hexdigest()
+    html = report.render_html(view)
+
+    assert f"{RUN} · data {digest[:16]}" in text_of(html)
+    assert f"rawat:{RUN}:disposisi:final:{digest}" in html
+
+
+def test_view_json_is_canonical_and_keeps_the_words_of_evidence(sample: SampleRun) -> None:
+    data = report.view_json(view_of(sample, "laporan-hasil-pengecekan", "draft"))
+    again = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+
+    assert data.decode() == again
+    assert '"from":"15.8-0+deb12u1"' in again
+
+
+def hostile_run(path: Path) -> SampleRun:
+    """Return a run in which host, SOP-independent text and officials' reasons are an attack."""
+    sample = SampleRun(path)
+    sample.start()
+    bad = dict(FOUND)
+    bad["web1"] = found(
+        [update(f"pkg{HOSTILE}", [f"CVE-1{HOSTILE}"])],
+        os={"name": HOSTILE, "version": HOSTILE, "kernel": HOSTILE},
+        held=[{"package": HOSTILE, "installed": HOSTILE, "candidate": HOSTILE}],
+        dpkg_audit=[HOSTILE],
+    )
+    sample.check(items=bad)
+    sample.gate(3, 1, 1, "sesuai", 4, reason=HOSTILE)
+    sample.gate(4, 1, 3, "diperintahkan", 5, reason=HOSTILE)
+    return sample
+
+
+@pytest.mark.parametrize("document", [("laporan-hasil-pengecekan", "verified"), ("disposisi", "final")])
+def test_hostile_text_neither_runs_nor_steers(tmp_path: Path, document: tuple[str, str]) -> None:
+    html = report.render_html(view_of(hostile_run(tmp_path), *document))
+    tags = {tag for tag, _ in Elements(html).found}
+
+    assert not tags & {"script", "img", "b1"}
+    assert "{{7*7}}" in html
+    assert "49" not in text_of(html).partition("alert(1)")[2][:20]
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert "\u2039U+001B\u203a" in html
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert "&amp;lt;b&amp;gt;" in html
+
+
+def test_a_host_cannot_fill_a_document(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check(items={"web1": found([update("x" * 15_000, [f"CVE-2099-{n}" for n in range(300)])])})
+    html = report.render_html(view_of(sample, "laporan-hasil-pengecekan", "draft"))
+
+    assert "x" * 4001 not in html
+    assert "dan 292 lainnya" in text_of(html)
+
+
+@pytest.mark.parametrize("value", [None, True, 1.5j, object()])
+def test_a_hole_in_a_document_is_an_error(value: object) -> None:
+    with pytest.raises(TypeError, match="must not print"):
+        report._environment().from_string("{{ value }}").render(value=value)
+
+
+# Files --------------------------------------------------------------------------------------------------
+
+
+def test_documents_are_built_the_same_anywhere(sample: SampleRun, tmp_path: Path) -> None:
+    step, attempt, as_of = sample.marks["disposisi", "final"]
+    name = "04-1-disposisi-final"
+    here, there = tmp_path / "here", tmp_path / "another" / "place"
+    first = report.build_document(sample.record(), "disposisi", "final", step, attempt, as_of, here)
+    before = Path.cwd()
+    try:
+        os.chdir(tmp_path)
+        second = report.build_document(sample.record(), "disposisi", "final", step, attempt, as_of, there)
+    finally:
+        os.chdir(before)
+
+    assert [path.name for path in first] == [f"{name}.json", f"{name}.html", f"{name}.pdf"]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    assert sorted(path.name for path in here.iterdir()) == sorted(path.name for path in first)
+
+
+def test_documents_of_a_moved_run_are_the_same(sample: SampleRun, tmp_path: Path) -> None:
+    record = sample.record()
+    moved = tmp_path / "elsewhere"
+    sample.folder.path.rename(moved)
+    try:
+        there = dataclasses.replace(record, folder=dataclasses.replace(record.folder, path=moved))
+        step, attempt, as_of = sample.marks["laporan-hasil-update", "ratified"]
+        view = report.document_view(there, "laporan-hasil-update", "ratified", step, attempt, as_of)
+    finally:
+        moved.rename(sample.folder.path)
+
+    assert report.render_html(view) == report.render_html(view_of(sample, "laporan-hasil-update", "ratified"))
+
+
+def test_sample_has_every_host(sample: SampleRun) -> None:
+    assert {host.host for host in view_of(sample, "disposisi", "final").hosts} == set(HOSTS)

@@ -1,0 +1,67 @@
+"""Dates, spans and numbers as an Indonesian office writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from runner import wording
+
+NOON = datetime(2026, 11, 21, 5, 5, 9, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("Asia/Jakarta", "21 November 2026, 12.05 WIB"),
+        ("Asia/Makassar", "21 November 2026, 13.05 WITA"),
+        ("Asia/Jayapura", "21 November 2026, 14.05 WIT"),
+    ],
+)
+def test_moment_names_the_zone(zone: str, shown: str) -> None:
+    assert wording.moment(NOON, ZoneInfo(zone)) == shown
+
+
+def test_date_is_the_one_of_the_zone_not_of_utc() -> None:
+    late = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+
+    assert wording.weekday_date(late, ZoneInfo("Asia/Jakarta")) == "Minggu, 22 November 2026"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 detik"),
+        (3.44, "3,4 detik"),
+        (9.97, "10 detik"),
+        (59.6, "1 menit"),
+        (135 * 60, "2 jam 15 menit"),
+        (3599.7, "1 jam"),
+        (90061, "1 hari 1 jam"),
+        (-1, "0 detik"),
+    ],
+)
+def test_duration_keeps_its_two_largest_units(seconds: float, shown: str) -> None:
+    assert wording.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(3, "3 byte"), (12345, "12,3 kB"), (12_345_678, "12,3 MB"), (3e9, "3 GB")]
+)
+def test_size(count: float, shown: str) -> None:
+    assert wording.size(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("day", "later"),
+    [((2026, 11, 21), (2026, 12, 21)), ((2026, 12, 31), (2027, 1, 31)), ((2026, 1, 31), (2026, 2, 28))],
+)
+def test_month_later_stays_within_the_month(day: tuple[int, int, int], later: tuple[int, int, int]) -> None:
+    assert wording.month_later(datetime(*day, tzinfo=UTC)) == datetime(*later, tzinfo=UTC)
+
+
+def test_listing_and_number() -> None:
+    assert wording.listing(["db1", "file1", "web1"]) == "db1, file1, dan web1"
+    assert wording.number(12345.6) == "12.345,6"
