@@ -190,7 +190,7 @@ def _told(data: dict[str, Any]) -> Iterator[str]:
             yield f"{len(data[key])} {word}"
     restored = data.get("restore_test")
     if isinstance(restored, dict):
-        yield f"backup {data.get('snapshot')}"
+        yield f"backup {str(data.get('snapshot'))[:8]}"
         yield f"{restored.get('matched')} of {restored.get('files')} sampled files restored alike"
     if data.get("rebooted") is True:
         yield "rebooted"
