@@ -7,15 +7,15 @@ not stop an older document.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Finding(BaseModel):
     """Base of all findings: frozen, tolerant of further keys, written with the names of the evidence."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, coerce_numbers_to_str=True)
 
 
 class OperatingSystem(Finding):
@@ -47,7 +47,7 @@ class NewPackage(Finding):
 
     package: str
     to: str
-    needed_by: str | tuple[str, ...] = ""
+    needed_by: str = ""
 
 
 class Held(Finding):
@@ -71,11 +71,12 @@ class AntivirusFound(Finding):
     """Engine and database of the antivirus before anything was changed."""
 
     product: str
-    engine: str
+    engine: str | None = None
     database_on_disk: str | None = None
     database_loaded: str | None = None
     database_offered: str | None = None
-    update_pending: bool = False
+    update_pending: bool | None = None
+    """None when the mirror gave no answer: neither pending nor up to date."""
 
 
 class RebootExpected(Finding):
@@ -101,6 +102,12 @@ class PlanUpdates(Finding):
     free_bytes: int = 0
     needed_bytes: int = 0
 
+    @property
+    def blocked(self) -> tuple[KeptBack, ...]:
+        """Return what is kept back for another reason than that somebody holds it."""
+        held = {item.package for item in self.held}
+        return tuple(item for item in self.kept_back if item.package not in held)
+
 
 class RestoreTest(Finding):
     """Files read back out of the backup and compared."""
@@ -115,7 +122,8 @@ class BackUp(Finding):
 
     repository: str = ""
     tool: str = ""
-    snapshot: str
+    snapshot: str = ""
+    """Empty when no snapshot was made."""
     paths: tuple[str, ...] = ()
     files: int = 0
     bytes: int = 0
@@ -182,9 +190,9 @@ class UpdateAntivirus(Finding):
 class RebootHost(Finding):
     """Whether the host was restarted."""
 
-    required: bool
+    required: bool = False
     approved: bool = False
-    rebooted: bool
+    rebooted: bool = False
     seconds: float = 0
     because: tuple[str, ...] = ()
 
@@ -214,6 +222,11 @@ class Test(Finding):
     outcome: Literal["passed", "failed", "error", "skipped"]
     message: str = ""
 
+    @property
+    def shown(self) -> str:
+        """Return the test's name for readers."""
+        return self.title or self.name
+
 
 class Verification(Finding):
     """The tests of one host; ``passed`` and ``failed`` count them."""
@@ -223,16 +236,24 @@ class Verification(Finding):
     failed: int = 0
 
 
+def _nothing_from_empty(value: object) -> object:
+    """A role that failed before it found out anything publishes an empty dict."""
+    return value or None
+
+
+_Maybe = BeforeValidator(_nothing_from_empty)
+
+
 class Results(Finding):
     """The findings of one action on one host, by role."""
 
-    plan_updates: PlanUpdates | None = None
-    back_up_host: BackUp | None = None
-    apply_updates: ApplyUpdates | None = None
-    update_antivirus: UpdateAntivirus | None = None
-    reboot_host: RebootHost | None = None
-    rollback_updates: RollbackUpdates | None = None
-    verification: Verification | None = None
+    plan_updates: Annotated[PlanUpdates | None, _Maybe] = None
+    back_up_host: Annotated[BackUp | None, _Maybe] = None
+    apply_updates: Annotated[ApplyUpdates | None, _Maybe] = None
+    update_antivirus: Annotated[UpdateAntivirus | None, _Maybe] = None
+    reboot_host: Annotated[RebootHost | None, _Maybe] = None
+    rollback_updates: Annotated[RollbackUpdates | None, _Maybe] = None
+    verification: Annotated[Verification | None, _Maybe] = None
 
 
 class Failure(Finding):

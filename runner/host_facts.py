@@ -33,6 +33,8 @@ from runner.journal import Event
 from runner.state import in_natural_order
 
 HostState = Literal["updated", "rolled_back", "failed", "unknown", "untested", "not_done", "current"]
+_LOST = frozenset({"unknown", "unreachable"})
+"""Nobody can say how a host is that was changed and then gave no answer."""
 ReadEvidence = Callable[[dict[str, str]], Evidence]
 
 
@@ -62,6 +64,7 @@ class HostFacts(Finding):
     plan: PlanUpdates | None = None
     unplanned_because: str = ""
     backup: BackUp | None = None
+    backup_status: str = ""
     backup_span: Span | None = None
     wave: str = ""
     apply: ApplyUpdates | None = None
@@ -81,6 +84,11 @@ class HostFacts(Finding):
     retest: Verification | None = None
     retest_status: str = ""
     failures: tuple[HostFailure, ...] = ()
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Tell whether the host has a backup that was checked and restored from."""
+        return bool(self.backup and self.backup.snapshot) and self.backup_status == "ok"
 
     @property
     def undone(self) -> frozenset[str]:
@@ -151,7 +159,7 @@ class _Fold:
 
     def _take(self, evidence: Evidence, event: Event) -> None:
         known, results = self.known[evidence.host], evidence.results
-        if results.plan_updates:
+        if results.plan_updates and evidence.status == "ok":
             known = HostFacts(host=evidence.host)
         update = _from_results(known, results, evidence.status, self._span(event), event["kind"])
         if evidence.status != "ok":
@@ -182,13 +190,14 @@ def _from_results(
     known: HostFacts, results: Results, status: str, span: Span, kind: str
 ) -> dict[str, object]:
     update: dict[str, object] = {}
-    if results.plan_updates:
+    # A check that failed half-way knows nothing about updates, whatever it published.
+    if results.plan_updates and status == "ok":
         update["plan"] = results.plan_updates
     if results.back_up_host:
-        update |= {"backup": results.back_up_host, "backup_span": span}
+        update |= {"backup": results.back_up_host, "backup_status": status, "backup_span": span}
     if results.apply_updates:
         update |= _applied(known, results.apply_updates) | {"apply_status": status, "apply_span": span}
-    if results.update_antivirus:
+    if results.update_antivirus and results.update_antivirus.product:
         update["antivirus"] = results.update_antivirus
     if results.reboot_host:
         update["reboot"] = results.reboot_host
@@ -237,10 +246,10 @@ def _state(known: HostFacts) -> HostState:
 
 
 def _state_after_change(known: HostFacts) -> HostState:
-    if known.apply_status == "unknown" or known.tests_status == "unknown":
-        return "unknown"
     if known.apply is None:
         return _state_without_result(known)
+    if _LOST & {known.apply_status, known.tests_status}:
+        return "unknown"
     if known.apply_status != "ok" or known.apply.outcome != "applied":
         return "failed"
     if has_passed(known.tests, known.tests_status):
@@ -249,7 +258,7 @@ def _state_after_change(known: HostFacts) -> HostState:
 
 
 def _state_after_rollback(known: HostFacts) -> HostState:
-    if known.rollback_status == "unknown" or known.retest_status == "unknown":
+    if _LOST & {known.rollback_status, known.retest_status}:
         return "unknown"
     taken_back = known.rollback is not None and known.rollback.outcome == "rolled back"
     whole = known.rollback_status == "ok" and taken_back and has_passed(known.retest, known.retest_status)

@@ -178,8 +178,13 @@ class DocumentView(Finding):
 
     @property
     def with_backup(self) -> tuple[HostFacts, ...]:
-        """Return the hosts that were backed up."""
+        """Return the hosts on which a backup was tried and told something about."""
         return tuple(host for host in self.hosts if host.backup)
+
+    @property
+    def backed_up(self) -> tuple[HostFacts, ...]:
+        """Return the hosts with a backup that was checked and restored from."""
+        return tuple(host for host in self.hosts if host.is_backed_up)
 
     @property
     def tested(self) -> tuple[HostFacts, ...]:

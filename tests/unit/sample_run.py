@@ -131,9 +131,11 @@ FOUND = {
                 "package": "lab-newdep",
                 "from": "1.0-1",
                 "to": "1.0-1+deb12u1",
-                "reason": "membutuhkan paket baru lab-dep",
-            }
+                "reason": "needs new package lab-dep",
+            },
+            {"package": "nano", "from": "7.2-1", "to": "7.2-1+deb12u1", "reason": "held on the host"},
         ],
+        new_packages=[{"package": "lab-dep", "to": "1.0-1", "needed_by": "lab-newdep"}],
         held=[{"package": "nano", "installed": "7.2-1", "candidate": "7.2-1+deb12u1"}],
     ),
     "web2": found([update("lab-crash", ["CVE-2099-0005"]), GOOD, TOOL]),
@@ -366,14 +368,19 @@ class SampleRun:
             signature={"path": f"decisions/{step}-{attempt}.json.sig", "sha256": statement},
         )
 
-    def check(self, attempt: int = 1, items: dict[str, dict[str, Any]] | None = None) -> None:
+    def check(
+        self,
+        attempt: int = 1,
+        items: dict[str, dict[str, Any]] | None = None,
+        bad: dict[str, tuple[HostStatus, str, str]] | None = None,
+    ) -> None:
         """Row 2: the check, which makes the plan."""
         part = Part("1", "playbook", tuple(HOSTS))
         self.begin(2, attempt, [part])
         published = {host: {"plan_updates": plan} for host, plan in (items or FOUND).items()}
         unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
         missing: Any = {host: unreachable for host in HOSTS if host not in published}
-        self.act(2, attempt, part, 74, results(published, missing))
+        self.act(2, attempt, part, 74, results(published, missing | (bad or {})))
         plan = make_plan(RUN, self.digest, map(self._evidence, self.last_evidence))
         path = write_once(self.folder.plan(2, attempt), canonical_json(plan))
         self.write(
@@ -451,7 +458,12 @@ class SampleRun:
         items |= {"web1": tested(sick), "web2": tested(crash), "web3": tested(broken)}
         bad: Any = {"web1": ("failed", *sick), "web2": ("failed", *crash), "web3": ("failed", *broken)}
         self.act(8, 1, part, 22, results(items, bad))
-        kept = [{"package": "lab-good", "reason": "versi semula tidak ada lagi pada sumber paket"}]
+        kept = [
+            {
+                "package": "lab-good",
+                "reason": "the old version 1.0-1 is no longer offered by any source of the host",
+            }
+        ]
         undone = {"web1": rolled_back("web1"), "web2": rolled_back("web2", kept), "web3": rolled_back("web3")}
         self.act(8, 1, Part("recover", "recover", failed), 27, results(undone, {}), changes=True)
         retest = Part("retest", "retest", failed)

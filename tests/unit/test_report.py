@@ -115,6 +115,32 @@ def test_evidence_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
         view_of(sample, "laporan-hasil-pengecekan", "draft")
 
 
+@pytest.mark.parametrize(
+    "published",
+    [{}, {"os": {"name": "Debian", "version": "12", "kernel": "6.1"}, "index": {"refreshed": False}}],
+)
+def test_check_that_failed_half_way_is_no_check(tmp_path: Path, published: dict[str, Any]) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    failure = ("failed", "Probe", "The package index could not be refreshed")
+    sample.check(items=FOUND | {"web1": published}, bad={"web1": failure})
+    view = view_of(sample, "laporan-hasil-pengecekan", "draft")
+
+    assert [host.host for host in view.unchecked] == ["pc06", "web1"]
+    assert "The package index could not be refreshed" in text_of(report.render_html(view))
+
+
+def test_antivirus_mirror_without_answer_is_neither_new_nor_old(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    silent = FOUND["web1"]["antivirus"] | {"database_offered": None, "update_pending": None}
+    sample.check(items={"web1": found([], antivirus=silent)})
+    text = shown(sample, "laporan-hasil-pengecekan", "draft")
+
+    assert "database 1, versi terbaru tidak diketahui" in text
+    assert "tidak ada pemutakhiran yang tersedia" in text
+
+
 def test_vulnerability_is_closed_only_where_the_host_was_tested(sample: SampleRun) -> None:
     cves = {cve.id: cve for cve in view_of(sample, "laporan-hasil-update", "ratified").cves}
 
@@ -190,7 +216,8 @@ def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample:
     assert "postgresql-15 15.8-0+deb12u1 → 15.14-0+deb12u1 Security patch CVE-2099-1001" in text
     assert "lab-tool 1.0-1 → 1.0-1+deb12u1 Update sistem tidak disebut" in text
     assert "ClamAV mesin 1.4.3; database 1, tersedia 6" in text
-    assert "Ditahan (hold) oleh pengelola" in text
+    assert text.count("7.2-1 → 7.2-1+deb12u1 Ditahan (hold) oleh pengelola") == 1
+    assert text.count("7.2-1+deb12u1") == 1
     assert "Tidak dapat dipasang sendiri: membutuhkan paket baru lab-dep" in text
     assert "No route to host" in text
 
@@ -254,7 +281,7 @@ def test_minutes_show_failing_tests_rollback_and_what_could_not_be_undone(sample
 
     assert "tidak normal \u2013 Dari 6 host" in text
     assert "lab-crash.service: aktif sebelum update, sekarang failed" in text
-    assert "lab-good: versi semula tidak ada lagi pada sumber paket" in text
+    assert "lab-good: versi semula 1.0-1 tidak tersedia lagi pada sumber paket host" in text
     assert "Nama Analis, Analis Sistem Informasi dan Jaringan" in text
 
 
