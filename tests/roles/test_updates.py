@@ -55,11 +55,10 @@ def upgrades_in_log(host: Host) -> list[str]:
 
 
 def http_status(host: Host, port: int) -> str:
-    """Return the HTTP status that a service on the host answers, 000 when nothing listens."""
-    asked = (
-        f"curl -s -m 5 --retry 5 --retry-connrefused -o /dev/null -w %{{http_code}} http://127.0.0.1:{port}/"
-    )
-    return str(host.run(asked).stdout)
+    """Return the HTTP status that a service on the host answers, 000 when nothing listens for seconds."""
+    ask = f"curl -s -m 5 -o /dev/null -w %{{http_code}} http://127.0.0.1:{port}/"
+    loop = f"for n in 1 2 3 4 5 6; do s=$({ask}); [ $s = 000 ] || break; sleep 0.5; done; echo $s"
+    return str(host.check_output(loop))
 
 
 def update(package: str, before: str = OLD, after: str = NEW) -> dict[str, str]:
@@ -267,7 +266,7 @@ def test_check_mode_changes_nothing(
 ) -> None:
     host = fresh_host("web1")
     run_playbook("plan-updates.yml", "web1")
-    before = packages_of(host), host.check_output("sha256sum /var/log/dpkg.log")
+    before = packages_of(host), upgrades_in_log(host)
 
     played = apply(run_playbook, "web1", plan_file("web1", [update("lab-good")]), check=True)
 
@@ -275,7 +274,7 @@ def test_check_mode_changes_nothing(
     shown = played.evidence["web1"]["apply_updates"]
     assert shown["changes"] == [update("lab-good")]
     assert shown["outcome"] == "not applied (check mode)"
-    assert (packages_of(host), host.check_output("sha256sum /var/log/dpkg.log")) == before
+    assert (packages_of(host), upgrades_in_log(host)) == before
     assert not host.file(f"/var/lib/rawat/{RUN}").exists
 
 
@@ -385,6 +384,26 @@ def test_apply_refuses_packages_that_others_left_unfinished(
     assert played.evidence["web1"]["apply_updates"]["outcome"] == "drift"
     assert "lab-sick" in played.failures["web1"]
     assert packages_of(host) == before
+
+
+def test_apply_waits_for_a_lock_only_so_long_and_names_who_holds_it(
+    fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    host = fresh_host("web1")
+    run_playbook("plan-updates.yml", "web1")
+    hold = HOLD_LOCK.format(600).replace("apt/lists/lock", "dpkg/lock-frontend")
+    host.check_output(f'systemd-run --quiet --unit=holder python3 -c "{hold}"')
+    before = packages_of(host)
+    plan = plan_file("web1", [update("lab-good")])
+
+    played = run_playbook(
+        "apply-updates.yml", "web1", rawat_run=RUN, rawat_plan=plan, apply_updates_lock_timeout=2
+    )
+
+    assert "held by process" in played.failures["web1"]
+    assert played.evidence["web1"]["apply_updates"]["outcome"] == "failed"
+    assert packages_of(host) == before
+    assert host.check_output("systemctl is-active holder") == "active"
 
 
 def test_apply_keeps_a_configuration_file_changed_by_hand(
@@ -509,9 +528,9 @@ def test_reboot_happens_only_when_required_and_approved(
 def slow_down(host: Host, seconds: int) -> None:
     """Make the postinst of the lab's services wait, in the middle of dpkg's work."""
     host.check_output(
-        "printf '%s\\n' '#!/bin/sh' 'case \"$*\" in *enable*) touch /run/in-postinst;"
-        f" sleep {seconds};; esac' 'exec /usr/bin/systemctl \"$@\"' > /usr/local/bin/systemctl;"
-        " chmod 755 /usr/local/bin/systemctl"
+        "set -e; mv /usr/bin/systemctl /usr/bin/systemctl.real; printf '%s\\n' '#!/bin/sh'"
+        f" 'case \"$*\" in *enable*) touch /run/in-postinst; sleep {seconds};; esac'"
+        " 'exec /usr/bin/systemctl.real \"$@\"' > /usr/bin/systemctl; chmod 755 /usr/bin/systemctl"
     )
 
 
@@ -561,7 +580,7 @@ def test_apply_finishes_what_a_power_cut_left_unfinished(
     hosts.close_connections(lab, lab.host("file1"))
     hosts.cut_power(lab, lab.host("file1"))
     driver.start(LAB, "file1")
-    host.check_output("rm /usr/local/bin/systemctl")
+    host.check_output("mv /usr/bin/systemctl.real /usr/bin/systemctl")
     left = host.check_output("dpkg --audit")
     resumed = apply(run_playbook, "file1", plan)
 
