@@ -46,7 +46,7 @@ def seal(folder: RunFolder, archive_root: Path) -> Path:
 
 
 def _seal(run: CheckedRun, archive_root: Path, held: Register) -> Path:
-    place = bag.place(run.events)
+    place = bag.place(run.state.run)
     target = archive_root / place
     tags = bag.tag_files(run.sop, run.events, run.payload)
     sealed = (run.state.run, sha256_hex(tags[TAG_MANIFEST]), run.events[-1].digest)
@@ -54,12 +54,12 @@ def _seal(run: CheckedRun, archive_root: Path, held: Register) -> Path:
     if entry and (entry.run, entry.tagmanifest_sha256, entry.journal_head) != sealed:
         raise errors.VerificationError(entry.where, f"names another archive of run {run.state.run}")
     if os.path.lexists(target):
-        _require_same(target, str(place), tags[TAG_MANIFEST], entry)
+        _require_same(target, place, tags[TAG_MANIFEST], entry)
     else:
         _build(run, tags, target)
     if entry is None:
         name, tagmanifest, head = sealed
-        held.append(name, str(place), tagmanifest, head, format_utc(run.events[-1].instant.at))
+        held.append(name, place, tagmanifest, head, format_utc(run.events[-1].instant.at))
     return target
 
 

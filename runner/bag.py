@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from runner import errors
@@ -39,12 +38,12 @@ class Payload:
     octets: int
 
 
-def place(events: tuple[Event, ...]) -> PurePosixPath:
-    """Return where the archive of a run stands below the archive's root: ``<year>/<run id>``."""
-    started = events[0]
-    # The year in which the office began the run: the one that its id begins with.
-    year = started.instant.at.astimezone(ZoneInfo(started["timezone"])).year
-    return PurePosixPath(f"{year:04d}", started["run"])
+def place(run: str) -> str:
+    """Return where the archive of a run stands below the archive's root: ``<year>/<run id>``.
+
+    The year is that in which the office began the run, with which its id begins.
+    """
+    return f"{run[:4]}/{run}"
 
 
 def tag_files(sop: Sop, events: tuple[Event, ...], payload: Payload) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner import errors
+from runner.bag import place
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.events import Digest
 from runner.files import make_private_dir, sync_dir
@@ -82,9 +83,13 @@ def _require_fit(entry: Entry, number: int, prev: str, before: list[Entry]) -> N
     if entry.no != number:
         raise errors.VerificationError(where, f"expected record {number}, got {entry.no}")
     if entry.prev != prev:
-        raise errors.VerificationError(where, "does not follow from the record before it")
-    if any(entry.path == other.path or entry.run == other.run for other in before):
-        raise errors.VerificationError(where, "names a run or a path that was named before")
+        raise errors.VerificationError(
+            where, f"does not follow from line {number - 1}: one of them was changed"
+        )
+    if entry.path != place(entry.run):
+        raise errors.VerificationError(where, "has a path that is not the one of its run")
+    if any(entry.run == other.run for other in before):
+        raise errors.VerificationError(where, "names a run that was named before")
 
 
 class Register:

@@ -3,7 +3,8 @@
 For every record: fold those before it, ask ``state.next_move`` what came next, and require that it is
 what the record says, field by field. Besides:
 1. ``run_interrupted`` and ``run_resumed`` may stand anywhere before the end.
-2. An action is announced, then told: ``action_finished`` follows its own ``action_started`` at once.
+2. An action is announced, then told: ``action_finished`` follows its own ``action_started`` at once, and
+   it is announced again only after the run was resumed.
 3. A decision is by somebody who might pass that gate, on its very subject, in time, and its signed
    statement says the same.
 4. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
@@ -102,8 +103,8 @@ class _Judge:
             due = f"{name} {_where(fields)}".rstrip() if name else "nothing"
             raise self._wrong(event, f"{event.name} {_where(event.fields)} is out of order: {due} was due")
         self._require_fields(event, fields)
-        if isinstance(move, DoPart) and fields["changes"]:
-            self._require_authority(move.part, previous, event)
+        if isinstance(move, DoPart):
+            self._require_start_of_action(move.part, previous, event, changes=fields["changes"])
         if isinstance(move, AwaitDecision):
             self._require_decision(move.gate, event)
         if isinstance(move, OpenGate):
@@ -241,6 +242,13 @@ class _Judge:
         except (ValueError, KeyError, TypeError) as error:
             raise errors.VerificationError(path, "is not a statement in canonical JSON") from error
         return said
+
+    def _require_start_of_action(self, part: Part, previous: Event, event: Event, *, changes: bool) -> None:
+        begun = any(state.part == part and state.status == "started" for state in self.state.parts)
+        if begun and previous.name != "run_resumed":
+            raise self._wrong(event, "action_started: announced again without the run being resumed")
+        if changes:
+            self._require_authority(part, previous, event)
 
     def _require_authority(self, part: Part, previous: Event, event: Event) -> None:
         if self.state.plan is None:

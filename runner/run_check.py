@@ -21,6 +21,7 @@ from runner.display import display
 from runner.events import files_of, require_shape
 from runner.journal import Event
 from runner.officials import Roster, roster_from_snapshot
+from runner.plan import hosts_to_change
 from runner.replay import replay
 from runner.sop import Sop, parse_sop
 from runner.state import AwaitDecision, MakePlan, RunState, WriteDocument, next_move
@@ -159,9 +160,15 @@ def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> Non
             _require_says(path, tree, {**expected, **{k: event[k] for k in ("step", "attempt", "part")}})
     elif event.name == "plan_made":
         plan = _require_says(event["path"], tree, {"run": run, "sop_sha256": sop_sha256})
-        planned = plan.get("hosts")
-        if not isinstance(planned, dict) or not planned.keys() >= set(event["hosts"]):
-            raise errors.VerificationError(event["path"], "does not hold the hosts that the journal names")
+        if _planned(plan, event["path"]) != set(event["hosts"]):
+            raise errors.VerificationError(event["path"], "is not about the hosts that the journal names")
+
+
+def _planned(plan: dict[str, Any], path: str) -> set[str]:
+    try:
+        return set(hosts_to_change(plan))
+    except (LookupError, TypeError, AttributeError) as error:
+        raise errors.VerificationError(path, "is not a plan") from error
 
 
 def _require_says(path: str, tree: Tree, expected: dict[str, Any]) -> dict[str, Any]:

@@ -53,12 +53,13 @@ def verify(path: Path) -> Verified:
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise errors.InputError(f"{path} cannot be read: {error.strerror}") from error
-    if names & {*bag.TAG_FILES, TAG_MANIFEST, PAYLOAD}:
-        return _verify_archive(path)
-    if names & {JOURNAL, SOP, OFFICIALS, SIGNERS}:
+    is_run = names & {JOURNAL, SOP, OFFICIALS, SIGNERS} and not names & {*bag.TAG_FILES, TAG_MANIFEST}
+    if is_run:
         with _undisturbed(path):
             run = checked_run(RunFolder(path))
         return Verified("run", run.state.run, len(run.events), len(run.recorded), len(run.state.decisions))
+    if names & {*bag.TAG_FILES, TAG_MANIFEST, PAYLOAD}:
+        return _verify_archive(path)
     raise errors.InputError(
         f"{path} is neither a run nor an archive",
         hint="give a folder such as runs/RUN or archive/YEAR/RUN",
@@ -83,14 +84,19 @@ def _undisturbed(path: Path) -> Iterator[None]:
         yield  # the check itself tells what is the matter with the journal
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _share(descriptor, path)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _share(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise errors.InputError(
             f"another process is working on run {path.name}", hint="try again later"
         ) from error
-    finally:
-        os.close(descriptor)
 
 
 def _verify_archive(path: Path) -> Verified:
@@ -208,10 +214,13 @@ def _entry_of(path: Path) -> register.Entry | None:
     if entries:
         _require_last(root, path, entries[-1])
     place = f"{path.parent.name}/{path.name}"
-    found = next((entry for entry in entries if entry.path == place), None)
-    if found is None:
-        raise errors.VerificationError(register.NAME, f"does not name {display(place)}")
-    return found
+    for entry in entries:
+        if entry.path == place:
+            return entry
+    for entry in entries:
+        if entry.run == path.name:
+            raise errors.VerificationError(entry.where, f"does not name this archive, {display(place)}")
+    raise errors.VerificationError(register.NAME, f"does not name {display(place)}")
 
 
 def _require_last(root: Path, path: Path, last: register.Entry) -> None:
