@@ -59,7 +59,7 @@ def problems_after(
     missing = [u for u in approved if u.package not in states or states[u.package].version != u.after]
     unfinished = [u for u in approved if u.package in states and not states[u.package].is_settled]
     ours = {update.package for update in approved}
-    said = [f"apt ended with {finished.rc}: {packages.error_lines(finished.output)}"] if finished.rc else []
+    said = [f"apt ended with {finished.rc}: {packages.why_failed(finished.output)}"] if finished.rc else []
     said += [f"{u.package} is not at the approved {u.after}" for u in missing]
     said += [f"{u.package} is unfinished ({states[u.package].status})" for u in unfinished]
     return said + [f"{c['package']} changed without approval" for c in changes if c["package"] not in ours]

@@ -6,7 +6,10 @@ ask a question; text from the host is stripped of control characters before anyo
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
+import struct
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +33,11 @@ ENVIRONMENT = {
 KEEP_CONFIGURATION = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 
 CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
+
+# apt names the holder of a lock while it waits at a terminal, and not when it gives up.
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/cache/apt/archives/lock")
+# struct flock of fcntl(2): kind, whence, start, length, process.
+_FLOCK = "hhqqi"
 
 _UNSAFE_CHARACTERS = re.compile(r"[^\n\t\x20-\x7e\xa0-\u200a\u2010-\u2027\u202f-\u2065\u2070-\uffff]")
 _TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\][^\x07\x1b]*(?:\x07|\x1b\\)?|\[[0-?]*[ -/]*[@-~]|.)")
@@ -109,6 +117,23 @@ def error_lines(output: str, limit: int = 6) -> str:
     said = [line.strip() for line in joined.splitlines()]
     errors = [line for line in said if line.startswith(("E:", "W:", "Err:", "dpkg: error"))]
     return "; ".join(dict.fromkeys(errors or [line for line in said if line][-2:]))[: limit * 200]
+
+
+def why_failed(output: str) -> str:
+    """Return the error lines, and who holds the lock when a lock is what is in the way."""
+    held = [path for path in LOCKS if path in output and lock_holder(path)]
+    return "; ".join([error_lines(output), *(f"{path} is held by {lock_holder(path)}" for path in held)])
+
+
+def lock_holder(path: str) -> str:
+    """Return the process that holds a lock file of apt or dpkg, "" when nobody does."""
+    with Path(path).open("rb") as file:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, process = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
+    if kind == fcntl.F_UNLCK:
+        return ""
+    name = Path(f"/proc/{process}/comm")
+    return f"process {process} ({name.read_text().strip() if name.exists() else 'unknown'})"
 
 
 def native_architecture() -> str:

@@ -108,7 +108,7 @@ def unfinished_work(
     restore: dict[str, str], states: dict[str, packages.PackageState], finished: packages.Finished
 ) -> list[dict[str, str]]:
     """Return the packages that did not come back although they could have."""
-    said = packages.error_lines(finished.output) if finished.rc else "apt said nothing about it"
+    said = packages.why_failed(finished.output) if finished.rc else "apt said nothing about it"
     gone = packages.PackageState("none", "--")
     found = {name: states.get(name, gone) for name in restore}
     return [
