@@ -19,6 +19,7 @@ import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
 from runner import archive, bag, errors, register, verify
+from runner.events import SHAPES
 from runner.tree import list_tree
 from runner.workspace import RunFolder
 
@@ -158,6 +159,14 @@ def test_the_checks_by_hand_in_the_documentation_pass_and_fail_where_they_should
     journal.write_bytes(journal.read_bytes().replace(b'"step_started"', b'"step_Started"', 1))
     (place / "tagmanifest-sha256.txt").write_bytes(b"x")
     assert 0 not in [by_hand(check) for check in checks]
+
+
+@pytest.mark.parametrize("event", sorted(SHAPES))
+def test_the_documentation_tells_every_event_and_field(root: Path, event: str) -> None:
+    page = (root / "docs" / "run-record.md").read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{event}` |"))
+
+    assert [] == [field for field in SHAPES[event].model_fields if f"`{field}`" not in row]
 
 
 # The same every time
