@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner import errors
+from runner.display import display
 from runner.state import in_natural_order
+from runner.tree import name_problem
 
 _SECONDS = 120
+# A file is named after the host, with a few characters more while it is written.
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,27 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     if not hosts:
         named = f" with --limit {limit}" if limit else ""
         raise errors.InputError(f"{path}{named} holds no host")
+    _require_file_names(hosts, path)
     return Inventory(path, hosts, {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h})
+
+
+def _require_file_names(hosts: Iterable[str], inventory: Path) -> None:
+    """Refuse hosts whose evidence could not be a file of the record: such a run could not be sealed."""
+    folded: dict[str, str] = {}
+    for host in hosts:
+        problem = (
+            "has a name that begins with a dot" if host.startswith(".") else name_problem(f"{host}.json")
+        )
+        if len(host.encode()) > _MAX_NAME:
+            problem = "has a name that is too long"
+        other = folded.setdefault(host.casefold(), host)
+        if other != host:
+            problem = f"differs from {other} only in upper and lower case"
+        if problem:
+            raise errors.InputError(
+                f"{inventory}: the host {display(host)!r} {problem}",
+                hint="name it differently, with ansible_host",
+            )
 
 
 def _hosts_below(data: dict[str, dict[str, list[str]]], name: str, seen: set[str]) -> set[str]:

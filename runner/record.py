@@ -15,7 +15,7 @@ from runner import errors, evidence, journal
 from runner.canonical import sha256_hex
 from runner.journal import Event
 from runner.officials import Roster, roster_from_snapshot
-from runner.sop import Sop, parse_sop, sop_digest
+from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.timing import StepTime, step_times
 from runner.workspace import RunFolder
@@ -95,7 +95,8 @@ def load(folder: RunFolder) -> Record:
         VerificationError: when SOP, roster or journal are not what the journal's first record says.
     """
     try:
-        text = folder.sop.read_text(encoding="utf-8")
+        # Bytes: reading as text would take other line ends for the same file.
+        text = folder.sop.read_bytes()
         roster = folder.officials.read_bytes()
         events = journal.read(folder.journal)
     except OSError as error:
@@ -103,9 +104,9 @@ def load(folder: RunFolder) -> Record:
     if not events:
         raise errors.VerificationError(folder.journal.name, "holds no record")
     started = events[0]
-    if sop_digest(text) != started["sop"]["sha256"]:
+    if sha256_hex(text) != started["sop"]["sha256"]:
         raise errors.VerificationError(folder.sop.name, "is not the SOP the run was started with")
     if sha256_hex(roster) != started["officials_sha256"]:
         raise errors.VerificationError(folder.officials.name, "is not the roster the run was started with")
-    sop = parse_sop(text, str(folder.sop))
+    sop = parse_sop(text.decode(), str(folder.sop))
     return Record(folder, sop, started["sop"]["sha256"], roster_from_snapshot(roster), events)

@@ -25,6 +25,7 @@ from runner.display import display
 
 _Value = TypeVar("_Value")
 
+MAX_NAME = 255
 MAX_PATH = 1000
 MAX_DEPTH = 8
 MAX_READ = 512 * 1024 * 1024
@@ -144,15 +145,23 @@ def _open_below(root: Path, path: str) -> int:
         os.close(at)
 
 
-def _oddity(path: str) -> str | None:
-    name = path.rpartition("/")[2]
+def name_problem(name: str) -> str | None:
+    """Return why a file of a record must not have this name, or None when it may."""
+    if name in {"", ".", ".."} or "/" in name:
+        return "has a name that leads elsewhere"
     if display(name) != name or unicodedata.normalize("NFC", name) != name:
         return "has a name with characters that cannot be seen or written in more than one way"
     if "\\" in name or "%" in name:
         return "has a name that a manifest cannot hold as it is"
+    if len(name.encode()) > MAX_NAME:
+        return "has a name that is too long"
+    return None
+
+
+def _oddity(path: str) -> str | None:
     if len(path) > MAX_PATH or path.count("/") > MAX_DEPTH:
         return "has a path that is too long"
-    return None
+    return name_problem(path.rpartition("/")[2])
 
 
 def _irregularity(found: os.stat_result) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
-from runner import archive, bag, errors, register, verify
+from runner import archive, bag, errors, inventory, register, verify
 from runner.events import SHAPES
 from runner.tree import list_tree
 from runner.workspace import RunFolder
@@ -166,7 +166,7 @@ def test_the_documentation_tells_every_event_and_field(root: Path, event: str) -
     page = (root / "docs" / "run-record.md").read_text(encoding="utf-8")
     row = next(line for line in page.splitlines() if line.startswith(f"| `{event}` |"))
 
-    assert [] == [field for field in SHAPES[event].model_fields if f"`{field}`" not in row]
+    assert [field for field in SHAPES[event].model_fields if f"`{field}`" not in row] == []
 
 
 # The same every time
@@ -449,3 +449,16 @@ def test_a_file_swapped_for_a_link_after_it_was_listed_is_not_read(tmp_path: Pat
 
     with pytest.raises(errors.VerificationError, match=r"^d/f: cannot be read"):
         tree.read("d/f")
+
+
+@pytest.mark.parametrize("host", ["../x", "a/b", ".x", "a%b", "a\u202eb", "x" * 201])
+def test_a_host_whose_evidence_could_not_be_sealed_is_refused(tmp_path: Path, host: str) -> None:
+    with pytest.raises(errors.InputError, match=r"the host .* has a name"):
+        inventory._require_file_names(["web1", host], tmp_path)
+
+
+def test_hosts_that_differ_in_case_only_are_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text(json.dumps({"all": {"hosts": {"Web1": {}, "web1": {}}}}))
+
+    with pytest.raises(errors.InputError, match="only in upper and lower case"):
+        inventory.read_inventory(tmp_path)
