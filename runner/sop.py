@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from runner import source
 from runner.source import Problem, SourceError
@@ -26,7 +27,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
 _UNITS = {"Menit": 60, "Jam": 3600, "Hari": 24 * 3600}
-_DURATION = re.compile(r"^([1-9]\d*) (Menit|Jam|Hari)$")
+_DURATION = re.compile(r"^([1-9][0-9]{0,3}) (Menit|Jam|Hari)$")
 
 
 class _Model(BaseModel):
@@ -263,12 +264,17 @@ def parse_sop(text: str, name: str, available: Available | None = None) -> Sop:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a SOP file, for editors."""
     schema = Sop.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Rawat SOP", **schema}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Rawat SOP"}
 
 
 _PLAIN = {
     "missing": "is missing",
     "extra_forbidden": "is not a key that a SOP file knows",
+}
+_EXPECTED = {
+    "waktu": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
+    "valid_for": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
+    "next": "expected the number of a row, or end",
 }
 
 
@@ -279,8 +285,16 @@ def _model_problems(error: ValidationError, read: source.Source) -> Iterator[Pro
         if path in told:
             continue  # a union reports one error per branch; the first says enough
         told.add(path)
-        what = _PLAIN.get(item["type"]) or f"{item['msg']}, got {_short(item['input'])}"
-        yield Problem(read.line(path), f"{path_text(path)}: {what}")
+        yield Problem(read.line(path), f"{path_text(path)}: {_what(item, path)}")
+
+
+def _what(item: ErrorDetails, path: source.Path) -> str:
+    if item["type"] in _PLAIN:
+        return _PLAIN[item["type"]]
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])  # a rule of ours, in its own words
+    expected = _EXPECTED.get(str(path[-1])) if path else None
+    return f"{expected or item['msg']}, got {_short(item['input'])}"
 
 
 def _is_union_branch(part: str | int) -> bool:
@@ -357,6 +371,8 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
             yield Problem(line, f"row {step.no}: a gate needs pelaksana, the actor who decides")
         if step.decision and step.decision.by == "result" and step.action is None:
             yield Problem(line, f"row {step.no}: a decision by result needs an action that has results")
+        if _cannot_test_again(step):
+            yield Problem(line, f"row {step.no}: 'recover' needs a suite, to test again after it")
         if step.no not in reached:
             yield Problem(line, f"row {step.no}: no row leads here")
         if step.action and step.action.changes and not (decided and planned):
@@ -365,6 +381,12 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         decided = decided or bool(planned and step.decision and step.decision.by == "official")
     if not _end_reachable(sop):
         yield Problem(read.line(("steps",)), "no row leads to the end")
+
+
+def _cannot_test_again(step: Step) -> bool:
+    recovers = any(outcome.recover for outcome in step.decision.outcomes) if step.decision else False
+    suite = step.action and (step.action.suite or (step.action.waves and step.action.waves.check))
+    return recovers and not suite
 
 
 def _reachable(sop: Sop) -> set[int]:

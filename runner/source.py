@@ -8,6 +8,7 @@ over the size limit, so that a file means what a reader of it sees.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from runner import errors
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 20
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 Path = tuple[str | int, ...]
 
@@ -53,14 +55,51 @@ class Source:
         return self.lines.get(path, 1)
 
 
+class _TooDeepError(Exception):
+    """Ends the reading of a file before its nesting costs time."""
+
+
 class _Loader(yaml.SafeLoader):
-    """SafeLoader with the booleans of YAML 1.2 and no dates: a SOP's dates are words on paper."""
+    """SafeLoader with the booleans of YAML 1.2 and no dates: a SOP's dates are words on paper.
+
+    While it composes, it collects what a SOP file may not use; nothing is built of a file with problems.
+    """
+
+    def __init__(self, text: str, problems: list[Problem]) -> None:
+        super().__init__(text)
+        self._problems = problems
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.NodeEvent = self.peek_event()  # type: ignore[no-untyped-call]
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        self._problems += [Problem(line, what) for what in _refused(event)]
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._problems.append(Problem(line, f"nested deeper than {MAX_DEPTH} levels"))
+            raise _TooDeepError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
+def _refused(event: yaml.NodeEvent) -> Iterator[str]:
+    if event.anchor:
+        yield "anchors and aliases (& and *) are not allowed"
+    tag = getattr(event, "tag", None)
+    if tag:
+        yield f"tags like {tag} are not allowed"
+    if isinstance(event, yaml.ScalarEvent) and _SURROGATE.search(event.value):
+        yield "half of a character (a surrogate) is not allowed"
 
 
 _Loader.yaml_implicit_resolvers = {}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|)$"), ["~", "n", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9]\d*)$"), list("-0123456789"))
+# No row or size needs more digits; longer ones stay text, and text where a number belongs is told as that.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9]\d{0,17})$"), list("-0123456789")
+)
 
 
 def read(text: str, name: str) -> Source:
@@ -71,26 +110,42 @@ def read(text: str, name: str) -> Source:
     """
     if len(text.encode()) > MAX_BYTES:
         raise SourceError(name, [Problem(1, f"the file is larger than {MAX_BYTES} bytes")])
+    node = _compose(text, name)
     reader = _Reader()
-    try:
-        loader = _Loader(text)
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                line = event.start_mark.line + 1 if event.start_mark else 1
-                raise SourceError(name, [Problem(line, "anchors and aliases (& and *) are not allowed")])
-        node = loader.get_single_node()
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        raise SourceError(name, [Problem(line, f"not valid YAML: {error.problem}")]) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SourceError(name, [Problem(1, f"not valid YAML: {str(error).splitlines()[0]}")]) from error
-    if node is None:
-        raise SourceError(name, [Problem(1, "the file is empty")])
     data = reader.value(node, ())
     if reader.problems:
         raise SourceError(name, reader.problems)
     return Source(name, data, reader.lines)
+
+
+def _compose(text: str, name: str) -> yaml.Node:
+    problems: list[Problem] = []
+    node: yaml.Node | None = None
+    try:
+        node = _Loader(text, problems).get_single_node()
+    except yaml.MarkedYAMLError as error:
+        problems = problems or [_syntax_problem(error)]
+    except yaml.YAMLError as error:
+        problems = [Problem(1, f"not valid YAML: {str(error).splitlines()[0]}")]
+    except _TooDeepError:
+        pass  # told among the problems
+    if node is None and not problems:
+        problems = [Problem(1, "the file is empty")]
+    if node is None or problems:
+        raise SourceError(name, problems)
+    return node
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
+    problem = error.problem or ""
+    mark = error.problem_mark or error.context_mark
+    if "\\t" in problem:
+        problem = "a tab stands where only spaces may"
+    elif "another document" in problem:
+        problem = "a second document begins; a file holds one"
+    elif error.context_mark and re.search("end of stream|stream end", problem):
+        problem, mark = f"{error.context}, the file came to its end", error.context_mark
+    return Problem(mark.line + 1 if mark else 1, f"not valid YAML: {problem}")
 
 
 class _Reader:
@@ -104,12 +159,6 @@ class _Reader:
     def value(self, node: yaml.Node, path: Path) -> Any:  # noqa: ANN401 - YAML holds anything
         line = node.start_mark.line + 1
         self.lines.setdefault(path, line)
-        if len(path) > MAX_DEPTH:
-            self.problems.append(Problem(line, f"nested deeper than {MAX_DEPTH} levels"))
-            return None
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self.problems.append(Problem(line, f"tags like {node.tag} are not allowed"))
-            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -119,7 +168,10 @@ class _Reader:
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key, line = str(key_node.value), key_node.start_mark.line + 1
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key, str):
+                self.problems.append(Problem(line, "a key must be a word"))
+                continue
             if key in found:
                 first = self.lines[*path, key]
                 self.problems.append(Problem(line, f"duplicate key {key!r} (first on line {first})"))
