@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from ansible.module_utils import clamav_database as clamav
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import package_files
+from ansible.module_utils import package_files, running_code
 from ansible.module_utils.basic import AnsibleModule
 
 try:
@@ -179,8 +179,39 @@ def installed_postinst(package: apt.Package) -> str:
     return ""
 
 
+class Running(NamedTuple):
+    """What runs on the host, and what of it the scripts of a source's packages restart."""
+
+    programs: running_code.Programs
+    restarted: dict[str, set[str]]
+
+
+def what_runs(planned: list[apt.Package]) -> Running:
+    """Ask which code runs, and which files belong to packages that restart a service of their own."""
+    restarted: dict[str, set[str]] = {}
+    for package in planned:
+        if running_code.ships_a_service(package.installed_files):
+            restarted.setdefault(package.candidate.source_name, set()).update(package.installed_files)
+    return Running(running_code.code_by_program(), restarted)
+
+
+def needs_reboot(package: apt.Package, postinst: str, running: Running, patterns: Iterable[str]) -> bool:
+    """Whether a reboot has to follow the update.
+
+    Its name says so, its postinst asks for one, or programs run its code that nobody restarts: the init
+    system and the message bus cannot be, and a service does not know that its library has changed.
+    """
+    if matches(package.shortname, patterns) or REBOOT_TEXT in postinst:
+        return True
+    restarted = running.restarted.get(package.candidate.source_name, set())
+    return running_code.is_left_running(package.installed_files, restarted, running.programs)
+
+
 def describe_update(
-    package: apt.Package, opened: package_files.Opened | None, parameters: dict[str, Any]
+    package: apt.Package,
+    opened: package_files.Opened | None,
+    running: Running,
+    parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the plan's entry for one update."""
     version, installed = package.candidate, package.installed
@@ -205,7 +236,7 @@ def describe_update(
         "cves": cves,
         "changelog": package_files.changelog_verdict(changelog, cves),
         "bytes": version.size,
-        "reboot": matches(package.shortname, parameters["reboot_packages"]) or REBOOT_TEXT in scripts,
+        "reboot": needs_reboot(package, scripts, running, parameters["reboot_packages"]),
     }
 
 
@@ -240,9 +271,12 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         # apt downloads as its own unprivileged user.
         shutil.chown(directory, "_apt")
         opened = package_files.open_sources(planned, directory)
+    running = what_runs(planned)
     return {
         "installed": len(installed),
-        "updates": [describe_update(p, opened.get(p.candidate.source_name), parameters) for p in planned],
+        "updates": [
+            describe_update(p, opened.get(p.candidate.source_name), running, parameters) for p in planned
+        ],
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
         "kept_back": kept_back,

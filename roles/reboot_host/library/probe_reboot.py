@@ -1,8 +1,11 @@
 #!/usr/bin/python3
-"""Ansible module: says whether a Debian host asks for a reboot and which boot it is in; changes nothing."""
+"""Ansible module: says whether a Debian host needs a reboot and which boot it is in; changes nothing."""
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +13,22 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
 module: probe_reboot
-short_description: Say whether the host asks for a reboot
+short_description: Say whether the host needs a reboot
 description:
-  - Reads the file that maintainer scripts leave when a reboot is required, and the boot id; changes nothing.
+  - Reads the file that maintainer scripts leave when a reboot is required, asks which of the named packages
+    were replaced since the host was booted, and reads the boot id; changes nothing.
+options:
+  packages: {type: list, elements: str, default: [], description: Packages whose update needs a reboot}
 author: Rawat
 """
 EXAMPLES = """
 - name: Probe the need of a reboot
-  probe_reboot: {}
+  probe_reboot:
+    packages: [libssl3]
 """
 RETURN = """
-required: {type: bool, returned: always, description: Whether the host asks for a reboot}
-because: {type: list, elements: str, returned: always, description: The packages that asked for it, sorted}
+required: {type: bool, returned: always, description: Whether the host needs a reboot}
+because: {type: list, elements: str, returned: always, description: The packages that need it, sorted}
 boot_id: {type: str, returned: always, description: Identifies the boot the host is in}
 """
 
@@ -30,25 +37,45 @@ REQUIRED_BY = Path("/run/reboot-required.pkgs")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def probe() -> dict[str, Any]:
-    """Read the three files."""
-    required = REQUIRED.exists()
-    asked = (
-        set(REQUIRED_BY.read_text(encoding="utf-8", errors="replace").split())
-        if REQUIRED_BY.exists()
-        else set()
-    )
+def booted_at() -> float:
+    """Return when the host's first process was started (in a container that is not the kernel's boot)."""
+    ticks = int(Path("/proc/1/stat").read_text(encoding="ascii").rpartition(")")[2].split()[19])
+    since_boot = ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+
+
+def replaced_since(moment: float, packages: Iterable[str]) -> set[str]:
+    """Return the packages whose files were replaced after a moment."""
+    info = Path("/var/lib/dpkg/info")
     return {
-        "required": required,
-        "because": sorted(asked or {str(REQUIRED)}) if required else [],
+        package
+        for package in packages
+        for path in [*info.glob(f"{package}.list"), *info.glob(f"{package}:*.list")]
+        if path.stat().st_mtime > moment
+    }
+
+
+def probe(packages: Iterable[str]) -> dict[str, Any]:
+    """Ask for the need of a reboot and for the boot id."""
+    asked: set[str] = set()
+    if REQUIRED.exists():
+        named = REQUIRED_BY.read_text(encoding="utf-8", errors="replace") if REQUIRED_BY.exists() else ""
+        asked = set(named.split()) or {str(REQUIRED)}
+    asked |= replaced_since(booted_at(), packages)
+    return {
+        "required": bool(asked),
+        "because": sorted(asked),
         "boot_id": BOOT_ID.read_text(encoding="ascii").strip(),
     }
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
-    module.exit_json(changed=False, **probe())
+    module = AnsibleModule(
+        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}},
+        supports_check_mode=True,
+    )
+    module.exit_json(changed=False, **probe(module.params["packages"]))
 
 
 if __name__ == "__main__":
