@@ -22,14 +22,16 @@ from runner import __version__, errors, evidence, gates, record, signing
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
 from runner.clock import Clock, format_utc
+from runner.events import require_shape
 from runner.executors import processes
-from runner.executors.base import ActionRequest, Executor, HostResult, ProgressEvent
+from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.journal import Event, Journal
 from runner.officials import Official, Roster, roster_from_snapshot
 from runner.record import Record
+from runner.replay import replay
 from runner.sop import Output, Sop, Step, parse_sop, sop_digest
 from runner.state import (
     AwaitDecision,
@@ -349,7 +351,9 @@ class Engine:
         request = self._request(part, changes=changes)
         tests = part.kind in {"suite", "check", "retest"}
         executor = self._tools.suites if tests else self._tools.playbooks
-        return executor.execute(request, self._observer.progress)
+        told = {result.host: result for result in executor.execute(request, self._observer.progress)}
+        silent = Failure("", "the executor told nothing of this host")
+        return tuple(told.get(host) or HostResult(host, "unknown", failure=silent) for host in part.hosts)
 
     def _request(self, part: Part, *, changes: bool) -> ActionRequest:
         state, step = self._state, self._state.step
@@ -566,40 +570,49 @@ class Engine:
         Returns False after having reopened a gate whose decision has expired.
 
         Raises:
-            VerificationError: when plan, statement or signature are not what was decided.
+            VerificationError: when plan, statements, signatures or the way here are not what was decided.
         """
         plan = self._state.plan
         if plan is None:
             raise errors.VerificationError("plans", "there is no plan to act on")
         self._require_digest(plan.path, plan.sha256)
+        statements = self._checked_statements()
         latest = {made["step"]: made for made in self._state.decisions}
         standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]
         if not standing:
             raise errors.VerificationError(plan.path, "nobody has decided on this plan")
         for made in standing:
-            said = self._checked_statement(made)
+            said = json.loads(statements[made["statement"]["path"]])
             if expires and said["expires"] <= format_utc(self._tools.clock.now().at):
                 self._append("decision_lapsed", step=made["step"], reason=f"expired at {said['expires']}")
                 return False
         return True
 
-    def _checked_statement(self, made: Event) -> dict[str, Any]:
-        statement = self._require_digest(made["statement"]["path"], made["statement"]["sha256"])
-        signature = self._require_digest(made["signature"]["path"], made["signature"]["sha256"])
+    def _checked_statements(self) -> dict[str, bytes]:
+        """Return every signed statement, once it is sure that the journal is what they say it is."""
         snapshot = self._require_digest("officials.json", self._journal.events[0]["officials_sha256"])
-        signers = roster_from_snapshot(snapshot).allowed_signers()
-        said: dict[str, Any] = json.loads(statement)
-        if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
-            raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
-        for field in ("outcome", "reason", "person", "subject", "nonce"):
-            if said[field] != made[field]:
-                raise errors.VerificationError(
-                    made["statement"]["path"], f"differs from the journal in {field}"
-                )
-        return said
+        roster = roster_from_snapshot(snapshot)
+        signers = roster.allowed_signers()
+        statements: dict[str, bytes] = {}
+        for made in self._state.decisions:
+            statement = self._require_digest(made["statement"]["path"], made["statement"]["sha256"])
+            signature = self._require_digest(made["signature"]["path"], made["signature"]["sha256"])
+            if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
+                raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
+            statements[made["statement"]["path"]] = statement
+        # A chain of hashes keeps nobody from writing the whole journal anew: each record must also be the
+        # one that had to come, and each statement be about that very gate.
+        events, name = self._journal.events, self._folder.journal.name
+        for event in events:
+            require_shape(event, name)
+        replay(self._sop, roster, events, statements, name)
+        return statements
 
     def _require_digest(self, path: str, sha256: str) -> bytes:
-        data = (self._folder.path / path).read_bytes()
+        try:
+            data = (self._folder.path / path).read_bytes()
+        except OSError as error:
+            raise errors.VerificationError(path, error.strerror or "cannot be read") from error
         if sha256_hex(data) != sha256:
             raise errors.VerificationError(path, "is not the file that the journal names")
         return data
