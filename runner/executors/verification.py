@@ -46,6 +46,7 @@ _DEFAULTS = {"ansible_become": "true if ansible_user | default('root') != 'root'
 _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED)")
 _PYTEST_DECIDED = (0, 1)
 _POLL_SECONDS = 0.2
+_OUT_OF_TIME = "the tests were not done in time"
 _GRACE_SECONDS = 10.0
 _MAX_SHARDS = 4
 _HOSTS_PER_SHARD = 3
@@ -87,8 +88,10 @@ class VerificationExecutor:
                 for number, hosts in enumerate(_split(request.hosts))
             ]
             _watch(shards, deadline, progress, len(request.hosts))
-        except (ResultsError, subprocess.TimeoutExpired) as error:
+        except ResultsError as error:
             return tuple(_unknown(host, str(error)) for host in request.hosts)
+        except subprocess.TimeoutExpired:
+            return tuple(_unknown(host, _OUT_OF_TIME) for host in request.hosts)
         finally:
             processes.end_marked(processes.mark(request.work))
         found = {host: result for shard in shards for host, result in _judge_shard(shard).items()}
@@ -126,16 +129,9 @@ def _write_connections(request: ActionRequest, environment: dict[str, str], dead
     """Write an inventory with nothing but evaluated connection settings of the hosts, and no secret."""
     wanted = ", ".join(f"'{name}': {name} | default({_DEFAULTS.get(name, 'none')})" for name in _CONNECTION)
     ansible = [sys.executable, "-m", "ansible", "adhoc", ",".join(request.hosts)]
+    question = ["-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"]
     done = subprocess.run(
-        [
-            *ansible,
-            "-i",
-            str(request.inventory),
-            "-m",
-            "ansible.builtin.debug",
-            "-a",
-            f"msg={{{{ {{{wanted}}} }}}}",
-        ],
+        [*ansible, "-i", str(request.inventory), *question],
         cwd=_root(request),
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -204,7 +200,7 @@ def _watch(shards: list[_Shard], deadline: float, progress: Progress, total: int
     finally:
         for shard in shards:
             if shard.process.poll() is None:
-                shard.problem = "the tests were not done in time"
+                shard.problem = _OUT_OF_TIME
                 _end(shard.process)
 
 
