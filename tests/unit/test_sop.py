@@ -196,8 +196,10 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
         [
             (
                 "decision:\n      by: result",
-                "steps[3].decision: a decision by result has exactly two outcomes, "
-                "'when: ok' and 'when: failed'",
+                (
+                    "steps[3].decision: a decision by result has exactly two outcomes, "
+                    "'when: ok' and 'when: failed'"
+                ),
             )
         ],
     ),
