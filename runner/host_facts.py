@@ -108,6 +108,14 @@ class HostFacts(Finding):
         had = {change.package for change in self.changes} | {item.package for item in self.already}
         return tuple(u for u in self.plan.updates if u.package in had and u.package not in self.undone)
 
+    def now(self, update: Update) -> str:
+        """Return what became of a planned update: in_effect, undone, unknown or not_done."""
+        if self.state == "unknown":
+            return "unknown"
+        if update in self.in_effect:
+            return "in_effect"
+        return "undone" if update.package in self.undone else "not_done"
+
 
 def host_facts(
     events: Iterable[Event], read_evidence: ReadEvidence, not_planned: Mapping[str, str]

@@ -124,6 +124,7 @@ def _environment() -> jinja2.Environment:
         "number": wording.number,
         "size": wording.size,
         "listing": wording.listing,
+        "some": wording.some,
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }

@@ -7,10 +7,11 @@ which decisions) that the templates would otherwise make for themselves; they ar
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from runner.findings import Finding, PlanUpdates
+from runner.findings import Change, Finding, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
 
 FORMAT = 1
@@ -124,6 +125,35 @@ class PlanGroup(Finding):
     plan: PlanUpdates
 
 
+class Place(Finding):
+    """Hosts on which the same became of a change: in_effect, undone, unknown, not_done; "" if not asked."""
+
+    now: str
+    hosts: tuple[str, ...]
+
+
+class SharedChange(Finding):
+    """A change of version that is the same for some packages on some hosts: one line of a long list."""
+
+    packages: tuple[str, ...]
+    from_: str
+    to: str
+    kind: str = ""
+    cves: tuple[str, ...] = ()
+    changelog: str = ""
+    reboot: bool = False
+    places: tuple[Place, ...]
+
+
+class CveGroup(Finding):
+    """Vulnerabilities of the same packages that are closed and open on the same hosts."""
+
+    packages: tuple[str, ...]
+    closed_on: tuple[str, ...]
+    open_on: tuple[str, ...]
+    cves: tuple[str, ...]
+
+
 class DocumentView(Finding):
     """Everything one version of one document says."""
 
@@ -235,6 +265,44 @@ class DocumentView(Finding):
         return tuple(groups)
 
     @property
+    def planned_changes(self) -> tuple[SharedChange, ...]:
+        """Return the planned updates, equal ones together."""
+        return _shared((host.host, "", u) for host in self.checked if host.plan for u in host.plan.updates)
+
+    @property
+    def outcomes(self) -> tuple[SharedChange, ...]:
+        """Return what became of the planned updates, equal ones together."""
+        return _shared(
+            (host.host, host.now(u), u) for host in self.with_work if host.plan for u in host.plan.updates
+        )
+
+    @property
+    def changes_made(self) -> tuple[SharedChange, ...]:
+        """Return the changes that were made, equal ones together."""
+        return _shared((host.host, "", change) for host in self.hosts for change in host.changes)
+
+    @property
+    def changes_undone(self) -> tuple[SharedChange, ...]:
+        """Return the changes that were taken back, equal ones together."""
+        return _shared(
+            (host.host, "", change)
+            for host in self.recovered
+            if host.rollback
+            for change in host.rollback.changes
+        )
+
+    @property
+    def cve_groups(self) -> tuple[CveGroup, ...]:
+        """Return the vulnerabilities by package and place, those still open somewhere first."""
+        found: dict[tuple[tuple[str, ...], ...], list[str]] = {}
+        for cve in (*self.open_cves, *self.closed_cves):
+            found.setdefault((cve.packages, cve.closed_on, cve.open_on), []).append(cve.id)
+        return tuple(
+            CveGroup(packages=key[0], closed_on=key[1], open_on=key[2], cves=tuple(cves))
+            for key, cves in found.items()
+        )
+
+    @property
     def sent_back(self) -> tuple[DecisionMade, ...]:
         """Return the decisions that sent work back."""
         return tuple(decision for decision in self.decisions if decision.back)
@@ -243,6 +311,27 @@ class DocumentView(Finding):
     def over_rows(self) -> tuple[RowTime, ...]:
         """Return the rows whose work took longer than their standard time."""
         return tuple(row for row in self.rows if row.over)
+
+
+def _shared(changes: Iterable[tuple[str, str, Update | Change]]) -> tuple[SharedChange, ...]:
+    """Return (host, what became of it, change) with equal changes of hosts and packages together."""
+    places: dict[tuple[str, SharedChange], dict[str, list[str]]] = {}
+    for host, now, change in changes:
+        key = (change.package, _without_package(change))
+        places.setdefault(key, {}).setdefault(now, []).append(host)
+    packages: dict[SharedChange, list[str]] = {}
+    for (package, line), nows in places.items():
+        where = tuple(Place(now=now, hosts=tuple(hosts)) for now, hosts in nows.items())
+        packages.setdefault(line.model_copy(update={"places": where}), []).append(package)
+    lines = (
+        change.model_copy(update={"packages": tuple(sorted(names))}) for change, names in packages.items()
+    )
+    return tuple(sorted(lines, key=lambda line: (line.packages, line.from_, line.to)))
+
+
+def _without_package(change: Update | Change) -> SharedChange:
+    wanted = {"from_", "to", "kind", "cves", "changelog", "reboot"}
+    return SharedChange(packages=(), places=(), **change.model_dump(include=wanted))
 
 
 def moment_of(text: str) -> datetime:

@@ -90,6 +90,13 @@ def listing(items: Sequence[str]) -> str:
     return format_list(list(items), locale=LOCALE)
 
 
+def some(items: Sequence[str], most: int = 8) -> str:
+    """Return words joined as ``listing`` does; of many only the first, and how many more there are."""
+    if len(items) <= most:
+        return listing(items)
+    return f"{', '.join(items[:most])}, dan {number(len(items) - most)} lainnya"
+
+
 def month_later(at: datetime) -> datetime:
     """Return the same day one month on, or that month's last day if it is shorter."""
     first = (at.replace(day=1) + timedelta(days=32)).replace(day=1)

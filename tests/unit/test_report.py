@@ -293,7 +293,7 @@ def test_report_tells_the_leader_the_result_in_one_sentence(sample: SampleRun) -
         "1 gagal, 1 tidak dikerjakan; 8 dari 16 pemutakhiran yang direncanakan berlaku dan 5 dari 10 "
         "kerentanan (CVE) tertutup." in text
     )
-    assert "Masih perlu ditangani: pc06 dan web2." in text
+    assert "Masih harus ditangani: pc06, web1, web2, dan web3." in text
     for chapter in ("A. Pendahuluan", "B. Kegiatan", "C. Hasil", "D. Simpulan", "E. Penutup"):
         assert chapter in text
 
@@ -311,6 +311,22 @@ def test_sop_wording_stands_to_the_letter(sample: SampleRun) -> None:
     for row in sample.sop.steps:
         if row.pelaksana:
             assert row.kegiatan in text
+
+
+def test_long_list_puts_equal_changes_of_hosts_and_packages_on_one_line(tmp_path: Path) -> None:
+    same = [update(f"lib{n}", [f"CVE-2099-{n}"]) for n in range(30)]
+    twins = [update("perl", ["CVE-2099-99"]), update("perl-base", ["CVE-2099-99"])]
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check(items={host: found([*same, *twins]) for host in ("web1", "db1", "file1")})
+    view = view_of(sample, "laporan-hasil-pengecekan", "draft")
+    text = text_of(report.render_html(view))
+
+    assert view.planned_count == 96
+    assert len(view.planned_changes) == 31
+    assert (
+        "perl, perl-base 1.0-1 → 1.0-1+deb12u1 Security patch CVE-2099-99 tidak db1, file1, dan web1" in text
+    )
 
 
 # Form and safety ----------------------------------------------------------------------------------------
@@ -390,7 +406,7 @@ def test_a_host_cannot_fill_a_document(tmp_path: Path) -> None:
     html = report.render_html(view_of(sample, "laporan-hasil-pengecekan", "draft"))
 
     assert "x" * 4001 not in html
-    assert "dan 292 lainnya" in text_of(html)
+    assert "dan 294 lainnya" in text_of(html)
 
 
 @pytest.mark.parametrize("value", [None, True, 1.5j, object()])

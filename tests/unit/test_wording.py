@@ -62,6 +62,11 @@ def test_month_later_stays_within_the_month(day: tuple[int, int, int], later: tu
     assert wording.month_later(datetime(*day, tzinfo=UTC)) == datetime(*later, tzinfo=UTC)
 
 
+def test_some_of_a_long_list_says_how_many_more() -> None:
+    assert wording.some(["a", "b", "c"], most=3) == "a, b, dan c"
+    assert wording.some(["a", "b", "c", "d"], most=2) == "a, b, dan 2 lainnya"
+
+
 def test_listing_and_number() -> None:
     assert wording.listing(["db1", "file1", "web1"]) == "db1, file1, dan web1"
     assert wording.number(12345.6) == "12.345,6"
