@@ -303,8 +303,8 @@ def test_sealing_after_a_power_cut_at_any_write_gives_the_same_archive(
     expected = contents(sealed.parent.parent)
     calls = disk_calls(run, tmp_path)
     assert {"open", "write", "fsync", "mkdir", "rename"} == set(calls)
-    # Every moment of the beginning and of the end (rename, register), every third one of the copying.
-    moments = {*range(1, 8), *range(8, len(calls) - 16, 3), *range(len(calls) - 16, len(calls) + 1)}
+    # Every moment of the beginning and of the end (rename, register), every seventh one of the copying.
+    moments = {*range(1, 8), *range(8, len(calls) - 14, 7), *range(len(calls) - 14, len(calls) + 1)}
     for moment in sorted(moments):
         root = tmp_path / str(moment)
         with pytest.MonkeyPatch.context() as patched:
