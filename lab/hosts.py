@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import signal
@@ -20,6 +21,8 @@ from lab.processes import Unit
 from lab.recipe import RELEASE
 
 SECONDS_TO_BOOT = 60
+# Below the home of the person who runs Ansible; short, because a socket's path may have 108 bytes only.
+CONTROL_SOCKET = ".ssh/rawat-%C"
 
 
 def unit(lab: Lab, plan: HostPlan) -> Unit:
@@ -175,7 +178,12 @@ def is_mounted(place: Path) -> bool:
     return is_successful(["mountpoint", "--quiet", place])
 
 
+def caller_home() -> Path:
+    """Return the home of the person at the terminal, who may have become root by sudo."""
+    return Path(f"~{os.environ.get('SUDO_USER', '')}").expanduser()
+
+
 def close_connections(lab: Lab, plan: HostPlan) -> None:
     """End a shared ssh connection to a host; the next one would wait for a peer that is gone."""
-    control = "ControlPath=~/.ssh/rawat-%C"
+    control = f"ControlPath={caller_home()}/{CONTROL_SOCKET}"
     is_successful(["ssh", "-O", "exit", "-o", control, f"root@{lab.address(plan)}"])

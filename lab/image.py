@@ -23,6 +23,12 @@ LAYERS = CACHE_ROOT / "layers"
 SHARED = CACHE_ROOT / "apt"
 LEFT_OUT = ("man", "locale", "info", "doc")
 
+# A build ends with the process that started it, and takes its own processes and mounts with it.
+ALONE = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+
 # Run as root in a namespace of its own; $1 is the work folder, $2 the lower layers.
 ENTER = """\
 set -e
@@ -109,7 +115,7 @@ def build_base(layer: Layer, target: Path) -> None:
     argv += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
     argv += [f"--aptopt={line}" for line in fetch_settings().splitlines()]
     argv += [mirror.suite, str(target), mirror.line()]
-    run(argv, timeout=1200)
+    run([*ALONE, *argv], timeout=1200)
     # What mmdebstrap was told about fetching is the controller's, not the hosts'.
     (target / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
     write_files(layer, target)
@@ -141,9 +147,8 @@ def build_upon(layer: Layer, work: Path) -> None:
     (work / "build/script").write_text(script, encoding="utf-8")
     write_files(layer, work / "upper")
     lower = ":".join(str(place(below)) for below in layer.chain[1:])
-    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     enter = ["/bin/sh", "-c", ENTER, "enter", str(work), lower, str(SHARED)]
-    run([*namespaces, *enter], timeout=1200)
+    run([*ALONE, *enter], timeout=1200)
 
 
 def update_lists() -> None:

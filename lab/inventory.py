@@ -73,9 +73,14 @@ def finish_folder(lab: Lab) -> None:
     write_secret(folder / "secrets/restic_password", secrets.token_hex(24) + "\n")
     for name, password in make_passwords(lab).items():
         write_secret(folder / f"secrets/restic_rest_{name}", password + "\n")
+    written = ["keys", "secrets", "known_hosts", "group_vars/all/connection.yml"]
+    for top in [folder] if folder != COMMITTED else [folder / name for name in written]:
+        give_to_caller(top)
     # ssh makes its control sockets there and does not make the folder.
-    Path("~/.ssh").expanduser().mkdir(mode=0o700, exist_ok=True)
-    give_to_caller(folder)
+    sockets = (hosts.caller_home() / hosts.CONTROL_SOCKET).parent
+    if not sockets.exists():
+        sockets.mkdir(mode=0o700)
+        give_to_caller(sockets)
 
 
 def hosts_file(lab: Lab) -> str:
@@ -109,7 +114,7 @@ def connection_file(lab: Lab) -> str:
         "ServerAliveCountMax": "3",
         "ControlMaster": "auto",
         "ControlPersist": "60",
-        "ControlPath": "~/.ssh/rawat-%C",
+        "ControlPath": f"~/{hosts.CONTROL_SOCKET}",
     }
     settings = {
         "ansible_user": "root",
@@ -121,12 +126,10 @@ def connection_file(lab: Lab) -> str:
     return head + yaml.safe_dump(settings, sort_keys=False, width=10**6)
 
 
-def give_to_caller(folder: Path) -> None:
-    """Give the written files to the person who called sudo, who runs Ansible as themselves."""
+def give_to_caller(top: Path) -> None:
+    """Give files to the person who called sudo, who runs Ansible as themselves."""
     if "SUDO_UID" not in os.environ:
         return
     owner, group = int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
-    written = ["keys", "secrets", "known_hosts", "group_vars/all/connection.yml"]
-    for top in [folder] if folder != COMMITTED else [folder / name for name in written]:
-        for path in [top, *top.rglob("*")]:
-            os.chown(path, owner, group, follow_symlinks=False)
+    for path in [top, *top.rglob("*")]:
+        os.chown(path, owner, group, follow_symlinks=False)

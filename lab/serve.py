@@ -75,12 +75,15 @@ class MirrorServer(ThreadingHTTPServer):
         kept = self.cache / sha256(address.encode()).hexdigest()
         is_unchanging = any(part in f"/{rest}" for part in UNCHANGING)
         if not (is_unchanging and kept.exists()):
-            with (
-                self.opener.open(address, timeout=60) as answer,
-                NamedTemporaryFile(dir=self.cache, delete=False) as fresh,
-            ):
+            with self.opener.open(address, timeout=60) as answer, NamedTemporaryFile(dir=self.cache) as fresh:
                 shutil.copyfileobj(answer, fresh)
-            Path(fresh.name).replace(kept)
+                fresh.flush()
+                # A file that was cut off must not be kept for ever.
+                if fresh.tell() != int(answer.headers.get("Content-Length", fresh.tell())):
+                    raise OSError(f"{address} ended early")
+                whole = Path(f"{fresh.name}.whole")
+                whole.hardlink_to(fresh.name)
+                whole.replace(kept)
         return kept
 
 

@@ -22,7 +22,7 @@ from lab.cli import app
 from lab.driver import Wish, leftovers
 from lab.errors import ImpossibleHereError
 from lab.inventory import COMMITTED, hosts_file
-from lab.layout import HERMETIC, Lab
+from lab.layout import DEBIAN_SECURITY, HERMETIC, Lab
 from lab.processes import Unit
 
 NAME, OTHER = "test-lab", "test-lab-other"
@@ -335,6 +335,20 @@ def test_lab_comes_up_again_after_the_controller_was_restarted(other: Lab) -> No
     assert [host.state for host in driver.look(other).hosts] == ["stopped"]
     again = driver.up(Wish(OTHER, 1, HERMETIC, other.inventory))
     assert ask(again, "web1", "hostname") == "web1"
+
+
+def test_profile_of_real_debian_has_real_security_updates(tmp_path: Path) -> None:
+    driver.down(OTHER)
+    debian = driver.up(Wish(OTHER, 1, DEBIAN_SECURITY, tmp_path))
+    try:
+        pending = refresh(debian, "web1")
+        policy = ask(debian, "web1", "apt-cache policy")
+    finally:
+        driver.down(OTHER)
+    assert pending > {"apt", *PENDING["web1"]}
+    assert f"{debian.url(8802)}/security bookworm-security/main" in policy
+    assert "l=Debian-Security" in policy
+    assert leftovers(OTHER) == []
 
 
 def test_supervisors_belong_to_no_shell(lab: Lab) -> None:
