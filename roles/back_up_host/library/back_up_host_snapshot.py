@@ -78,13 +78,15 @@ def require_server(repository: str) -> None:
         raise BackupError(f"the backup server does not answer at {parts.hostname}:{port}: {error}") from error
 
 
-def ensure_repository(restic: Restic) -> bool:
+def ensure_repository(restic: Restic, *, may_make: bool) -> bool:
     """Open the repository, or make it when there is none; return whether it was made."""
     status, _, complaint = restic.call("cat", "config", "--no-lock")
     if status == 0:
         return False
     if "unable to open config file" not in complaint or not ABSENT.search(complaint):
         raise BackupError(f"the repository does not open: {' '.join(complaint.split())[-600:]}")
+    if not may_make:
+        raise BackupError("the repository with the snapshot of this run is gone")
     restic.require("the repository cannot be made", "init")
     return True
 
@@ -96,21 +98,22 @@ def new_snapshot(restic: Restic, params: dict[str, Any]) -> dict[str, Any]:
     messages = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     summary = next(item for item in messages if item.get("message_type") == "summary")
     return {
-        "snapshot": snapshot_id(restic, summary["snapshot_id"]),
+        "snapshot": summary["snapshot_id"],
         "files": summary["total_files_processed"],
         "bytes": summary["total_bytes_processed"],
     }
 
 
-def snapshot_id(restic: Restic, wanted: str) -> str:
-    """Return the full id of a snapshot that has to be in the repository."""
-    text = restic.require("the snapshot is not in the repository", "snapshots", "--json", "--no-lock", wanted)
-    found = json.loads(text) or []
+def listing_of(restic: Restic, snapshot: str) -> tuple[str, dict[str, int]]:
+    """Return the full id of a snapshot, and path and size of each file in it."""
+    missing = "the snapshot is not in the repository, or cannot be read"
+    lines = restic.require(missing, "ls", "--json", "--no-lock", snapshot).splitlines()
+    nodes = [json.loads(line) for line in lines]
+    # restic's ls leaves out an unknown snapshot with a warning, and ends with 0.
+    found = [str(node["id"]) for node in nodes if node.get("struct_type") == "snapshot"]
     if len(found) != 1:
-        raise BackupError(
-            f"snapshot {wanted} is not in the repository: it was removed, or the repository replaced"
-        )
-    return str(found[0]["id"])
+        raise BackupError(f"{missing}: {snapshot}")
+    return found[0], {node["path"]: node.get("size", 0) for node in nodes if node.get("type") == "file"}
 
 
 def unchanged_since(path: str, started: float, size: int | None = None) -> bool:
@@ -122,11 +125,8 @@ def unchanged_since(path: str, started: float, size: int | None = None) -> bool:
     return stat.S_ISREG(now.st_mode) and now.st_ctime < started and size in (None, now.st_size)
 
 
-def sample_of(restic: Restic, snapshot: str, started: float, params: dict[str, Any]) -> list[str]:
+def sample_of(sizes: dict[str, int], started: float, params: dict[str, Any]) -> list[str]:
     """Choose files to restore: by chance, but the same ones for the same tag and host."""
-    listing = restic.require("the snapshot cannot be listed", "ls", "--json", "--no-lock", snapshot)
-    nodes = (json.loads(line) for line in listing.splitlines())
-    sizes = {node["path"]: node.get("size", 0) for node in nodes if node.get("type") == "file"}
     seed = f"{params['tag']}\n{params['host']}\n"
     by_chance = sorted(
         sizes, key=lambda path: hashlib.sha256((seed + path).encode(errors="replace")).digest()
@@ -156,9 +156,10 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def restore_test(restic: Restic, snapshot: str, started: float, params: dict[str, Any]) -> dict[str, Any]:
+def restore_test(
+    restic: Restic, snapshot: str, sample: list[str], started: float, params: dict[str, Any]
+) -> dict[str, Any]:
     """Restore a sample into an empty folder and compare it with the host."""
-    sample = sample_of(restic, snapshot, started, params)
     if not sample:
         raise BackupError("no file of the snapshot can be compared with the host: nothing would be proven")
     saved = params["saved"]
@@ -185,12 +186,11 @@ def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
     require_server(params["repository"])
     restic = Restic(params)
     evidence["tool"] = restic.require("restic does not run", "version").split(" compiled")[0]
-    made = ensure_repository(restic)
     before = params["verified_before"]
+    made = ensure_repository(restic, may_make=not before)
     started = before.get("started") or time.time()
     if before:
         evidence |= before["evidence"] | {"reused": True, "check": "not done", "restore_test": None}
-        snapshot_id(restic, evidence["snapshot"])
         params["saved"] = before["saved"]
     else:
         evidence |= new_snapshot(restic, params)
@@ -198,12 +198,12 @@ def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
     subset = f"--read-data-subset={params['read_data_subset']}"
     restic.require("the repository is damaged", "check", "--no-lock", subset)
     evidence["check"] = "ok"
-    evidence["restore_test"] = restore_test(restic, evidence["snapshot"], started, params)
+    evidence["snapshot"], sizes = listing_of(restic, evidence["snapshot"])
+    sample = sample_of(sizes, started, params)
+    evidence["restore_test"] = tested = restore_test(restic, evidence["snapshot"], sample, started, params)
     evidence["seconds"] = round(time.monotonic() - begun, 2)
-    if evidence["restore_test"]["matched"] != evidence["restore_test"]["files"]:
-        raise BackupError(
-            f"restored differently from what was backed up: {evidence['restore_test']['different'][0]}"
-        )
+    if tested["matched"] != tested["files"]:
+        raise BackupError(f"restored differently from what was backed up: {tested['different'][0]}")
     if not before:
         record(Path(params["directory"]), params, started, evidence)
     return made or not before
