@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -107,6 +108,9 @@ def load_roster(path: Path) -> Roster:
         )
         for index, official in enumerate(roster.officials)
     ]
+    problems = list(_shared_keys(officials, read))
+    if problems:
+        raise SourceError(str(path), problems)
     return roster.model_copy(update={"officials": officials})
 
 
@@ -126,6 +130,16 @@ def _double_entries(roster: Roster, read: source.Source) -> list[Problem]:
     if roster.operator is not None and roster.operator not in seen:
         problems.append(Problem(read.line(("operator",)), f"operator {roster.operator!r} is not an official"))
     return problems
+
+
+def _shared_keys(officials: list[Official], read: source.Source) -> Iterator[Problem]:
+    """A signature tells one person from all others; the same person may stand in the roster twice."""
+    holders: dict[str, Official] = {}
+    for index, official in enumerate(officials):
+        other = holders.setdefault(official.key, official)
+        if other.nip != official.nip:
+            line = read.line(("officials", index, "key"))
+            yield Problem(line, f"officials {other.id!r} and {official.id!r} have the same key")
 
 
 def _public_key(official: Official, roster: Path, line: int) -> str:

@@ -23,6 +23,7 @@ from runner import archive, errors, journal, record, verify
 from runner.clock import format_utc
 from runner.engine import Closed
 from runner.events import SHAPES, files_of
+from runner.officials import load_roster
 from runner.replay import replay
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
@@ -628,6 +629,20 @@ def test_a_host_made_well_in_the_journal_alone_is_found(small_run: Path) -> None
     rewrite(small_run / "evidence" / "3-1-1" / "web1.json", status="failed")
     forge(small_run, no_change)
     assert wrong(small_run) == "evidence/3-1-1/web1.json"
+
+
+def test_two_persons_with_one_key_cannot_be_told_apart_and_are_refused(keys: Path, tmp_path: Path) -> None:
+    for name in ("analis", "kabid"):
+        shutil.copy(keys / "kabid.pub", tmp_path / f"{name}.pub")
+    (tmp_path / "officials.yml").write_text(
+        "office: Dinas Contoh\nofficials:\n"
+        '  - {id: analis, name: A, nip: "000000000000000001", positions: [P], key: analis.pub}\n'
+        '  - {id: kabid, name: B, nip: "000000000000000002", positions: [Q], key: kabid.pub}\n'
+    )
+    with pytest.raises(
+        errors.InputError, match=r"officials.yml:4: officials 'analis' and 'kabid' have the same"
+    ):
+        load_roster(tmp_path / "officials.yml")
 
 
 def test_other_keys_beside_the_roster_are_found(forged: Path) -> None:
