@@ -78,7 +78,7 @@ def plan_file(tmp_path: Path) -> Plan:
         antivirus: dict[str, str] | None = None,
     ) -> Path:
         planned = {
-            "updates": updates,
+            "updates": [{**u, "reboot": u["package"] == "lab-reboot"} for u in updates],
             "antivirus": antivirus,
             "reboot": {"expected": reboot, "because": []},
             "new_packages": [],

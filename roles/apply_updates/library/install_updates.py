@@ -100,6 +100,10 @@ class Host:
             file.flush()
             os.fsync(file.fileno())
         written.replace(self.marker)
+        # A power cut right after the first change must not find a folder without its marker.
+        folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+        os.fsync(folder)
+        os.close(folder)
 
     def probe(self) -> None:
         """Judge the host as it is now."""
