@@ -108,5 +108,5 @@ def load(folder: RunFolder) -> Record:
         raise errors.VerificationError(folder.sop.name, "is not the SOP the run was started with")
     if sha256_hex(roster) != started["officials_sha256"]:
         raise errors.VerificationError(folder.officials.name, "is not the roster the run was started with")
-    sop = parse_sop(text.decode(), str(folder.sop))
+    sop = parse_sop(text.decode(), folder.sop.name)
     return Record(folder, sop, started["sop"]["sha256"], roster_from_snapshot(roster), events)

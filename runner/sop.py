@@ -13,7 +13,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -240,8 +240,9 @@ def sop_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@lru_cache(maxsize=8)
 def parse_sop(text: str, name: str, available: Available | None = None) -> Sop:
-    """Parse and judge a SOP file.
+    """Parse and judge a SOP file; a process that looks at a run again judges the same text only once.
 
     Raises:
         SourceError: naming every problem with its line.

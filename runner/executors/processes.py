@@ -27,17 +27,24 @@ def marked(value: str) -> list[int]:
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
-            environment = (entry / "environ").read_bytes().split(b"\0")
+            environment = (entry / "environ").read_bytes()
         except OSError:
             continue  # gone meanwhile, or another user's
-        if any(item == wanted or item.startswith(wanted + b"/") for item in environment):
+        if any(item == wanted or item.startswith(wanted + b"/") for item in _items(environment, wanted)):
             found.append(int(entry.name))
     return found
+
+
+def _items(environment: bytes, wanted: bytes) -> list[bytes]:
+    # Most processes do not even hold the text; only then is it worth looking closer.
+    return environment.split(b"\0") if wanted in environment else []
 
 
 def end_marked(value: str) -> int:
     """End every marked process, first politely; return how many there were."""
     first = marked(value)
+    if not first:
+        return 0
     deadline = time.monotonic() + _GRACE_SECONDS
     _signal(first, signal.SIGTERM)
     while (left := marked(value)) and time.monotonic() < deadline:

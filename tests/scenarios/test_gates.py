@@ -1,4 +1,4 @@
-"""Gates: who may decide, what a decision is about, and that both are checked again before hosts are changed."""
+"""Gates: who may decide, what a decision is about, and that both are checked again before a change."""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ from runner.engine import Closed, Waiting
 from runner.executors import processes
 from runner.executors.base import ActionRequest
 from runner.journal import Journal
+from runner.verify import check_run
 from runner.workspace import RunFolder
 from scenarios.conftest import SURAKARTA_APPROVED, MakeOffice
 from scenarios.office import Decisions, Office, parts_finished, rows_finished
@@ -188,6 +189,18 @@ def test_after_any_crash_every_file_is_what_the_journal_says(runs: Runs) -> None
         if sha256_hex((run.folder.path / path).read_bytes()) != sha256
     ]
     assert wrong == []
+
+
+def test_after_any_crash_the_record_passes_the_check_of_an_auditor(runs: Runs) -> None:
+    told, resumed = runs
+    check_run(told.folder)
+    wrong = {}
+    for run in resumed[::3]:  # the check takes longer than the run; the files are compared at every line
+        try:
+            check_run(run.folder)
+        except errors.VerificationError as error:
+            wrong[str(run)] = str(error)
+    assert wrong == {}
 
 
 def test_after_any_crash_no_part_that_ended_is_done_again(runs: Runs) -> None:
