@@ -145,8 +145,14 @@ def status(
 @app.command()
 def documents(run: RunArgument = None) -> None:
     """Build the documents of a run again, and prove that they are the same, byte for byte."""
-    folder = find_workspace().run_folder(run)
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
     now = record.load(folder)
+    if now.started["versions"].get("templates") != workspace.templates_digest():
+        raise errors.InputError(
+            "the templates are not those of this run, so its documents would not come out the same",
+            hint=f"use the checkout of that day; this run was made by Rawat {now.started['versions']['rawat']}",
+        )
     for event in now.events:
         if event.name != "document_written":
             continue

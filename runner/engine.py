@@ -163,7 +163,11 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
             timezone=start.roster.timezone,
             failure_budget=start.failure_budget,
             assumptions=[assumption.model_dump() for assumption in sop.assumptions],
-            versions={"rawat": __version__},
+            versions={
+                "rawat": __version__,
+                "roles": workspace.roles_digest(),
+                "templates": workspace.templates_digest(),
+            },
         )
     return folder
 
@@ -409,7 +413,9 @@ class Engine:
             and (event["step"], event["attempt"]) == (move.step, move.attempt)
             for entry in event["evidence"]
         ]
-        made = plans.make_plan(self._folder.name, self._sop_sha256, evidence.read(self._folder, entries))
+        roles = self._workspace.roles_digest()
+        found = evidence.read(self._folder, entries)
+        made = plans.make_plan(self._folder.name, self._sop_sha256, roles, found)
         data = canonical_json(made)
         path = write_once(self._folder.plan(move.step, move.attempt), data)
         self._append(
@@ -571,11 +577,17 @@ class Engine:
 
         Raises:
             VerificationError: when plan, statements, signatures or the way here are not what was decided.
+            InputError: when playbooks or roles are not the ones that were decided on.
         """
         plan = self._state.plan
         if plan is None:
             raise errors.VerificationError("plans", "there is no plan to act on")
-        self._require_digest(plan.path, plan.sha256)
+        decided_on = json.loads(self._require_digest(plan.path, plan.sha256))
+        if decided_on["roles_sha256"] != self._workspace.roles_digest():
+            raise errors.InputError(
+                "the playbooks or roles have changed since the plan was decided on; no host was changed",
+                hint="put them back as they were and 'rawat resume', or start a new run",
+            )
         statements = self._checked_statements()
         latest = {made["step"]: made for made in self._state.decisions}
         standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]

@@ -14,8 +14,13 @@ _DECIDED_ON = ("updates", "new_packages", "held", "kept_back", "antivirus", "reb
 _UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
 
 
-def make_plan(run: str, sop_sha256: str, evidence: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Return the plan of a run from the evidence of its hosts."""
+def make_plan(
+    run: str, sop_sha256: str, roles_sha256: str, evidence: Iterable[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the plan of a run from the evidence of its hosts.
+
+    ``roles_sha256`` is the digest of the playbooks and roles that will act: they are decided on as well.
+    """
     hosts: dict[str, Any] = {}
     not_planned: dict[str, str] = {}
     for item in evidence:
@@ -29,6 +34,7 @@ def make_plan(run: str, sop_sha256: str, evidence: Iterable[dict[str, Any]]) -> 
         "format": 1,
         "run": run,
         "sop_sha256": sop_sha256,
+        "roles_sha256": roles_sha256,
         "hosts": hosts,
         "not_planned": not_planned,
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import errors
+from runner.canonical import digest_of, sha256_hex
 from runner.sop import Available
 
 
@@ -110,6 +111,14 @@ class Workspace:
             ),
         )
 
+    def roles_digest(self) -> str:
+        """Return one SHA-256 over the playbooks and roles: what acts on hosts."""
+        return _digest_of_files(self.root, ("playbooks", "roles"))
+
+    def templates_digest(self) -> str:
+        """Return one SHA-256 over the templates of the documents."""
+        return _digest_of_files(self.root, ("report_templates",))
+
     def run_folder(self, run: str | None) -> RunFolder:
         """Return the folder of ``run`` (an id or a path), or of the newest run when it is None.
 
@@ -130,6 +139,16 @@ class Workspace:
         if not journals:
             raise errors.InputError(f"there is no run in {self.runs}", hint="start one with 'rawat run'")
         return RunFolder(max(journals, key=lambda path: path.stat().st_mtime).parent.resolve())
+
+
+def _digest_of_files(root: Path, folders: tuple[str, ...]) -> str:
+    found = {
+        path.relative_to(root).as_posix(): sha256_hex(path.read_bytes())
+        for folder in folders
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return digest_of(found)
 
 
 def find_workspace() -> Workspace:

@@ -381,7 +381,7 @@ class SampleRun:
         unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
         missing: Any = {host: unreachable for host in HOSTS if host not in published}
         self.act(2, attempt, part, 74, results(published, missing | (bad or {})))
-        plan = make_plan(RUN, self.digest, map(self._evidence, self.last_evidence))
+        plan = make_plan(RUN, self.digest, "0" * 64, map(self._evidence, self.last_evidence))
         path = write_once(self.folder.plan(2, attempt), canonical_json(plan))
         self.write(
             "plan_made",
