@@ -79,24 +79,35 @@ def _build(run: CheckedRun, tags: dict[str, bytes], target: Path) -> None:
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(mode=0o700)
+    files = [*tags, *(f"{PAYLOAD}/{path}" for path in run.recorded)]
+    for folder in sorted({parent for path in files for parent in Path(path).parents} - {Path()}):
+        (partial / folder).mkdir(mode=0o700)
+    for name, data in tags.items():
+        _write(partial / name, data)
     for path, digest in run.recorded.items():
         data = run.tree.read(path)
         if sha256_hex(data) != digest:
             raise errors.VerificationError(path, "was changed while the run was sealed")
         _write(partial / PAYLOAD / path, data)
-    for name, data in tags.items():
-        _write(partial / name, data)
-    for folder, _, _ in os.walk(partial):
-        sync_dir(Path(folder))
+    _make_durable(partial)
     partial.rename(target)
     sync_dir(target.parent)
     sync_dir(target.parent.parent)
 
 
 def _write(path: Path, data: bytes) -> None:
-    make_private_dir(path.parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+
+
+def _make_durable(tree: Path) -> None:
+    # Only when all is written, so that the disk can take many files at once.
+    for folder, _, files in os.walk(tree, topdown=False):
+        for name in files:
+            descriptor = os.open(Path(folder, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        sync_dir(Path(folder))
