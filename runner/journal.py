@@ -106,14 +106,6 @@ class Journal:
                 "event": event,
             }
         )
-        try:
-            return self._write(self._descriptor, line)
-        except KeyboardInterrupt:
-            # The line may be on the disk already: what is appended next must follow it.
-            self._events = list(parse(self.path.read_bytes(), self.path.name))
-            raise
-
-    def _write(self, descriptor: int, line: bytes) -> Event:
         _write(descriptor, line, self.path)
         if not self._events:
             sync_dir(self.path.parent)
