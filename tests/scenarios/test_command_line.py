@@ -1,0 +1,128 @@
+"""Bad input at the command line: one clear error, an exit code of its own, nothing started."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+SOP = ROOT / "sops" / "surakarta-system-update.yml"
+ROSTER = """
+office: Dinas Contoh
+operator: pengelola
+officials:
+  - id: pengelola
+    name: Nama Pengelola
+    nip: "000000000000000001"
+    positions: [Pengelola Sistem dan Jaringan]
+    key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDXYhnVLbpTBBhUMuyoLGQF2v7Yt3ZlcWmNyZKq9xVQm
+"""
+
+
+@pytest.fixture(name="inventory")
+def _inventory(tmp_path: Path) -> Path:
+    folder = tmp_path / "inventory"
+    folder.mkdir()
+    (folder / "hosts.yml").write_text("all: {hosts: {pc1: {}, pc2: {}}}\n", encoding="utf-8")
+    (folder / "officials.yml").write_text(ROSTER.lstrip(), encoding="utf-8")
+    return folder
+
+
+def rawat(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"RAWAT_RUNS": str(tmp_path / "runs"), "COLUMNS": "200"}
+    return subprocess.run(
+        [sys.executable, "-m", "runner", *arguments],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=ROOT,
+        timeout=60,
+    )
+
+
+def edited(tmp_path: Path, old: str, new: str) -> Path:
+    text = SOP.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "edited.yml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("next: 10", "next: 99", "row 9: leads to row 99, which does not exist"),
+        ("pelaksana: kabid", "pelaksana: bupati", "row 4: unknown actor 'bupati'"),
+        ("format: 1", "format: 1\nformat: 1", "duplicate key 'format'"),
+        ("plan-updates.yml", "plan-udpates.yml", "row 2: there is no playbook 'plan-udpates.yml'"),
+    ],
+    ids=["missing target", "unknown actor", "duplicate key", "missing playbook"],
+)
+def test_broken_sop_is_refused_with_its_line(
+    tmp_path: Path, inventory: Path, old: str, new: str, told: str
+) -> None:
+    file = edited(tmp_path, old, new)
+
+    done = rawat(tmp_path, "run", str(file), "-i", str(inventory))
+
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert done.returncode == 2
+    assert line.startswith(f"error: {file.name}:")
+    assert told in line
+    assert not (tmp_path / "runs").exists()
+
+
+def test_all_problems_are_named_at_once(tmp_path: Path) -> None:
+    file = edited(tmp_path, "next: 10", "next: 99")
+    file.write_text(file.read_text(encoding="utf-8").replace("kabid\n", "bupati\n"), encoding="utf-8")
+
+    done = rawat(tmp_path, "sop", "check", str(file))
+
+    assert done.returncode == 2
+    assert len([line for line in done.stderr.splitlines() if line.startswith("error: ")]) == 3
+
+
+def test_position_that_nobody_holds_stops_the_start(tmp_path: Path, inventory: Path) -> None:
+    done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
+
+    assert done.returncode == 2
+    assert "row 3 waits for Analis Sistem Informasi dan Jaringan, but nobody holds" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("run", str(SOP), "-i", "no/such/folder"), "officials.yml: cannot be read"),
+        (("run", "no-such.yml", "-i", "{inventory}"), "no-such.yml: cannot be read"),
+        (
+            ("run", str(SOP), "-i", "{inventory}", "--operator", "siapa"),
+            "operator 'siapa' is not in the roster",
+        ),
+        (("run", str(SOP), "-i", "{inventory}", "--limit", "pc9"), "pc9"),
+        (("status", "2026-01-01-nothing"), "there is no run '2026-01-01-nothing'"),
+        (("verify", "/proc/1/nothing"), "there is no run"),
+    ],
+    ids=["inventory", "sop", "operator", "limit", "run", "archive"],
+)
+def test_wrong_use_is_told_in_one_line(
+    tmp_path: Path, inventory: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    done = rawat(tmp_path, *(argument.format(inventory=inventory) for argument in arguments))
+
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") == 1
+
+
+def test_printed_schema_is_the_committed_one(tmp_path: Path) -> None:
+    done = rawat(tmp_path, "sop", "schema")
+
+    assert done.stdout == (ROOT / "sops" / "sop.schema.json").read_text(encoding="utf-8")
