@@ -203,7 +203,7 @@ def check(files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]..."
     workspace = find_workspace()
     available = workspace.available()
     bad = 0
-    for file in files or sorted((workspace.root / "sops").glob("*.yml")):
+    for file in files or sorted(workspace.sops.glob("*.yml")):
         try:
             checked = sop.parse_sop(_read_text(file), str(file), available)
         except errors.InputError as error:

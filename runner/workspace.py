@@ -80,6 +80,11 @@ class Workspace:
     root: Path
 
     @property
+    def sops(self) -> Path:
+        """Return the folder of the SOPs."""
+        return self.root / "sops"
+
+    @property
     def playbooks(self) -> Path:
         """Return the folder of the playbooks."""
         return self.root / "playbooks"
