@@ -151,7 +151,7 @@ def documents(run: RunArgument = None) -> None:
     if now.started["versions"].get("templates") != workspace.templates_digest():
         raise errors.InputError(
             "the templates are not those of this run, so its documents would not come out the same",
-            hint=f"use the checkout of that day; this run was made by Rawat {now.started['versions']['rawat']}",
+            hint=f"use the checkout of that day: Rawat {now.started['versions']['rawat']}",
         )
     for event in now.events:
         if event.name != "document_written":
@@ -195,6 +195,9 @@ def verify_command(path: Annotated[Path, typer.Argument(help="A run folder or an
             style="green",
         )
     )
+    if found.kind == "archive" and not found.registered:
+        told = "no register stands above this archive: it was checked only against itself"
+        console.print(Text(told, style="yellow"))
 
 
 @sop_app.command()

@@ -150,6 +150,7 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
     with journal.lock():
         journal.append(
             "run_started",
+            format=record.FORMAT,
             run=folder.name,
             sop={"id": sop.id, "name": start.sop_name, "sha256": sop_digest(start.sop_text)},
             inventory={
@@ -516,7 +517,7 @@ class Engine:
         if official is None:
             raise errors.DecisionRefusedError(f"{choice.official!r} is not in the roster")
         said = gates.statement(
-            self._sop, self._folder.name, gate, official, choice, self._tools.clock.now().at
+            self._sop, self._folder.name, gate, official, choice=choice, at=self._tools.clock.now().at
         )
         statement, signature = self._sign(said, key)
         # The run was unlocked while the passphrase was asked for: look at the gate again.

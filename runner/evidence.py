@@ -7,6 +7,7 @@ shows it escapes it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -49,24 +50,23 @@ def capped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
     """Return ``value`` cut to the limits, with a word where something was left out."""
     if depth > MAX_DEPTH:
         return "[cut: nested too deep]"
-    if isinstance(value, str):
-        clean = value.encode("utf-8", "replace").decode()
-        return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + " [cut]"
     if isinstance(value, dict):
-        return {str(k)[:200]: capped(v, depth + 1) for k, v in list(value.items())[:MAX_ITEMS]}
+        return {_text(key)[:200]: capped(item, depth + 1) for key, item in list(value.items())[:MAX_ITEMS]}
     if isinstance(value, list | tuple):
         return [capped(item, depth + 1) for item in value[:MAX_ITEMS]]
     if value is None or isinstance(value, bool | int):
         return value
-    if isinstance(value, float) and value == value and abs(value) != float("inf"):  # noqa: PLR0124 - NaN
+    if isinstance(value, float) and math.isfinite(value):
         return value
-    return str(value)[:MAX_TEXT]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    clean = str(value).encode("utf-8", "replace").decode()
+    return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + " [cut]"
 
 
 def read(folder: RunFolder, entries: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
     """Return the evidence of journal entries; files that are not evidence are left out."""
-    found = []
-    for entry in entries:
-        if entry["path"].startswith("evidence/"):
-            found.append(json.loads((folder.path / entry["path"]).read_bytes()))
-    return found
+    named = [entry["path"] for entry in entries if entry["path"].startswith("evidence/")]
+    return [json.loads((folder.path / path).read_bytes()) for path in named]

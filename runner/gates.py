@@ -35,13 +35,14 @@ def refusal(sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choi
     refused = refusal_of_person(gate, roster, operator, official)
     if refused:
         return refused
-    if choice.outcome not in gate.outcomes:
-        return (
-            f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {' or '.join(gate.outcomes)}"
-        )
+    return _refusal_of_outcome(sop, gate, choice)
+
+
+def _refusal_of_outcome(sop: Sop, gate: Gate, choice: Choice) -> str | None:
     step = sop.step(gate.step)
-    if step.decision is None:
-        return f"row {gate.step} has no decision"
+    if step.decision is None or choice.outcome not in gate.outcomes:
+        expected = " or ".join(gate.outcomes)
+        return f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {expected}"
     if sop.needs_reason(step, step.decision.outcome(choice.outcome)) and not choice.reason.strip():
         return f"{choice.outcome!r} needs a reason"
     if len(choice.reason) > MAX_REASON:
@@ -59,7 +60,7 @@ def refusal_of_person(gate: Gate, roster: Roster, operator: dict[str, Any], offi
 
 
 def statement(
-    sop: Sop, run: str, gate: Gate, official: Official, choice: Choice, at: datetime
+    sop: Sop, run: str, gate: Gate, official: Official, *, choice: Choice, at: datetime
 ) -> dict[str, Any]:
     """Return the statement that the official signs."""
     step = sop.step(gate.step)

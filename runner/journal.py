@@ -146,15 +146,19 @@ def _drop_torn_line(descriptor: int) -> None:
 
 def _write(descriptor: int, line: bytes, path: Path) -> None:
     try:
-        written = os.write(descriptor, line)
-        if written != len(line):
-            raise OSError(28, "only a part of the line was taken")
+        whole = os.write(descriptor, line) == len(line)
         os.fsync(descriptor)
     except OSError as error:
-        raise errors.CannotRecordError(
-            f"cannot write {path}: {error.strerror}; nothing further was done",
-            hint="free space or mend the disk, then 'rawat resume'",
-        ) from error
+        raise _cannot_record(path, error.strerror) from error
+    if not whole:
+        raise _cannot_record(path, "only a part of the line was taken")
+
+
+def _cannot_record(path: Path, reason: str | None) -> errors.CannotRecordError:
+    return errors.CannotRecordError(
+        f"cannot write {path}: {reason}; nothing further was done",
+        hint="free space or mend the disk, then 'rawat resume'",
+    )
 
 
 def read(path: Path) -> tuple[Event, ...]:

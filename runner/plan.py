@@ -42,14 +42,16 @@ def make_plan(
 
 def _entry(probed: dict[str, Any]) -> dict[str, Any]:
     entry = {key: probed.get(key) for key in _DECIDED_ON}
-    entry["updates"] = sorted(
-        ({**{f: u.get(f) for f in _UPDATE_FIELDS}, "cves": u.get("cves", []), "reboot": u.get("reboot", False)}
-         for u in probed["updates"]),
-        key=lambda update: (update["package"], update["architecture"] or ""),
-    )  # fmt: skip
+    updates = [_update(update) for update in probed["updates"]]
+    entry["updates"] = sorted(updates, key=lambda u: (u["package"], u["architecture"] or ""))
     reboot = probed.get("reboot") or {}
     entry["reboot"] = {"expected": bool(reboot.get("expected")), "because": reboot.get("because", [])}
     return entry
+
+
+def _update(probed: dict[str, Any]) -> dict[str, Any]:
+    named = {field: probed.get(field) for field in _UPDATE_FIELDS}
+    return {**named, "cves": probed.get("cves", []), "reboot": probed.get("reboot", False)}
 
 
 def hosts_to_change(plan: dict[str, Any]) -> list[str]:

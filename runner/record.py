@@ -20,6 +20,8 @@ from runner.state import RunState
 from runner.timing import StepTime, step_times
 from runner.workspace import RunFolder
 
+FORMAT = 1
+
 
 @dataclass(frozen=True)
 class Record:
@@ -93,6 +95,7 @@ def load(folder: RunFolder) -> Record:
 
     Raises:
         VerificationError: when SOP, roster or journal are not what the journal's first record says.
+        InputError: when the record is of a format that this version does not read.
     """
     try:
         # Bytes: reading as text would take other line ends for the same file.
@@ -104,6 +107,11 @@ def load(folder: RunFolder) -> Record:
     if not events:
         raise errors.VerificationError(folder.journal.name, "holds no record")
     started = events[0]
+    if started.fields.get("format") != FORMAT:
+        raise errors.InputError(
+            f"{folder.name} has record format {started.fields.get('format')!r}, this Rawat reads {FORMAT}",
+            hint="read it with the version of Rawat that made it",
+        )
     if sha256_hex(text) != started["sop"]["sha256"]:
         raise errors.VerificationError(folder.sop.name, "is not the SOP the run was started with")
     if sha256_hex(roster) != started["officials_sha256"]:

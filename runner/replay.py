@@ -223,7 +223,7 @@ class _Judge:
             raise self._wrong(event, f"decision_made: statement and signature are not {path} and {path}.sig")
         said = self._said(event)
         expected = gates.statement(
-            self._sop, self.state.run, gate, official, choice, parse_utc(said["decided"])
+            self._sop, self.state.run, gate, official, choice=choice, at=parse_utc(said["decided"])
         )
         differing = [
             field for field in sorted({*expected, *said}) if [said.get(field)] != [expected.get(field)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -14,6 +15,13 @@ from runner.officials import NAMESPACE
 _CHECK_SECONDS = 30
 # ssh-keygen asks for the passphrase itself, on the terminal or through the agent; it gets nothing else.
 _KEPT_ENVIRONMENT = ("PATH", "HOME", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "TERM")
+
+
+def _program() -> str:
+    found = shutil.which("ssh-keygen")
+    if found is None:
+        raise errors.InputError("there is no ssh-keygen here", hint="apt-get install openssh-client")
+    return found
 
 
 def _environment() -> dict[str, str]:
@@ -30,7 +38,7 @@ def sign(statement: Path, key: Path) -> Path:
     """
     signature = statement.with_name(statement.name + ".sig")
     signature.unlink(missing_ok=True)
-    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(statement)]
+    command = [_program(), "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(statement)]
     if not key.exists():
         raise errors.DecisionRefusedError(f"there is no key at {key}", hint="give another with --key FILE")
     done = subprocess.run(command, check=False, env=_environment(), stderr=subprocess.PIPE, text=True)
@@ -50,7 +58,7 @@ def is_signed_by(statement: bytes, signature: bytes, signer: str, allowed_signer
         allowed.write_bytes(allowed_signers)
         signed = Path(folder, "statement.sig")
         signed.write_bytes(signature)
-        command = ["ssh-keygen", "-Y", "verify", "-f", str(allowed), "-I", signer, "-n", NAMESPACE]
+        command = [_program(), "-Y", "verify", "-f", str(allowed), "-I", signer, "-n", NAMESPACE]
         done = subprocess.run(
             [*command, "-s", str(signed)],
             check=False,

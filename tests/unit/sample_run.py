@@ -285,6 +285,7 @@ class SampleRun:
     def start(self) -> None:
         self.write(
             "run_started",
+            format=1,
             run=RUN,
             sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
             inventory={"path": "inventory/lab", "hosts": HOSTS, "groups": {"canary": ["web1"]}},
