@@ -17,6 +17,8 @@ _LOST = re.compile(
     r'(?:failed on (?:setup|teardown) with ")?(?:\w+\.)*(?:HostUnreachableError|RuntimeError: CommandResult)'
 )
 _SSH_SAID = re.compile(r"""_stderr=b?(['"])(?P<said>.*?)\1\)?$""", re.DOTALL)
+# What pytest adds below the author's sentence: the compared values, or a note that there is more.
+_AFTER_THE_SENTENCE = re.compile(r"\n(?:assert |\[\+\d+ more line)")
 MAX_MESSAGE = 600
 
 
@@ -100,4 +102,4 @@ def _readable(message: str, *, is_lost: bool) -> str:
             else "host tidak dapat dihubungi"
         )
     message = re.sub(r'^failed on (?:setup|teardown) with "(.*)"$', r"\1", message, flags=re.DOTALL)
-    return re.sub(r"^(?:AssertionError|Failed): ", "", message).split("\nassert ")[0].strip()
+    return _AFTER_THE_SENTENCE.split(re.sub(r"^(?:AssertionError|Failed): ", "", message))[0].strip()
