@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).parent.parent.parent
 RAWAT = str(Path(sys.executable).with_name("rawat"))
