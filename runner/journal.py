@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import errors
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.files import sync_dir
 
@@ -183,16 +182,18 @@ def parse(data: bytes, name: str) -> Iterator[Event]:
     for seq, line in enumerate(data.splitlines(keepends=True), start=1):
         try:
             event = _event(line, seq, prev)
-        except (ValueError, KeyError, TypeError) as error:
+        except KeyError as error:
+            raise errors.VerificationError(f"{name}:{seq}", f"a record without {error}") from error
+        except (ValueError, TypeError) as error:
             raise errors.VerificationError(f"{name}:{seq}", str(error)) from error
         prev = event.digest
         yield event
 
 
 def _event(line: bytes, seq: int, prev: str) -> Event:
-    data = json.loads(line)
-    if not isinstance(data, dict) or canonical_json(data) != line:
-        raise ValueError("not canonical JSON")
+    data = parse_canonical(line)
+    if not isinstance(data, dict):
+        raise TypeError("not a record")
     if data["seq"] != seq:
         raise ValueError(f"expected record {seq}, got {data['seq']}")
     if data["prev"] != prev:

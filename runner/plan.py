@@ -25,7 +25,9 @@ def make_plan(
     not_planned: dict[str, str] = {}
     for item in evidence:
         probed = next((r for r in item["results"].values() if isinstance(r, dict) and "updates" in r), None)
-        if item["status"] == "ok" and probed is not None:
+        if item["status"] == "ok" and probed is not None and not _is_readable(probed):
+            not_planned[item["host"]] = "failed: its list of updates cannot be read"
+        elif item["status"] == "ok" and probed is not None:
             hosts[item["host"]] = _entry(probed)
         else:
             failure = item["failure"] or {"message": "no list of updates came back"}
@@ -38,6 +40,22 @@ def make_plan(
         "hosts": hosts,
         "not_planned": not_planned,
     }
+
+
+def _is_readable(probed: dict[str, Any]) -> bool:
+    """Tell whether what came from a host has the shape of a list of updates: one odd host stops no other."""
+    updates = probed["updates"]
+    blocks = [probed.get("reboot"), probed.get("antivirus")]
+    return (
+        isinstance(updates, list)
+        and all(isinstance(update, dict) and _is_update(update) for update in updates)
+        and all(block is None or isinstance(block, dict) for block in blocks)
+    )
+
+
+def _is_update(update: dict[str, Any]) -> bool:
+    words = [update.get(field) for field in ("package", "from", "to", "kind")]
+    return all(isinstance(word, str) for word in words) and isinstance(update.get("architecture"), str | None)
 
 
 def _entry(probed: dict[str, Any]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ PLACES = ["deb." + "debian.org", "security." + "debian.org", "py" + "pi.org", "f
 EXPECTED = [
     ".ci/run", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "README.md", "ansible.cfg", "docs/adr",
     "docs/architecture.md", "docs/run-record.md", "docs/writing-a-sop.md", "inventory/lab", "lab",
-    "playbooks", "pyproject.toml", "report_templates", "roles", "runner", "sops", "tests/contracts", "tests/lab",
-    "tests/post_update", "tests/roles", "tests/scenarios", "tests/unit",
+    "playbooks", "pyproject.toml", "report_templates", "roles", "runner", "sops", "tests/contracts",
+    "tests/lab", "tests/post_update", "tests/roles", "tests/scenarios", "tests/unit",
 ]  # fmt: skip
 
 
