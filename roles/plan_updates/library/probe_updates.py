@@ -204,7 +204,7 @@ def needs_reboot(package: apt.Package, postinst: str, running: Running, patterns
     if matches(package.shortname, patterns) or REBOOT_TEXT in postinst:
         return True
     restarted = running.restarted.get(package.candidate.source_name, set())
-    return running_code.is_left_running(package.installed_files, restarted, running.programs)
+    return bool(running_code.is_left_running(package.installed_files, restarted, running.programs))
 
 
 def describe_update(
