@@ -209,6 +209,7 @@ class RunState:
         self.planned = False
         self._not_ok: dict[int, set[str]] = {}
         self.changed: list[str] = []
+        self._untested: set[str] = set()
         self.evidence: list[dict[str, str]] = []
         self.documents: list[Event] = []
         self.finished: Event | None = None
@@ -268,12 +269,15 @@ class RunState:
         self._part(part).status = "started"
         if event["changes"]:
             self.changed += [host for host in part.hosts if host not in self.changed]
+            self._untested.update(part.hosts)
 
     def _on_action_finished(self, event: Event) -> None:
         state = self._named(event["part"])
         state.status = "finished"
         state.results = event["hosts"]
         self.evidence += event["evidence"]
+        if state.part.kind in {"suite", "retest"}:
+            self._untested.difference_update(state.part.hosts)
         if state.part.kind in {"playbook", "recover"}:
             self._not_ok.setdefault(event["step"], set()).update(state.not_ok)
 
@@ -285,7 +289,8 @@ class RunState:
         self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
         self.planned = True
         self._not_ok = {}
-        self.changed = []
+        # A host changed under an earlier plan that no row has tested since is still to be tested.
+        self.changed = [host for host in self.changed if host in self._untested]
 
     def _on_gate_opened(self, event: Event) -> None:
         self.gate = Gate(

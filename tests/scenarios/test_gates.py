@@ -341,6 +341,20 @@ def test_a_plan_altered_after_the_decision_is_refused(contoh: Office, decided: R
     assert acts(contoh, decided) == "plans/1-1.json: is not the file that the journal names"
 
 
+@pytest.mark.parametrize(
+    "name", ["playbooks/perbaiki-server.yml", "playbooks/baru.yml", "roles/x/tasks/main.yml"]
+)
+def test_a_playbook_or_role_altered_after_the_decision_is_refused(
+    contoh: Office, decided: RunFolder, name: str
+) -> None:
+    path = contoh.root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("- hosts: all\n", encoding="utf-8")
+    with pytest.raises(errors.InputError, match="the playbooks or roles have changed since"):
+        contoh.go_on(decided, {}, resumed=True)
+    assert [request.step for request in contoh.playbooks.requests] == [1]
+
+
 @pytest.mark.parametrize("name", ["2-1.json", "2-1.json.sig"])
 def test_a_decision_whose_files_are_gone_is_refused(contoh: Office, decided: RunFolder, name: str) -> None:
     (decided.path / "decisions" / name).unlink()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner import record
+from runner.executors.base import HostResult
 from runner.workspace import RunFolder
 from scenarios.office import Office, events_of, rows_finished
 
@@ -90,3 +91,15 @@ def test_the_row_after_waves_left_out_still_decides_by_result(contoh: Office) ->
     contoh.playbooks.answer(3, "1", {"web1": "failed"})
     contoh.suites.answer(4, "1", {"web1": "failed"})
     assert rows_finished(go(contoh))[-1] == (4, "tidak baik")
+
+
+def test_a_host_changed_before_a_new_plan_was_asked_for_is_tested_in_the_end(contoh: Office) -> None:
+    """The decision lapses after the canary; the next plan no longer names it, but it was changed."""
+    folder = contoh.start()
+    contoh.playbooks.before = lambda request: contoh.clock.advance(3 * 24 * 3600 if request.changes else 0)
+    contoh.go_on(folder, APPROVED)
+    contoh.playbooks.before = lambda _request: None
+    nothing = HostResult("web1", "ok", {"plan": {"updates": []}})
+    contoh.playbooks.answer(1, "1", {"web1": nothing}, attempt=2)
+    contoh.go_on(folder, {2: ["disetujui", "periksa ulang", "disetujui"]}, resumed=True)
+    assert contoh.suites.hosts_of(4, "1") == ("db1", "file1", "web1", "web2", "web10")

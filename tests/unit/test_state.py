@@ -402,3 +402,15 @@ def test_hosts_stand_once_among_the_changed_however_often_they_are_changed() -> 
 
 def test_looking_does_not_change_hosts() -> None:
     assert Book().run().start().part("1", "playbook", HOSTS).state.changed == []
+
+
+def test_a_host_changed_under_an_earlier_plan_and_not_tested_since_is_still_to_be_tested() -> None:
+    book = changing().part("1", "playbook", ["web1"], changes=True)
+    book.tell("decision_lapsed", step=2, reason="expired").row_2("periksa ulang", 1).row_1()
+    assert book.state.changed == ["web1"]
+
+
+def test_a_host_that_was_tested_is_not_tested_again_after_a_new_plan() -> None:
+    book = at_the_test("web1").part("1", "suite", ["web1"])
+    book.tell("step_finished", step=4, attempt=1, outcome="baik", next=1)
+    assert book.row_1().state.changed == []
