@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
@@ -12,7 +12,7 @@ MODULE = Path(__file__).parents[2] / "roles" / "plan_updates" / "module_utils" /
 
 
 @pytest.fixture(scope="module", name="running_code")
-def _running_code() -> Any:
+def _running_code() -> ModuleType:
     spec = importlib.util.spec_from_file_location("running_code", MODULE)
     assert spec is not None
     assert spec.loader is not None
@@ -33,41 +33,46 @@ def process(proc: Path, pid: int, parent: int, program: str, *libraries: str) ->
 
 
 @pytest.fixture(name="programs")
-def _programs(running_code: Any, tmp_path: Path) -> Any:
+def _programs(running_code: ModuleType, tmp_path: Path) -> dict[str, set[str]]:
     process(tmp_path, 1, 0, "/usr/lib/systemd/systemd", "/usr/lib/x86_64-linux-gnu/libssl.so.3")
     process(tmp_path, 30, 1, "/usr/sbin/clamd", "/usr/lib/x86_64-linux-gnu/libclamav.so.12")
     process(tmp_path, 40, 1, "/usr/sbin/sshd")
     process(tmp_path, 41, 40, "/usr/sbin/sshd")
     process(tmp_path, 42, 41, "/usr/bin/python3.11", "/usr/lib/x86_64-linux-gnu/libexpat.so.1")
     (tmp_path / "self").mkdir()
-    return running_code.code_by_program(tmp_path)
+    found: dict[str, set[str]] = running_code.code_by_program(tmp_path)
+    return found
 
 
-def test_library_of_the_init_system_is_left_running(running_code: Any, programs: Any) -> None:
+def test_library_of_the_init_system_is_left_running(
+    running_code: ModuleType, programs: dict[str, set[str]]
+) -> None:
     assert running_code.is_left_running(["/lib/x86_64-linux-gnu/libssl.so.3"], [], programs)
 
 
-def test_library_that_nothing_runs_is_not(running_code: Any, programs: Any) -> None:
+def test_library_that_nothing_runs_is_not(running_code: ModuleType, programs: dict[str, set[str]]) -> None:
     assert not running_code.is_left_running(["/usr/lib/x86_64-linux-gnu/libperl.so.5.36"], [], programs)
 
 
-def test_library_of_a_service_that_is_restarted_with_it_is_not(running_code: Any, programs: Any) -> None:
+def test_library_of_a_service_that_is_restarted_with_it_is_not(
+    running_code: ModuleType, programs: dict[str, set[str]]
+) -> None:
     library, restarted = ["/usr/lib/x86_64-linux-gnu/libclamav.so.12"], ["/usr/sbin/clamd"]
 
     assert running_code.is_left_running(library, [], programs)
     assert not running_code.is_left_running(library, restarted, programs)
 
 
-def test_logins_do_not_count(running_code: Any, programs: Any) -> None:
+def test_logins_do_not_count(running_code: ModuleType, programs: dict[str, set[str]]) -> None:
     assert not running_code.is_left_running(["/usr/lib/x86_64-linux-gnu/libexpat.so.1"], [], programs)
 
 
-def test_replaced_file_is_still_the_file(running_code: Any) -> None:
+def test_replaced_file_is_still_the_file(running_code: ModuleType) -> None:
     assert running_code.mapped_code("7f-80 r-xp 0 08:01 42 /usr/lib/libz.so.1 (deleted)\n") == {
         "/lib/libz.so.1"
     }
 
 
-def test_service_is_told_by_its_unit_file(running_code: Any) -> None:
+def test_service_is_told_by_its_unit_file(running_code: ModuleType) -> None:
     assert running_code.ships_a_service(["/usr/bin/x", "/lib/systemd/system/x.service"])
     assert not running_code.ships_a_service(["/usr/bin/x", "/etc/x.conf"])
