@@ -16,7 +16,7 @@ import lab.cli
 from runner import archive, errors, record, report, sop, verify
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock, format_utc
-from runner.engine import Closed, Engine, Start, Tools, Waiting, start_run
+from runner.engine import Closed, Engine, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.verification import VerificationExecutor
 from runner.files import write_once
@@ -27,6 +27,7 @@ from runner.prompt import Prompt
 from runner.record import Record
 from runner.screens import Screen, gate_view, one_line, print_error, start_panel, times_table
 from runner.sop import Output
+from runner.start import Start, start_run
 from runner.timing import step_times
 from runner.workspace import RunFolder, Workspace, find_workspace
 

@@ -6,33 +6,27 @@ journal has, on disk, the line that announces it.
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
-from zoneinfo import ZoneInfo
 
-from runner import __version__, errors, evidence, gates, record, signing
+from runner import authority, errors, evidence, gates, record, signing
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
 from runner.clock import Clock, format_utc
-from runner.events import require_shape
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
-from runner.inventory import Inventory
 from runner.journal import Event, Journal
-from runner.officials import Official, Roster, roster_from_snapshot
+from runner.officials import Official
 from runner.record import Record
-from runner.replay import replay
-from runner.sop import Output, Sop, Step, parse_sop, sop_digest
+from runner.sop import Output, Step
 from runner.state import (
     AwaitDecision,
     DoPart,
@@ -118,92 +112,6 @@ class Closed:
 
 Ask = Callable[[Gate, Record], tuple[Choice, Path] | None]
 """Asks the awaited official at the terminal: the choice and the key to sign it with, or None."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a run is started with."""
-
-    sop_text: str
-    sop_name: str
-    inventory: Inventory
-    roster: Roster
-    operator: Official
-    failure_budget: int = 0
-
-
-def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
-    """Create the folder of a new run with its first record.
-
-    Raises:
-        InputError: when the SOP or the roster does not allow a run.
-    """
-    sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
-    _require_officials(sop, start)
-    now = clock.now()
-    folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
-    write_once(folder.sop, start.sop_text.encode())
-    roster = start.roster.snapshot()
-    write_once(folder.officials, roster)
-    write_once(folder.allowed_signers, start.roster.allowed_signers())
-    journal = Journal(folder.journal, clock)
-    with journal.lock():
-        journal.append(
-            "run_started",
-            format=record.FORMAT,
-            run=folder.name,
-            sop={"id": sop.id, "name": start.sop_name, "sha256": sop_digest(start.sop_text)},
-            inventory={
-                "path": _path_in(workspace.root, start.inventory.path),
-                "hosts": list(start.inventory.hosts),
-                "groups": start.inventory.groups,
-            },
-            officials_sha256=sha256_hex(roster),
-            operator=start.operator.person(),
-            office=start.roster.office,
-            timezone=start.roster.timezone,
-            failure_budget=start.failure_budget,
-            assumptions=[assumption.model_dump() for assumption in sop.assumptions],
-            versions={
-                "rawat": __version__,
-                "roles": workspace.roles_digest(),
-                "templates": workspace.templates_digest(),
-            },
-        )
-    return folder
-
-
-def _require_officials(sop: Sop, start: Start) -> None:
-    """Refuse to start what could never be finished: a gate that nobody but the operator may decide."""
-    for step in sop.steps:
-        if step.decision is None or step.decision.by != "official" or step.pelaksana is None:
-            continue
-        position = sop.actors[step.pelaksana]
-        holders = start.roster.holders(position)
-        deciders = [o for o in holders if o.id != start.operator.id and o.nip != start.operator.nip]
-        if not deciders:
-            who = "nobody holds" if not holders else f"only the operator {start.operator.id!r} holds"
-            raise errors.InputError(
-                f"row {step.no} waits for {position}, but {who} that position in the roster",
-                hint="complete officials.yml beside the inventory, or choose another --operator",
-            )
-
-
-def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:
-    make_private_dir(workspace.runs)
-    for number in range(1, 10_000):
-        path = workspace.runs / f"{day:%Y-%m-%d}-{sop.id}-{number}"
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        return RunFolder(path.resolve())
-    raise errors.InputError(f"{workspace.runs} holds too many runs of this day")
-
-
-def _path_in(root: Path, path: Path) -> str:
-    path = path.resolve()
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
 class Engine:
@@ -575,60 +483,16 @@ class Engine:
         """Check, at the moment of acting, that officials decided on exactly the plan that stands.
 
         Returns False after having reopened a gate whose decision has expired.
-
-        Raises:
-            VerificationError: when plan, statements, signatures or the way here are not what was decided.
-            InputError: when playbooks or roles are not the ones that were decided on.
         """
-        plan = self._state.plan
-        if plan is None:
-            raise errors.VerificationError("plans", "there is no plan to act on")
-        decided_on = json.loads(self._require_digest(plan.path, plan.sha256))
-        if decided_on["roles_sha256"] != self._workspace.roles_digest():
-            raise errors.InputError(
-                "the playbooks or roles have changed since the plan was decided on; no host was changed",
-                hint="put them back as they were and 'rawat resume', or start a new run",
-            )
-        statements = self._checked_statements()
-        latest = {made["step"]: made for made in self._state.decisions}
-        standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]
-        if not standing:
-            raise errors.VerificationError(plan.path, "nobody has decided on this plan")
-        for made in standing:
-            said = json.loads(statements[made["statement"]["path"]])
-            if expires and said["expires"] <= format_utc(self._tools.clock.now().at):
-                self._append("decision_lapsed", step=made["step"], reason=f"expired at {said['expires']}")
+        roles = self._workspace.roles_digest()
+        said = authority.standing_decisions(self.record(), roles)
+        now = format_utc(self._tools.clock.now().at)
+        for made, statement in said:
+            if expires and statement["expires"] <= now:
+                reason = f"expired at {statement['expires']}"
+                self._append("decision_lapsed", step=made["step"], reason=reason)
                 return False
         return True
-
-    def _checked_statements(self) -> dict[str, bytes]:
-        """Return every signed statement, once it is sure that the journal is what they say it is."""
-        snapshot = self._require_digest("officials.json", self._journal.events[0]["officials_sha256"])
-        roster = roster_from_snapshot(snapshot)
-        signers = roster.allowed_signers()
-        statements: dict[str, bytes] = {}
-        for made in self._state.decisions:
-            statement = self._require_digest(made["statement"]["path"], made["statement"]["sha256"])
-            signature = self._require_digest(made["signature"]["path"], made["signature"]["sha256"])
-            if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
-                raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
-            statements[made["statement"]["path"]] = statement
-        # A chain of hashes keeps nobody from writing the whole journal anew: each record must also be the
-        # one that had to come, and each statement be about that very gate.
-        events, name = self._journal.events, self._folder.journal.name
-        for event in events:
-            require_shape(event, name)
-        replay(self._sop, roster, events, statements, name)
-        return statements
-
-    def _require_digest(self, path: str, sha256: str) -> bytes:
-        try:
-            data = (self._folder.path / path).read_bytes()
-        except OSError as error:
-            raise errors.VerificationError(path, error.strerror or "cannot be read") from error
-        if sha256_hex(data) != sha256:
-            raise errors.VerificationError(path, "is not the file that the journal names")
-        return data
 
 
 def _changes(step: Step) -> bool:

@@ -12,12 +12,13 @@ from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build
 
 from runner import journal
 from runner.clock import Clock
-from runner.engine import Closed, Engine, Start, Tools, Waiting, start_run
+from runner.engine import Closed, Engine, Tools, Waiting
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.officials import Official, Roster
 from runner.record import Record
 from runner.sop import Sop, parse_sop
+from runner.start import Start, start_run
 from runner.state import Gate
 from runner.workspace import RunFolder, Workspace
 

@@ -1,0 +1,77 @@
+"""May hosts be changed now? Asked at the moment of acting, of the signed decisions themselves.
+
+What the journal says is not enough: a chain of hashes keeps nobody from writing the whole journal anew. So
+every record must be the one that had to come, every statement signed and about that very gate, and plan and
+roles those that were decided on.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from runner import errors, signing
+from runner.canonical import sha256_hex
+from runner.events import require_shape
+from runner.journal import Event
+from runner.officials import roster_from_snapshot
+from runner.record import Record
+from runner.replay import replay
+from runner.workspace import RunFolder
+
+
+def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict[str, Any]]]:
+    """Return the decisions on the plan that stands, each with its signed statement.
+
+    Args:
+        now: the run as it stands.
+        roles_sha256: the digest of the playbooks and roles that are about to act.
+
+    Raises:
+        VerificationError: when plan, statements, signatures or the way here are not what was decided.
+        InputError: when playbooks or roles are not the ones that were decided on.
+    """
+    plan = now.state.plan
+    if plan is None:
+        raise errors.VerificationError("plans", "there is no plan to act on")
+    decided_on = json.loads(_required(now.folder, plan.path, plan.sha256))
+    if decided_on["roles_sha256"] != roles_sha256:
+        raise errors.InputError(
+            "the playbooks or roles have changed since the plan was decided on; no host was changed",
+            hint="put them back as they were and 'rawat resume', or start a new run",
+        )
+    statements = _checked_statements(now)
+    latest = {made["step"]: made for made in now.state.decisions}
+    standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]
+    if not standing:
+        raise errors.VerificationError(plan.path, "nobody has decided on this plan")
+    return [(made, json.loads(statements[made["statement"]["path"]])) for made in standing]
+
+
+def _checked_statements(now: Record) -> dict[str, bytes]:
+    """Return every signed statement, once it is sure that the journal is what they say it is."""
+    snapshot = _required(now.folder, now.folder.officials.name, now.started["officials_sha256"])
+    roster = roster_from_snapshot(snapshot)
+    signers = roster.allowed_signers()
+    statements: dict[str, bytes] = {}
+    for made in now.state.decisions:
+        statement = _required(now.folder, made["statement"]["path"], made["statement"]["sha256"])
+        signature = _required(now.folder, made["signature"]["path"], made["signature"]["sha256"])
+        if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
+            raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
+        statements[made["statement"]["path"]] = statement
+    name = now.folder.journal.name
+    for event in now.events:
+        require_shape(event, name)
+    replay(now.sop, roster, now.events, statements, name)
+    return statements
+
+
+def _required(folder: RunFolder, path: str, sha256: str) -> bytes:
+    try:
+        data = (folder.path / path).read_bytes()
+    except OSError as error:
+        raise errors.VerificationError(path, error.strerror or "cannot be read") from error
+    if sha256_hex(data) != sha256:
+        raise errors.VerificationError(path, "is not the file that the journal names")
+    return data
