@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,16 +86,25 @@ def _runs_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAWAT_ARCHIVE", raising=False)
 
 
+@pytest.fixture(scope="session")
+def quick_dir() -> Iterator[Path]:
+    """Return a folder in memory: a run makes hundreds of fsyncs, and these tests make hundreds of runs."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="rawat-test-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture
-def contoh(tmp_path: Path, data: Path, make_office: MakeOffice) -> Office:
+def contoh(quick_dir: Path, data: Path, make_office: MakeOffice) -> Office:
     """Return an office with the made-up SOP of four rows."""
-    return make_office(tmp_path / "contoh", data / "contoh-pemeriksaan.yml")
+    tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "contoh"
+    return make_office(tree, data / "contoh-pemeriksaan.yml")
 
 
 @pytest.fixture
-def surakarta(tmp_path: Path, root: Path, make_office: MakeOffice) -> Office:
+def surakarta(quick_dir: Path, root: Path, make_office: MakeOffice) -> Office:
     """Return an office with the SOP of Surakarta."""
-    return make_office(tmp_path / "surakarta", root / "sops" / "surakarta-system-update.yml")
+    tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "surakarta"
+    return make_office(tree, root / "sops" / "surakarta-system-update.yml")
 
 
 SURAKARTA_APPROVED = {3: ["sesuai"], 4: ["diperintahkan"], 10: ["sesuai"], 11: ["ditetapkan"]}

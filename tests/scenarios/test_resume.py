@@ -69,13 +69,6 @@ def script(office: Office, plan: int, test: int) -> None:
     office.suites.answer(test, "1", {"web2": "failed"})
 
 
-@pytest.fixture(scope="module")
-def quick_dir() -> Iterator[Path]:
-    """Return a folder in memory: thousands of fsyncs are made in it."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="rawat-test-") as folder:
-        yield Path(folder)
-
-
 def cut(told: Told, tree: Path, kept: int, *, torn: bool) -> Office:
     """Return the office as a crash left it after ``kept`` lines of the journal.
 
