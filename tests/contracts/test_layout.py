@@ -19,9 +19,6 @@ CODE = {name: path for name, path in FILES.items() if path.suffix == ".py" and n
 # One word per thing: these are the words of other programs, or of none.
 OTHER_WORDS = {"job", "jobs", "workflow", "workflows", "pipeline", "pipelines", "stage", "stages", "helper",
                "helpers", "manager", "managers", "utils", "util"}  # fmt: skip
-# Put together here, so that this file does not hold them either.
-PLACES = ["deb." + "debian.org", "security." + "debian.org", "py" + "pi.org", "files.python" + "hosted",
-          "/work" + "/main", "/work" + "/shared", "/work/" + ".library"]  # fmt: skip
 
 
 EXPECTED = [
@@ -48,10 +45,6 @@ def texts() -> dict[str, str]:
 
 def test_no_file_holds_a_private_key() -> None:
     assert [name for name, text in texts().items() if "PRIVATE KEY-----\n" in text] == []
-
-
-def test_no_file_names_a_place_of_ours_or_a_registry() -> None:
-    assert [f"{name}: {place}" for name, text in texts().items() for place in PLACES if place in text] == []
 
 
 def test_files_are_named_with_our_words() -> None:
