@@ -364,6 +364,12 @@ def test_sending_back_and_refusing_need_a_reason(outcome: str, needed: bool) -> 
     assert sop().needs_reason(step, step.decision.outcome(outcome)) is needed
 
 
+def test_a_row_that_leads_to_itself_sends_back() -> None:
+    text = GOOD.replace("{name: periksa ulang, next: 1}", "{name: periksa ulang, next: 2}")
+    again = parse_sop(text, "contoh.yml")
+    assert again.goes_back(again.step(2), 2)
+
+
 def test_a_row_may_ask_for_a_reason_in_any_case() -> None:
     text = GOOD.replace("{name: disetujui, next: 3}", "{name: disetujui, next: 3, reason: true}")
     asking = parse_sop(text, "contoh.yml")
