@@ -106,6 +106,7 @@ def test_updated_healthy_host_passes_and_so_does_a_rolled_back_one(
     assert all(re.match(r"[A-Z].*\.$", test["title"]) for test in updated.results["verification"]["tests"])
 
 
+@pytest.mark.campaign
 def test_approved_update_that_is_missing_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     fresh_host("file1")
     verified.expect("file1", [update_of("lab-good")])
@@ -156,6 +157,7 @@ def test_service_that_died_of_the_update_is_noticed(fresh_host: FreshHost, verif
     assert "lab-crash.service" in found["test_no_service_has_newly_failed"]
 
 
+@pytest.mark.campaign
 def test_half_configured_package_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("web3")
     verified.expect("web3", [update_of("lab-postinst")])
@@ -188,6 +190,7 @@ def test_process_that_still_runs_the_old_version_is_noticed(
     assert after_restart == {}
 
 
+@pytest.mark.campaign
 def test_replaced_library_still_in_use_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("file1")
     verified.expect("file1", [{"package": "rsync", "from": "0", "to": host.package("rsync").version}])
@@ -200,6 +203,7 @@ def test_replaced_library_still_in_use_is_noticed(fresh_host: FreshHost, verifie
     assert "paket rsync" in found["test_no_process_runs_old_code"]
 
 
+@pytest.mark.campaign
 def test_restart_that_was_not_done_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("db1")
     verified.expect("db1", [update_of("lab-reboot")], reboot_host={"rebooted": True})
@@ -217,6 +221,7 @@ def test_restart_that_was_not_done_is_noticed(fresh_host: FreshHost, verified: V
     assert done == {}
 
 
+@pytest.mark.campaign
 def test_antivirus_without_its_test_signature_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("web2")
     verified.expect("web2", [])
@@ -227,6 +232,7 @@ def test_antivirus_without_its_test_signature_is_noticed(fresh_host: FreshHost, 
     assert list(failed_tests(verified.test("web2"))) == ["test_scanner_finds_the_test_virus"]
 
 
+@pytest.mark.campaign
 def test_database_that_was_not_loaded_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("web2")
     verified.expect("web2", [])
@@ -237,6 +243,7 @@ def test_database_that_was_not_loaded_is_noticed(fresh_host: FreshHost, verified
     }
 
 
+@pytest.mark.campaign
 def test_host_nothing_is_known_about_fails(fresh_host: FreshHost, verified: Verified) -> None:
     fresh_host("file1")
 

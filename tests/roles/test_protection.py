@@ -108,6 +108,7 @@ def test_baseline_lists_what_works_on_the_host(
     assert host.check_output("cat /var/log/dpkg.log | wc -l") == before
 
 
+@pytest.mark.campaign
 def test_baseline_leaves_out_services_that_end_by_themselves(back_up: BackUp, fresh_host: FreshHost) -> None:
     host = fresh_host("web2")
     host.check_output("systemd-run --unit=passing-by sleep 600")
@@ -174,6 +175,7 @@ def test_second_backup_of_a_run_proves_the_first_and_adds_none(
     }
 
 
+@pytest.mark.campaign
 def test_check_mode_changes_neither_host_nor_repository(
     back_up: BackUp, fresh_host: FreshHost, empty_repository: Callable[[str], Path]
 ) -> None:
@@ -232,6 +234,7 @@ def test_data_that_changed_in_the_repository_is_noticed(
     assert host.check_output("ls /run | grep -c rawat || true") == "0"
 
 
+@pytest.mark.campaign
 def test_snapshot_that_vanished_is_noticed(
     back_up: BackUp, fresh_host: FreshHost, empty_repository: Callable[[str], Path]
 ) -> None:
@@ -245,6 +248,7 @@ def test_snapshot_that_vanished_is_noticed(
     assert "is not in the repository" in played.failures["file1"]
 
 
+@pytest.mark.campaign
 def test_repository_that_vanished_is_noticed_and_not_made_anew(
     back_up: BackUp, fresh_host: FreshHost, empty_repository: Callable[[str], Path]
 ) -> None:
@@ -277,6 +281,7 @@ def test_wrong_password_is_refused_and_nothing_is_made(
     assert host.check_output("ls /run | grep -c rawat || true") == "0"
 
 
+@pytest.mark.campaign
 def test_backup_server_that_is_down_is_noticed_at_once(back_up: BackUp, fresh_host: FreshHost) -> None:
     fresh_host("web1")
     begun = time.monotonic()
@@ -303,6 +308,7 @@ def test_database_dump_that_breaks_off_fails_the_host(
     assert not repository.exists() or snapshots(lab_inventory, repository) == []
 
 
+@pytest.mark.campaign
 def test_database_that_is_down_fails_the_host_unless_it_is_left_out(
     back_up: BackUp, fresh_host: FreshHost, empty_repository: Callable[[str], Path]
 ) -> None:
@@ -373,6 +379,7 @@ def test_antivirus_gets_and_loads_the_newer_database_once(
     assert "/6/" in host.check_output("clamdscan --version")
 
 
+@pytest.mark.campaign
 def test_fetching_service_runs_again_if_it_ran_before(
     update_antivirus: Callable[..., Played], fresh_host: FreshHost
 ) -> None:
@@ -406,6 +413,7 @@ def test_damaged_database_is_refused_and_the_old_one_stays(
     assert played.evidence["web2"]["update_antivirus"]["after"] == {"on_disk": "1", "loaded": "1"}
 
 
+@pytest.mark.campaign
 def test_mirror_that_is_down_is_told_from_a_damaged_database(
     update_antivirus: Callable[..., Played], fresh_host: FreshHost
 ) -> None:
@@ -419,6 +427,7 @@ def test_mirror_that_is_down_is_told_from_a_damaged_database(
     assert played.evidence["web2"]["update_antivirus"]["changed"] is False
 
 
+@pytest.mark.campaign
 def test_old_database_is_an_error_even_when_the_mirror_has_no_newer(
     update_antivirus: Callable[..., Played], fresh_host: FreshHost
 ) -> None:
@@ -430,6 +439,7 @@ def test_old_database_is_an_error_even_when_the_mirror_has_no_newer(
     assert played.evidence["web2"]["update_antivirus"]["after"]["loaded"] == "6"
 
 
+@pytest.mark.campaign
 def test_host_without_antivirus_is_an_error_only_where_it_is_required(
     update_antivirus: Callable[..., Played], fresh_host: FreshHost
 ) -> None:

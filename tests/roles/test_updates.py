@@ -184,6 +184,7 @@ def test_plan_of_an_unchanged_host_is_the_same_again(
     assert json.dumps(first) == json.dumps(second)
 
 
+@pytest.mark.campaign
 def test_plan_keeps_held_packages_apart(fresh_host: FreshHost, run_playbook: RunPlaybook) -> None:
     fresh_host("web1").check_output("apt-mark hold lab-good")
 
@@ -196,6 +197,7 @@ def test_plan_keeps_held_packages_apart(fresh_host: FreshHost, run_playbook: Run
     ]
 
 
+@pytest.mark.campaign
 def test_plan_shows_unfinished_packages(fresh_host: FreshHost, run_playbook: RunPlaybook) -> None:
     host = fresh_host("web1")
     host.check_output(
@@ -238,6 +240,7 @@ HOLD_LOCK = (
 )
 
 
+@pytest.mark.campaign
 def test_plan_waits_for_another_package_manager(fresh_host: FreshHost, run_playbook: RunPlaybook) -> None:
     host = fresh_host("web1")
     host.check_output(f'systemd-run --quiet --unit=holder python3 -c "{HOLD_LOCK.format(8)}"')
@@ -248,6 +251,7 @@ def test_plan_waits_for_another_package_manager(fresh_host: FreshHost, run_playb
     assert played.evidence["web1"]["plan_updates"]["index"]["seconds"] > 1
 
 
+@pytest.mark.campaign
 def test_plan_gives_up_on_a_lock_held_for_ever_and_names_it(
     fresh_host: FreshHost, run_playbook: RunPlaybook
 ) -> None:
@@ -305,6 +309,7 @@ def test_apply_installs_exactly_the_approved_versions_once(
     assert packages_of(host) == after_first
 
 
+@pytest.mark.campaign
 def test_apply_installs_the_approved_version_although_a_newer_one_is_offered(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -340,6 +345,7 @@ def test_apply_refuses_a_host_that_somebody_changed_since(
     assert "reboot_host" not in played.evidence["file1"]
 
 
+@pytest.mark.campaign
 def test_apply_refuses_a_version_that_is_no_longer_offered(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -355,6 +361,7 @@ def test_apply_refuses_a_version_that_is_no_longer_offered(
     assert packages_of(host) == before
 
 
+@pytest.mark.campaign
 def test_apply_refuses_to_bring_in_what_was_not_approved(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -370,6 +377,7 @@ def test_apply_refuses_to_bring_in_what_was_not_approved(
     assert packages_of(host) == before
 
 
+@pytest.mark.campaign
 def test_apply_refuses_packages_that_others_left_unfinished(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -386,6 +394,7 @@ def test_apply_refuses_packages_that_others_left_unfinished(
     assert packages_of(host) == before
 
 
+@pytest.mark.campaign
 def test_apply_waits_for_a_lock_only_so_long_and_names_who_holds_it(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -406,6 +415,7 @@ def test_apply_waits_for_a_lock_only_so_long_and_names_who_holds_it(
     assert host.check_output("systemctl is-active holder") == "active"
 
 
+@pytest.mark.campaign
 def test_apply_keeps_a_configuration_file_changed_by_hand(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -478,6 +488,7 @@ def test_rollback_brings_a_service_back_that_its_update_broke(
     assert [item["package"] for item in evidence["not_undone"]] == ["ClamAV signatures"]
 
 
+@pytest.mark.campaign
 def test_rollback_says_what_it_cannot_undo(
     fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
@@ -564,6 +575,7 @@ def test_work_of_a_killed_controller_is_joined_not_repeated(
     assert upgrades_in_log(host)[logged:] == [f"lab-good {OLD} {NEW}"]
 
 
+@pytest.mark.campaign
 def test_apply_finishes_what_a_power_cut_left_unfinished(
     fresh_host: FreshHost,
     run_playbook: RunPlaybook,
