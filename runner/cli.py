@@ -98,7 +98,7 @@ def run(
 
 @app.command()
 def resume(run: RunArgument = None) -> None:
-    """Go on with a run after a gate, a crash, a stop or a reboot."""
+    """Go on after a gate, a crash, a stop or a reboot."""
     workspace = find_workspace()
     _go_on(workspace, workspace.run_folder(run), resumed=True)
 
@@ -112,7 +112,10 @@ def decide(
     reason: Annotated[str, typer.Option(help="Needed when sending back or refusing")] = "",
     key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
 ) -> None:
-    """Decide at the open gate of a run, from any terminal; 'rawat resume' then goes on."""
+    """Decide at a run's open gate, from any terminal.
+
+    The decision is signed with the official's own key; 'rawat resume' then goes on.
+    """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
     engine = _engine(workspace, folder)
@@ -125,7 +128,10 @@ def decide(
 def status(
     run: RunArgument = None, *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
 ) -> None:
-    """Tell where a run stands: the row, who is awaited since when, work and waiting time against standard."""
+    """Tell where a run stands and who is awaited.
+
+    Also what is to be decided, and work and waiting time against the standard time of each row.
+    """
     folder = find_workspace().run_folder(run)
     now = record.load(folder)
     if as_json:
@@ -145,7 +151,10 @@ def status(
 
 @app.command()
 def documents(run: RunArgument = None) -> None:
-    """Build the documents of a run again, and prove that they are the same, byte for byte."""
+    """Build a run's documents again and compare.
+
+    Each comes out the same, byte for byte, or is named (exit code 5).
+    """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
     now = record.load(folder)
@@ -177,7 +186,7 @@ def documents(run: RunArgument = None) -> None:
 
 @app.command(name="archive")
 def archive_command(run: RunArgument = None) -> None:
-    """Seal a closed run (rows that archive do this by themselves)."""
+    """Seal a closed run; a row that archives does it by itself."""
     workspace = find_workspace()
     sealed = archive.seal(workspace.run_folder(run), workspace.archive)
     console.print(Text(f"sealed: {sealed}"))
@@ -185,7 +194,10 @@ def archive_command(run: RunArgument = None) -> None:
 
 @app.command(name="verify")
 def verify_command(path: Annotated[Path, typer.Argument(help="A run folder or an archive")]) -> None:
-    """Check an archive or a run, and name the first thing that is wrong (exit code 5)."""
+    """Check an archive or a run.
+
+    The first thing that is wrong is named (exit code 5).
+    """
     if not path.exists():
         path = find_workspace().run_folder(str(path)).path
     found = verify.verify(path)
