@@ -10,6 +10,11 @@ from pathlib import Path
 from lab.command import SYSTEM_PATH, run
 from lab.errors import ImpossibleHereError, LabError
 
+OWN_HOSTS = (
+    "leave the lab out and use hosts of your own, which needs no root here:\n"
+    "      .venv/bin/rawat run sops/surakarta-system-update.yml -i inventory/<yours>\n"
+    "      (an inventory folder like inventory/lab: hosts.yml and officials.yml)"
+)
 # A program of each Debian package that the lab uses on the controller.
 PROGRAMS = {
     "apt-utils": "apt-ftparchive",
@@ -38,7 +43,7 @@ def require_machine(say: Callable[[str], None]) -> None:
     if not Path("/proc/self/ns/net").exists() or not Path("/sys/fs/cgroup").is_dir():
         raise ImpossibleHereError(
             "this kernel has no namespaces or control groups",
-            "run the lab on a Linux machine, or use your own hosts with -i INVENTORY",
+            f"run the lab on a Linux machine, or {OWN_HOSTS}",
         )
     missing = missing_packages()
     if not missing:
@@ -63,7 +68,7 @@ def require_root() -> None:
     if os.geteuid() != 0:
         raise ImpossibleHereError(
             "the lab needs root: it makes containers, a bridge and mounts",
-            "run it with sudo, or use your own hosts with -i INVENTORY",
+            f"run it as root, or {OWN_HOSTS}",
         )
 
 
