@@ -239,12 +239,15 @@ class RunState:
         """Take one event of the journal into account.
 
         Raises:
-            VerificationError: when this version does not know such an event.
+            VerificationError: when this version does not know such an event, or it lacks a field.
         """
         take = getattr(self, f"_on_{event.name}", None)
         if take is None:
             raise errors.VerificationError(f"record {event.seq}", f"unknown event {event.name!r}")
-        take(event)
+        try:
+            take(event)
+        except KeyError as error:
+            raise errors.VerificationError(f"record {event.seq}", f"{event.name} without {error}") from error
 
     def _on_run_started(self, event: Event) -> None:
         self.run = event["run"]
@@ -272,7 +275,7 @@ class RunState:
             self._untested.update(part.hosts)
 
     def _on_action_finished(self, event: Event) -> None:
-        state = self._named(event["part"])
+        state = self._told(event)
         state.status = "finished"
         state.results = event["hosts"]
         self.evidence += event["evidence"]
@@ -282,7 +285,7 @@ class RunState:
             self._not_ok.setdefault(event["step"], set()).update(state.not_ok)
 
     def _on_action_skipped(self, event: Event) -> None:
-        self._named(event["part"]).status = "skipped"
+        self._told(event).status = "skipped"
         self._not_ok.setdefault(event["step"], set()).update(event["hosts"])
 
     def _on_plan_made(self, event: Event) -> None:
@@ -352,8 +355,13 @@ class RunState:
         self.gate = self.decision = None
         self.written = set()
 
-    def _named(self, name: str) -> PartState:
-        return next(state for state in self.parts if state.part.name == name)
+    def _told(self, event: Event) -> PartState:
+        for state in self.parts:
+            if state.part.name == event["part"]:
+                return state
+        raise errors.VerificationError(
+            f"record {event.seq}", f"{event.name} tells of no part {event['part']!r} of the row"
+        )
 
     def _part(self, part: Part) -> PartState:
         """Return the state of ``part``; recovery parts join the row when they begin."""

@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import FixedClock, update
 
 from runner import errors, journal, signing
 from runner.canonical import canonical_json, sha256_hex
 from runner.engine import Closed, Engine, Waiting
+from runner.executors.base import HostResult
 from runner.gates import Choice
 from runner.journal import FIRST_PREV
 from runner.workspace import RunFolder
+from scenarios.conftest import MakeOffice
 from scenarios.office import Office, events_of, rows_finished
 
 DAY = 24 * 3600.0
@@ -372,6 +375,27 @@ def test_a_gate_left_out_of_the_journal_is_refused(contoh: Office, decided: RunF
     assert acts(contoh, decided).startswith("journal.jsonl:")
 
 
+def test_a_record_that_lacks_a_field_is_refused(contoh: Office, decided: RunFolder) -> None:
+    rewritten(decided, lambda event: event.pop("versions", None))
+    assert acts(contoh, decided).startswith("journal.jsonl:1: run_started: versions")
+
+
+def test_a_plan_made_after_the_gate_is_not_what_was_decided_on(
+    quick_dir: Path, data: Path, make_office: MakeOffice
+) -> None:
+    """A SOP may look again after its gate; what it finds then, nobody has decided on."""
+    text = (data / "contoh-pemeriksaan.yml").read_text(encoding="utf-8")
+    text = text.replace("{name: disetujui, next: 3}", "{name: disetujui, next: 5}")
+    text += (
+        "  - {no: 5, kegiatan: Memeriksa lagi, action: {playbook: plan-perbaikan.yml, plan: true}, next: 3}\n"
+    )
+    office = make_office(quick_dir / "again", data / "contoh-pemeriksaan.yml", text)
+    other = HostResult("web1", "ok", {"plan": {"updates": [update("lab-other")]}})
+    office.playbooks.answer(5, "1", {"web1": other})
+    with pytest.raises(errors.VerificationError, match=r"plans/5-1\.json: nobody has decided on this plan"):
+        office.go_on(office.start(), {2: ["disetujui"]})
+
+
 def test_each_wave_is_checked_anew(contoh: Office, decided: RunFolder) -> None:
     statement = decided.statement(2, 1)
 
@@ -409,6 +433,15 @@ def test_an_expired_decision_opens_the_gate_again_before_the_change(
     stopped = contoh.go_on(decided, {}, resumed=True)
     assert isinstance(stopped, Waiting)
     assert (stopped.gate.step, stopped.gate.attempt) == (2, 2)
+
+
+def test_a_decision_expires_at_the_very_moment_it_names(contoh: Office) -> None:
+    contoh.clock = FixedClock()
+    folder = contoh.start()
+    contoh.go_on(folder, {})
+    contoh.decide(folder, "disetujui", "kabid")
+    contoh.clock.advance(2 * DAY)
+    assert isinstance(contoh.go_on(folder, {}, resumed=True), Waiting)
 
 
 def test_an_expired_decision_changes_no_host(contoh: Office, decided: RunFolder) -> None:

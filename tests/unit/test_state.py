@@ -159,11 +159,10 @@ def test_a_wave_within_the_budget_goes_on() -> None:
 
 
 def test_a_wave_that_was_begun_is_gone_on_with_though_the_budget_is_spent() -> None:
-    book = changing(budget=1).part("1", "playbook", ["web1"], changes=True, web1="failed")
-    book.part("1-check", "check", ["web1"], web1="failed")
-    book.tell(
-        "action_started", step=3, attempt=1, part="2", kind="playbook", hosts=["db1", "web2"], changes=True
-    )
+    book = changing().part("1", "playbook", ["web1"], changes=True, web1="failed")
+    book.skip("1-check", "check", ["web1"])
+    at = {"step": 3, "attempt": 1, "part": "2", "kind": "playbook"}
+    book.tell("action_started", **at, hosts=["db1", "web2"], changes=True)
     assert book.next == DoPart(Part("2", "playbook", ("db1", "web2")))
 
 
@@ -414,3 +413,14 @@ def test_a_host_that_was_tested_is_not_tested_again_after_a_new_plan() -> None:
     book = at_the_test("web1").part("1", "suite", ["web1"])
     book.tell("step_finished", step=4, attempt=1, outcome="baik", next=1)
     assert book.row_1().state.changed == []
+
+
+def test_an_event_that_lacks_what_the_fold_needs_is_refused_by_name() -> None:
+    with pytest.raises(errors.VerificationError, match="record 2: step_started without 'parts'"):
+        Book().run().tell("step_started", step=1, attempt=1)
+
+
+def test_an_event_about_a_part_that_the_row_does_not_have_is_refused() -> None:
+    at = {"step": 1, "attempt": 1, "part": "9", "kind": "playbook"}
+    with pytest.raises(errors.VerificationError, match="record 3: action_finished tells of no part '9'"):
+        Book().run().start().tell("action_finished", **at, hosts={}, evidence=[])
