@@ -58,9 +58,6 @@ def main() -> None:
     except errors.RawatError as error:
         print_error(error_console, error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        error_console.print("\nstopped; 'rawat resume' goes on from here")
-        sys.exit(errors.EXIT_INTERRUPTED)
 
 
 @app.command()
@@ -118,7 +115,7 @@ def decide(
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
-    engine = _engine(workspace, folder)
+    engine = _engine(workspace, folder, Screen(console, record.load(folder).sop))
     made = engine.decide(Choice(official, outcome, reason), key or _keys(workspace, folder) / official)
     console.print(f"row {made['step']}: {made['outcome']}, decided by {made['person']['name']}")
     console.print(f"go on with: rawat resume {folder.name}")
@@ -242,8 +239,7 @@ def schema() -> None:
 # The parts ---------------------------------------------------------------------------------------
 
 
-def _engine(workspace: Workspace, folder: RunFolder) -> Engine:
-    first = record.load(folder)
+def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
     tools = Tools(
         clock=SystemClock(),
         playbooks=PlaybookExecutor(workspace.root),
@@ -252,7 +248,7 @@ def _engine(workspace: Workspace, folder: RunFolder) -> Engine:
         check_run=verify.check_run,
         seal=lambda closed: archive.seal(closed, workspace.archive),
     )
-    return Engine(workspace, folder, tools, Screen(console, first.sop))
+    return Engine(workspace, folder, tools, screen)
 
 
 def _build_document(now: Record, output: Output, step: int, attempt: int, as_of: int) -> tuple[Path, ...]:
@@ -262,10 +258,16 @@ def _build_document(now: Record, output: Output, step: int, attempt: int, as_of:
 
 
 def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
-    engine = _engine(workspace, folder)
+    screen = Screen(console, record.load(folder).sop)
+    engine = _engine(workspace, folder, screen)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = Prompt(console, _keys(workspace, folder)) if at_terminal else None
-    stop = engine.run(ask, resumed=resumed)
+    try:
+        with screen.closing():
+            stop = engine.run(ask, resumed=resumed)
+    except KeyboardInterrupt:
+        error_console.print(Text(f"\nstopped; go on with: rawat resume {folder.name}", style="bold"))
+        raise typer.Exit(errors.EXIT_INTERRUPTED) from None
     now = record.load(folder)
     console.print()
     console.print(times_table(now.sop, now.times))

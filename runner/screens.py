@@ -118,10 +118,10 @@ class Screen:
         if self._progress is None:
             return
         if event.kind == "task":
-            self._progress.update(self._bar, completed=0, description=one_line(event.text, 50))
+            self._progress.update(self._bar, completed=0, description=one_line(event.text, 40))
         else:
             left = max(0, event.total - event.done)
-            text = one_line(f"{event.host} {event.status}, {left} left · {event.text}", 50)
+            text = one_line(f"{event.host} {event.status}, {left} left · {event.text}", 40)
             self._progress.update(self._bar, completed=event.done, total=event.total, description=text)
 
     def part_finished(self, _step: Step, part: Part, results: Sequence[HostResult]) -> None:
