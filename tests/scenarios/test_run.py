@@ -376,6 +376,13 @@ def test_a_gate_that_only_the_operator_could_pass_refuses_the_start(contoh: Offi
         contoh.start(operator="kabid")
 
 
+def test_a_gate_that_only_the_operator_s_other_id_could_pass_refuses_the_start(contoh: Office) -> None:
+    twin = contoh.roster.officials[3].model_copy(update={"id": "kembar", "positions": ["Petugas Contoh"]})
+    contoh.roster = contoh.roster.model_copy(update={"officials": [twin, *contoh.roster.officials]})
+    with pytest.raises(errors.InputError, match="row 2 waits for Kepala Contoh, but only the operator"):
+        contoh.start(operator="kembar")
+
+
 def test_with_an_empty_roster_no_run_with_a_gate_starts(
     tmp_path: Path, data: Path, make_office: MakeOffice
 ) -> None:
