@@ -70,6 +70,7 @@ class Screen:
     def __init__(self, console: Console, sop: Sop) -> None:
         self._console = console
         self._sop = sop
+        self._title = ""
         self._progress: Progress | None = None
         self._bar: Any = None
 
@@ -96,6 +97,7 @@ class Screen:
         wave = f", wave {part.name}" if part.kind == "playbook" and _in_waves(step) else ""
         hosts = f" on {len(part.hosts)} host{'s' if len(part.hosts) != 1 else ''}" if part.hosts else ""
         title = f"     {_PART_NAMES[part.kind]}{hosts}{wave}"
+        self._title = title
         if not self._console.is_terminal:
             self._console.print(Text(title + (f": {', '.join(part.hosts)}" if part.hosts else "")))
             return
@@ -126,7 +128,10 @@ class Screen:
 
     def part_finished(self, _step: Step, part: Part, results: Sequence[HostResult]) -> None:
         """End the progress line and print how the hosts did."""
-        self._stop_progress()
+        if self._progress is not None:
+            # The progress line is gone now; what the results below belong to stays.
+            self._stop_progress()
+            self._console.print(Text(self._title, style="dim"))
         if part.kind == "archive":
             self._console.print(Text("     every file of the run is what its journal says", style="green"))
         for result in results:
@@ -175,7 +180,7 @@ def _in_waves(step: Step) -> bool:
 
 def _about(result: HostResult) -> str:
     if result.failure:
-        return one_line(f"{result.failure.task}: {result.failure.message}")
+        return one_line(f"{result.failure.task.rstrip('.')}: {result.failure.message}")
     tests = result.results.get("verification")
     if isinstance(tests, dict):
         return one_line(f"{tests.get('passed')} passed, {tests.get('failed')} failed")

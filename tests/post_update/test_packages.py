@@ -16,15 +16,25 @@ def installed_versions(host: Host) -> dict[str, tuple[str, str]]:
     return {name: (status.strip(), version) for name, status, version in rows}
 
 
+def is_installed(status: str) -> bool:
+    """Tell whether dpkg's abbreviated status says that a package is wholly installed."""
+    return status[1:] == "i"
+
+
+def described(status: str, version: str) -> str:
+    """Return a version, and that it is not wholly installed where that is so."""
+    return version if not status or is_installed(status) else f"{version} belum terpasang tuntas"
+
+
 def test_planned_versions_are_in_effect(host: Host, expect: Expectation) -> None:
     """Versi paket sesuai dengan rencana yang disetujui."""
     if not expect.versions:
         pytest.skip("tidak ada paket yang direncanakan pada host ini")
     found = installed_versions(host)
     wrong = [
-        f"{package} {found.get(package, ('', 'tidak terpasang'))[1]} (seharusnya {version})"
+        f"{package} {described(*found.get(package, ('', 'tidak terpasang')))} (seharusnya {version})"
         for package, version in expect.versions.items()
-        if found.get(package, ("", ""))[1] != version or found[package][0][1:] != "i"
+        if found.get(package, ("", ""))[1] != version or not is_installed(found[package][0])
     ]
 
     assert not wrong, f"versi tidak sesuai: {', '.join(wrong)}"
