@@ -37,7 +37,7 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
     decided_on = json.loads(_required(now.folder, plan.path, plan.sha256))
     if decided_on["roles_sha256"] != roles_sha256:
         raise errors.InputError(
-            "the playbooks or roles have changed since the plan was decided on; no host was changed",
+            "the playbooks or roles have changed since the plan was decided on; nothing was started",
             hint="put them back as they were and 'rawat resume', or start a new run",
         )
     statements = _checked_statements(now)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,28 @@ def test_ssh_keygen_gets_no_secret_of_our_environment(
     with pytest.raises(errors.DecisionRefusedError):
         sign(statement, keys / "terkunci")
     assert "A_SECRET" not in (tmp_path / "environment").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Start an ssh-agent that alone holds a key; give the path of the public key."""
+    key = make_key(tmp_path / "dipegang-agen")
+    socket = tmp_path / "agent"
+    with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(100):
+                if socket.exists():
+                    break
+                time.sleep(0.05)
+            monkeypatch.setenv("SSH_AUTH_SOCK", str(socket))
+            subprocess.run(["ssh-add", "-q", str(key)], check=True, stdin=subprocess.DEVNULL)
+            key.unlink()
+            yield key.with_suffix(".pub")
+        finally:
+            process.terminate()
+
+
+def test_a_key_that_only_the_agent_holds_signs_by_its_public_half(agent: Path, statement: Path) -> None:
+    signature = sign(statement, agent).read_bytes()
+    allowed = f'kepala namespaces="{NAMESPACE}" {agent.read_text(encoding="ascii")}'.encode()
+    assert is_signed_by(statement.read_bytes(), signature, "kepala", allowed)
