@@ -80,6 +80,9 @@ def fresh_host(lab_inventory: Path) -> FreshHost:
 
     def fresh(name: str) -> Host:
         driver.reset(LAB, name)
-        return testinfra.get_host(f"ansible://{name}?ansible_inventory={lab_inventory}")
+        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={lab_inventory}")
+        # ssh answers before the last service is up; a database takes its time on a busy machine.
+        assert host.run("timeout 60 systemctl is-system-running --wait").stdout.strip() == "running"
+        return host
 
     return fresh
