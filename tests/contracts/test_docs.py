@@ -1,0 +1,27 @@
+"""What the documentation shows works as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from runner.sop import parse_sop
+from runner.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_sop_that_the_guide_shows_is_a_good_one() -> None:
+    page = (ROOT / "docs" / "writing-a-sop.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+    assert [step.no for step in parse_sop(shown, "guide", Workspace(ROOT).available()).steps] == [1, 2, 3]
+
+
+def test_the_row_that_the_readme_shows_is_the_row_of_the_sop() -> None:
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    sop = (ROOT / "sops" / "surakarta-system-update.yml").read_text(encoding="utf-8")
+
+    # The README explains two values in comments; the row itself is to the letter.
+    assert re.sub(r" +#.*", "", shown).strip() in sop
