@@ -20,7 +20,8 @@ PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fo
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on lab hosts
+demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on fresh lab hosts
+	@$(BIN)/rawat lab down --name $(LAB)
 	$(BIN)/rawat lab up --hosts 5 --name $(LAB) --profile $(PROFILE) $(if $(filter-out inventory/lab,$(INVENTORY)),--inventory $(INVENTORY))
 	$(BIN)/rawat run $(SOP) -i $(INVENTORY) --failure-budget 1
 
