@@ -68,7 +68,7 @@ def require_root() -> None:
     if os.geteuid() != 0:
         raise ImpossibleHereError(
             "the lab needs root: it makes containers, a bridge and mounts",
-            f"run it as root, or {OWN_HOSTS}",
+            f"run it with sudo, or {OWN_HOSTS}",
         )
 
 
