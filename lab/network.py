@@ -85,11 +85,6 @@ def connect(lab: Lab, plan: HostPlan) -> None:
     )
 
 
-def set_link(lab: Lab, plan: HostPlan, *, is_up: bool) -> None:
-    """Plug a host's cable in or out."""
-    ip([f"link set {lab.veth(plan)} {'up' if is_up else 'down'}"])
-
-
 def ip(lines: list[str], machine: str = "") -> None:
     """Run `ip` commands, in a host's namespace when it is named."""
     where = ["-netns", machine] if machine else []

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from lab import supervise
-from lab.command import clean_environment, run
+from lab.command import clean_environment
 from lab.errors import LabError
 
 ROOT_GROUP = "rawat-lab"
@@ -216,8 +216,3 @@ def unit_names(lab: str) -> list[str]:
         if top.is_dir():
             names.update(child.name for child in top.iterdir() if child.is_dir())
     return sorted(names)
-
-
-def in_namespace(lab_machine: str, argv: Sequence[str]) -> str:
-    """Run a command in a host's network namespace."""
-    return run(["ip", "netns", "exec", lab_machine, *argv])
