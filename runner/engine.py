@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, errors, evidence, gates, record, signing
+from runner import authority, errors, evidence, record
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
 from runner.clock import Clock, format_utc
+from runner.decisions import Decisions
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
-from runner.officials import Official
 from runner.record import Record
 from runner.sop import Output, Step
 from runner.state import (
@@ -418,66 +417,7 @@ class Engine:
         Raises:
             DecisionRefusedError: the decision does not count; the gate is as open as before.
         """
-        with self._locked():
-            gate = self._open_gate_or_refuse()
-            self._refuse(gates.refusal(self._sop, gate, self._roster, self._state.operator, choice))
-        official = self._roster.official(choice.official)
-        if official is None:
-            raise errors.DecisionRefusedError(f"{choice.official!r} is not in the roster")
-        said = gates.statement(
-            self._sop, self._folder.name, gate, official, choice=choice, at=self._tools.clock.now().at
-        )
-        statement, signature = self._sign(said, key)
-        # The run was unlocked while the passphrase was asked for: look at the gate again.
-        with self._locked():
-            if self._open_gate_or_refuse() != gate:
-                raise errors.DecisionRefusedError("the gate has changed meanwhile; look at it again")
-            self._refuse(gates.misfit(said, self._folder.name, gate, self._tools.clock.now().at))
-            if not signing.is_signed_by(statement, signature, official.id, self._roster.allowed_signers()):
-                raise errors.DecisionRefusedError(
-                    f"the key {key} is not the key of {official.name} in the roster",
-                    hint="the gate is still open; sign with the awaited official's own key",
-                )
-            return self._record_decision(gate, official, choice, statement, signature)
-
-    def _sign(self, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
-        with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(self._folder.work)) as folder:
-            path = write_once(Path(folder, "statement.json"), canonical_json(said))
-            signature = signing.sign(path, key)
-            return path.read_bytes(), signature.read_bytes()
-
-    def _open_gate_or_refuse(self) -> Gate:
-        if self._state.gate is not None:
-            return self._state.gate
-        made = self._state.decisions[-1] if self._state.decisions else None
-        if made is None:
-            raise errors.DecisionRefusedError("the run waits at no gate")
-        raise errors.DecisionRefusedError(
-            f"the run waits at no gate; row {made['step']} was decided by {made['person']['name']} "
-            f"({made['outcome']}) at {made.instant.at:%Y-%m-%d %H:%M:%S} UTC"
-        )
-
-    def _refuse(self, reason: str | None) -> None:
-        if reason is not None:
-            raise errors.DecisionRefusedError(reason, hint="the gate is still open")
-
-    def _record_decision(
-        self, gate: Gate, official: Official, choice: Choice, statement: bytes, signature: bytes
-    ) -> Event:
-        path = write_once(self._folder.statement(gate.step, gate.attempt), statement)
-        signed = write_once(path.with_name(path.name + ".sig"), signature)
-        return self._append(
-            "decision_made",
-            step=gate.step,
-            attempt=gate.attempt,
-            outcome=choice.outcome,
-            reason=choice.reason.strip(),
-            person=official.person(gate.position),
-            subject=gate.subject,
-            nonce=gate.nonce,
-            statement={"path": self._folder.relative(path), "sha256": sha256_hex(statement)},
-            signature={"path": self._folder.relative(signed), "sha256": sha256_hex(signature)},
-        )
+        return Decisions(self.record(), self._journal, self._tools.clock).decide(choice, key)
 
     def _has_authority(self, *, expires: bool) -> bool:
         """Check, at the moment of acting, that officials decided on exactly the plan that stands.

@@ -20,7 +20,7 @@ MODULES = {
 PARTS = {
     # cli / console: parse, build the parts, show
     "front": {"cli", "__main__", "prompt", "screens"},
-    "engine": {"engine", "start", "authority"},
+    "engine": {"engine", "start", "authority", "decisions"},
     # pure rules: no disk, clock, network or process
     "rules": {"sop", "source", "state", "gates", "timing", "plan", "replay", "canonical", "errors"}
     | {"display", "events", "bag", "findings", "host_facts", "view", "wording"},
