@@ -17,9 +17,10 @@ from runner.clock import Clock
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
+from runner.moves import Gate
 from runner.officials import Official
 from runner.record import Record
-from runner.state import Gate, RunState
+from runner.state import RunState
 
 
 class Decisions:

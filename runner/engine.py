@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, errors, evidence, record
+from runner import authority, errors, evidence, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
 from runner.clock import Clock, format_utc
@@ -24,27 +24,10 @@ from runner.executors.base import ActionRequest, Executor, Failure, HostResult, 
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
+from runner.moves import Gate, Part
 from runner.record import Record
 from runner.sop import Output, Step
-from runner.state import (
-    AwaitDecision,
-    DoPart,
-    FailStep,
-    FinishRun,
-    FinishStep,
-    Gate,
-    MakePlan,
-    Move,
-    Nothing,
-    OpenGate,
-    Part,
-    RunState,
-    SkipPart,
-    SpanOn,
-    StartStep,
-    WriteDocument,
-    next_move,
-)
+from runner.state import RunState, next_move
 from runner.workspace import RunFolder, Workspace
 
 BuildDocument = Callable[[Record, Output, int, int, int], Sequence[Path]]
@@ -178,9 +161,9 @@ class Engine:
     def _advance(self) -> Waiting | Closed:
         while True:
             move = next_move(self._state)
-            if isinstance(move, AwaitDecision):
+            if isinstance(move, moves.AwaitDecision):
                 return Waiting(move.gate)
-            if isinstance(move, Nothing):
+            if isinstance(move, moves.Nothing):
                 return self._closed()
             try:
                 self._make(move)
@@ -188,41 +171,41 @@ class Engine:
                 self._append("run_interrupted", reason="stopped by the operator")
                 raise
 
-    def _make(self, move: Move) -> None:
+    def _make(self, move: moves.Move) -> None:
         match move:
-            case StartStep():
+            case moves.StartStep():
                 self._start_step(move)
-            case DoPart(part):
+            case moves.DoPart(part):
                 self._do_part(part)
-            case SkipPart(part, reason):
+            case moves.SkipPart(part, reason):
                 self._skip_part(part, reason)
-            case MakePlan():
+            case moves.MakePlan():
                 self._make_plan(move)
-            case OpenGate():
+            case moves.OpenGate():
                 self._open_gate()
-            case WriteDocument():
+            case moves.WriteDocument():
                 self._write_document(move)
             case _:
                 self._leave(move)
 
-    def _leave(self, move: Move) -> None:
+    def _leave(self, move: moves.Move) -> None:
         """Make a move that leads away from the row or out of the run."""
         match move:
-            case SpanOn(target):
+            case moves.SpanOn(target):
                 step = self._state.step
                 self._append(
                     "step_spanned", step=step.no, attempt=self._state.attempt, until=step.span, next=target
                 )
-            case FinishStep():
+            case moves.FinishStep():
                 self._finish_step(move)
-            case FinishRun():
+            case moves.FinishRun():
                 self._append("run_finished", outcome=move.outcome, step=move.step, reason=move.reason)
-            case FailStep(reason):
+            case moves.FailStep(reason):
                 self._fail_step(reason)
 
     # The moves -----------------------------------------------------------------------------------
 
-    def _start_step(self, move: StartStep) -> None:
+    def _start_step(self, move: moves.StartStep) -> None:
         step = self._sop.step(move.step)
         parts = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in move.parts]
         self._append("step_started", step=move.step, attempt=move.attempt, parts=parts)
@@ -313,7 +296,7 @@ class Engine:
             write_once(folder / f"{host}.json", canonical_json(known))
         return folder
 
-    def _make_plan(self, move: MakePlan) -> None:
+    def _make_plan(self, move: moves.MakePlan) -> None:
         entries = [
             entry
             for event in self._journal.events
@@ -367,7 +350,7 @@ class Engine:
             nonce=secrets.token_hex(16),
         )
 
-    def _write_document(self, move: WriteDocument) -> None:
+    def _write_document(self, move: moves.WriteDocument) -> None:
         as_of = len(self._journal.events)
         files = self._tools.build_document(self.record(), move.output, move.step, move.attempt, as_of)
         self._append(
@@ -385,7 +368,7 @@ class Engine:
         )
         self._observer.document_written(move.output, files)
 
-    def _finish_step(self, move: FinishStep) -> None:
+    def _finish_step(self, move: moves.FinishStep) -> None:
         self._append(
             "step_finished", step=move.step, attempt=move.attempt, outcome=move.outcome, next=move.next
         )

@@ -74,7 +74,7 @@ class InventoryShape(_Shape):
 class RunStarted(_Shape):
     """The first record of every run; ``format`` is that of the whole record (docs/run-record.md)."""
 
-    format: Literal[1]
+    format: Literal[2]
     run: str
     sop: SopShape
     inventory: InventoryShape

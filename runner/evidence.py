@@ -15,7 +15,7 @@ from typing import Any
 from runner.canonical import canonical_json, sha256_hex
 from runner.executors.base import HostResult
 from runner.files import write_once
-from runner.state import Part
+from runner.moves import Part
 from runner.workspace import RunFolder
 
 MAX_TEXT = 20_000

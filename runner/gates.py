@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runner.clock import format_utc, parse_utc
+from runner.moves import Gate
 from runner.officials import Official, Roster
 from runner.sop import Sop, duration_seconds
-from runner.state import Gate
 
 MAX_REASON = 4096
 

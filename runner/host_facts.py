@@ -30,7 +30,7 @@ from runner.findings import (
     Verification,
 )
 from runner.journal import Event
-from runner.state import in_natural_order
+from runner.waves import in_natural_order
 
 HostState = Literal["updated", "rolled_back", "failed", "unknown", "untested", "not_done", "current"]
 _LOST = frozenset({"unknown", "unreachable"})

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from runner import errors
 from runner.display import display
-from runner.state import in_natural_order
 from runner.tree import name_problem
+from runner.waves import in_natural_order
 
 _SECONDS = 120
 # A file is named after the host, with a few characters more while it is written.

@@ -16,10 +16,10 @@ from rich.text import Text
 
 from runner import gates
 from runner.gates import Choice
+from runner.moves import Gate
 from runner.officials import Official
 from runner.record import Record
 from runner.screens import gate_view
-from runner.state import Gate
 
 
 class Prompt:

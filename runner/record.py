@@ -20,7 +20,7 @@ from runner.state import RunState
 from runner.timing import StepTime, step_times
 from runner.workspace import RunFolder
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

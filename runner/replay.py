@@ -15,32 +15,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import errors, gates
+from runner import errors, gates, moves
 from runner.canonical import canonical_json, digest_of, parse_canonical
 from runner.clock import format_utc, parse_utc
 from runner.display import display
 from runner.gates import Choice
 from runner.journal import Event
+from runner.moves import Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
-from runner.state import (
-    AwaitDecision,
-    DoPart,
-    FailStep,
-    FinishRun,
-    FinishStep,
-    Gate,
-    MakePlan,
-    Move,
-    OpenGate,
-    Part,
-    RunState,
-    SkipPart,
-    SpanOn,
-    StartStep,
-    WriteDocument,
-    next_move,
-)
+from runner.state import RunState, next_move
 
 Fields = dict[str, Any]
 _SHOWN = 120
@@ -103,50 +87,50 @@ class _Judge:
             due = f"{name} {_where(fields)}".rstrip() if name else "nothing"
             raise self._wrong(event, f"{event.name} {_where(event.fields)} is out of order: {due} was due")
         self._require_fields(event, fields)
-        if isinstance(move, DoPart):
+        if isinstance(move, moves.DoPart):
             self._require_start_of_action(move.part, previous, event, changes=fields["changes"])
-        if isinstance(move, AwaitDecision):
+        if isinstance(move, moves.AwaitDecision):
             self._require_decision(move.gate, event)
-        if isinstance(move, OpenGate):
+        if isinstance(move, moves.OpenGate):
             self._require_new_nonce(event)
-        if isinstance(move, MakePlan | WriteDocument):
+        if isinstance(move, moves.MakePlan | moves.WriteDocument):
             self._require_places(event)
 
-    def _announced(self, move: Move, event: Event) -> tuple[str, Fields]:  # noqa: PLR0911 - one per move
+    def _announced(self, move: moves.Move, event: Event) -> tuple[str, Fields]:  # noqa: PLR0911 - one per move
         """Return the record that announces the move: its name and the fields that are settled by the move."""
         here = {"step": self.state.current, "attempt": self.state.attempt}
         match move:
-            case StartStep(step, attempt, parts):
+            case moves.StartStep(step, attempt, parts):
                 listed = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in parts]
                 return "step_started", {"step": step, "attempt": attempt, "parts": listed}
-            case DoPart(part):
+            case moves.DoPart(part):
                 return "action_started", {**here, **_part(part), "changes": self._changes(part)}
-            case SkipPart(part):
+            case moves.SkipPart(part):
                 return "action_skipped", {**here, **_part(part)}
-            case MakePlan(step, attempt):
+            case moves.MakePlan(step, attempt):
                 return "plan_made", {"step": step, "attempt": attempt}
-            case OpenGate():
+            case moves.OpenGate():
                 return "gate_opened", {**here, **self._gate_fields()}
-            case AwaitDecision(gate):
+            case moves.AwaitDecision(gate):
                 return "decision_made", {**here, "subject": gate.subject, "nonce": gate.nonce}
-            case WriteDocument(step, attempt, output):
+            case moves.WriteDocument(step, attempt, output):
                 made = {"document": output.document, "version": output.version, "name": output.name}
                 at = {"step": step, "attempt": attempt, "as_of": event.seq - 1}
                 return "document_written", {**at, **made}
             case _:
                 return self._led_on(move, here)
 
-    def _led_on(self, move: Move, here: Fields) -> tuple[str, Fields]:
+    def _led_on(self, move: moves.Move, here: Fields) -> tuple[str, Fields]:
         """Return the record of a move that leads away from the row or out of the run."""
         match move:
-            case FailStep(reason):
+            case moves.FailStep(reason):
                 return ("", {}) if self.state.failed else ("step_failed", {**here, "reason": reason})
-            case SpanOn(target):
+            case moves.SpanOn(target):
                 return "step_spanned", {**here, "until": self.state.step.span, "next": target}
-            case FinishStep(step, attempt, outcome, target):
+            case moves.FinishStep(step, attempt, outcome, target):
                 at = {"step": step, "attempt": attempt}
                 return "step_finished", {**at, "outcome": outcome, "next": target}
-            case FinishRun(ending, step, reason):
+            case moves.FinishRun(ending, step, reason):
                 return "run_finished", {"outcome": ending, "step": step, "reason": reason}
             case _:
                 return "", {}
@@ -262,8 +246,8 @@ class _Judge:
             if expired and part.kind != "recover":
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
-    def _require_lapse(self, move: Move, event: Event) -> None:
-        due = isinstance(move, DoPart) and self._changes(move.part) and move.part.kind != "recover"
+    def _require_lapse(self, move: moves.Move, event: Event) -> None:
+        due = isinstance(move, moves.DoPart) and self._changes(move.part) and move.part.kind != "recover"
         made = self._standing().get(event["step"]) if due else None
         if made is None:
             raise self._wrong(event, "decision_lapsed: no change on that decision was due")

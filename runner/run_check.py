@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner import errors, journal, signing
+from runner import errors, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -24,7 +24,7 @@ from runner.officials import Roster, roster_from_snapshot
 from runner.plan import hosts_to_change
 from runner.replay import replay
 from runner.sop import Sop, parse_sop
-from runner.state import AwaitDecision, MakePlan, RunState, WriteDocument, next_move
+from runner.state import RunState, next_move
 from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
 
@@ -206,12 +206,12 @@ def _under_way(run: CheckedRun) -> set[str]:
         for host in hosts
     }
     match next_move(run.state):
-        case MakePlan(step, attempt):
+        case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")
-        case AwaitDecision(gate):
+        case moves.AwaitDecision(gate):
             statement = f"decisions/{gate.step}-{gate.attempt}.json"
             paths |= {statement, f"{statement}.sig"}
-        case WriteDocument(step, attempt, output):
+        case moves.WriteDocument(step, attempt, output):
             stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}
         case _:

@@ -21,7 +21,6 @@ from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.record import Record
 from runner.sop import Output, Step
-from runner.state import in_natural_order
 from runner.timing import StepTime, step_times
 from runner.view import (
     Approval,
@@ -36,6 +35,7 @@ from runner.view import (
     Schedule,
     SopBlock,
 )
+from runner.waves import in_natural_order
 
 _DRAFT, _FINAL = "draft", ("ratified", "final")
 

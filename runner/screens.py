@@ -23,10 +23,10 @@ from rich.text import Text
 from runner import errors
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
+from runner.moves import Gate, Part
 from runner.plan import has_antivirus_update
 from runner.record import Record
 from runner.sop import Output, Sop, Step
-from runner.state import Gate, Part
 from runner.timing import StepTime
 
 _STATUS_STYLE = {

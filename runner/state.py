@@ -12,26 +12,17 @@ Order rules, enforced by ``next_move`` and by nothing else:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner import errors
+from runner import errors, moves
 from runner.journal import Event
-from runner.sop import Action, Output, Sop, Step, Target
+from runner.moves import Gate, Part, PartKind, Plan
+from runner.sop import Action, Sop, Step, Target
+from runner.waves import divide_into_waves, in_natural_order, natural_key
 
-PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
 HOST_OK = "ok"
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of a row's action that is done in one go: a wave, a test, a rollback."""
-
-    name: str
-    kind: PartKind
-    hosts: tuple[str, ...]
 
 
 @dataclass
@@ -46,139 +37,6 @@ class PartState:
     def not_ok(self) -> set[str]:
         """Return the hosts of this part that are anything but ok."""
         return {host for host in self.part.hosts if self.results.get(host) != HOST_OK}
-
-
-@dataclass(frozen=True)
-class Gate:
-    """An open gate: who is awaited, on what the decision is, and the nonce that binds it."""
-
-    step: int
-    attempt: int
-    actor: str
-    position: str
-    outcomes: tuple[str, ...]
-    subject: dict[str, str | None]
-    nonce: str
-    opened: Event
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The plan that stands: where it is, its digest, and the hosts it proposes changes on."""
-
-    path: str
-    sha256: str
-    hosts: tuple[str, ...]
-
-
-# What comes next -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StartStep:
-    """Begin an attempt of a row, with these parts."""
-
-    step: int
-    attempt: int
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class DoPart:
-    """Do (or, after a crash, do again) a part of the row's action."""
-
-    part: Part
-
-
-@dataclass(frozen=True)
-class SkipPart:
-    """Leave a part out, and say why."""
-
-    part: Part
-    reason: str
-
-
-@dataclass(frozen=True)
-class MakePlan:
-    """Make the plan from what the row's action found."""
-
-    step: int
-    attempt: int
-
-
-@dataclass(frozen=True)
-class FailStep:
-    """The row cannot be done; the run stops until it is resumed."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class OpenGate:
-    """Ask an official."""
-
-
-@dataclass(frozen=True)
-class AwaitDecision:
-    """Nothing can be done until the official has decided."""
-
-    gate: Gate
-
-
-@dataclass(frozen=True)
-class WriteDocument:
-    """Write one document of the row's Output."""
-
-    step: int
-    attempt: int
-    output: Output
-
-
-@dataclass(frozen=True)
-class SpanOn:
-    """The row goes on while later rows are done."""
-
-    next: Target
-
-
-@dataclass(frozen=True)
-class FinishStep:
-    """The row (the current one, or one that spanned others) is done."""
-
-    step: int
-    attempt: int
-    outcome: str | None
-    next: Target | None
-
-
-@dataclass(frozen=True)
-class FinishRun:
-    """No row is left."""
-
-    outcome: Literal["completed", "ended"]
-    step: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """The run is closed."""
-
-
-Move = (
-    StartStep
-    | DoPart
-    | SkipPart
-    | MakePlan
-    | FailStep
-    | OpenGate
-    | AwaitDecision
-    | WriteDocument
-    | SpanOn
-    | FinishStep
-    | FinishRun
-    | Nothing
-)
 
 
 class RunState:
@@ -372,50 +230,50 @@ class RunState:
         return self.parts[-1]
 
 
-def next_move(state: RunState) -> Move:
+def next_move(state: RunState) -> moves.Move:
     """Return the one thing to do next."""
     if state.finished:
-        return Nothing()
+        return moves.Nothing()
     span = _span_to_finish(state)
     if span:
         return span
     if state.current == "end":
         return _finish_run(state)
     if state.failed is not None:
-        return FailStep(state.failed)
+        return moves.FailStep(state.failed)
     if not state.started:
-        return StartStep(state.step.no, state.attempt + 1, parts_of(state.step.action, state))
+        return moves.StartStep(state.step.no, state.attempt + 1, parts_of(state.step.action, state))
     return _within_step(state)
 
 
-def _finish_run(state: RunState) -> FinishRun:
+def _finish_run(state: RunState) -> moves.FinishRun:
     """A run is ended, not completed, when a decision led out of it: an official's, or by a failed result."""
     decision = state.sop.step(state.came_from).decision
     if decision is None or state.last_outcome is None:
-        return FinishRun("completed", state.came_from, "")
+        return moves.FinishRun("completed", state.came_from, "")
     if decision.outcome(state.last_outcome).when == "ok":
-        return FinishRun("completed", state.came_from, "")
-    return FinishRun("ended", state.came_from, state.last_reason or state.last_outcome)
+        return moves.FinishRun("completed", state.came_from, "")
+    return moves.FinishRun("ended", state.came_from, state.last_reason or state.last_outcome)
 
 
-def _within_step(state: RunState) -> Move:
+def _within_step(state: RunState) -> moves.Move:
     step = state.step
     move = _next_part(state) or _next_recovery(state)
     if move:
         return move
     if step.decision and step.decision.by == "official":
         if state.gate:
-            return AwaitDecision(state.gate)
+            return moves.AwaitDecision(state.gate)
         if not state.decision:
-            return OpenGate()
+            return moves.OpenGate()
     outcome, target = _exit(state)
     if not state.sop.goes_back(step, target):
         for output in step.documents:
             if (output.document, output.version) not in state.written:
-                return WriteDocument(step.no, state.attempt, output)
+                return moves.WriteDocument(step.no, state.attempt, output)
     if step.span is not None and step.no not in state.spans:
-        return SpanOn(target)
-    return FinishStep(step.no, state.attempt, outcome, target)
+        return moves.SpanOn(target)
+    return moves.FinishStep(step.no, state.attempt, outcome, target)
 
 
 def _exit(state: RunState) -> tuple[str | None, Target]:
@@ -440,7 +298,7 @@ def _result_failed(state: RunState) -> bool:
     return not tested or any(part.not_ok for part in tested)
 
 
-def _next_part(state: RunState) -> Move | None:
+def _next_part(state: RunState) -> moves.Move | None:
     action = state.step.action
     failed: set[str] = set()
     for part in state.parts:
@@ -450,14 +308,14 @@ def _next_part(state: RunState) -> Move | None:
             if part.status == "pending" and len(failed) > state.failure_budget:
                 names = ", ".join(sorted(failed, key=natural_key))
                 budget = state.failure_budget
-                return SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
-            return DoPart(part.part)
+                return moves.SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
+            return moves.DoPart(part.part)
         if part.status == "finished":
             failed |= part.not_ok
     if action and action.plan and not state.planned and state.parts:
-        return MakePlan(state.step.no, state.attempt)
+        return moves.MakePlan(state.step.no, state.attempt)
     if action and action.playbook and not action.changes and _nothing_worked(state):
-        return FailStep(f"{action.playbook} worked on none of the hosts")
+        return moves.FailStep(f"{action.playbook} worked on none of the hosts")
     return None
 
 
@@ -466,7 +324,7 @@ def _nothing_worked(state: RunState) -> bool:
     return bool(hosts) and all(part.not_ok == set(part.part.hosts) for part in state.parts)
 
 
-def _next_recovery(state: RunState) -> Move | None:
+def _next_recovery(state: RunState) -> moves.Move | None:
     decision = state.step.decision
     if not decision or decision.by != "result" or not _result_failed(state):
         return None
@@ -480,16 +338,16 @@ def _next_recovery(state: RunState) -> Move | None:
     for kind in kinds:
         done = [part for part in state.parts if part.part.name == kind and part.status == "finished"]
         if not done:
-            return DoPart(Part(kind, kind, ordered))
+            return moves.DoPart(Part(kind, kind, ordered))
     return None
 
 
-def _span_to_finish(state: RunState) -> FinishStep | None:
+def _span_to_finish(state: RunState) -> moves.FinishStep | None:
     for step, until in state.spans.items():
         over = state.last_finished == until or state.current == "end"
         sent_back = isinstance(state.current, int) and state.current <= step
         if not state.started and (over or sent_back):
-            return FinishStep(step, state.attempts[step], None, None)
+            return moves.FinishStep(step, state.attempts[step], None, None)
     return None
 
 
@@ -525,25 +383,3 @@ def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
         "changed": state.changed,
     }[action.hosts]
     return in_natural_order(chosen)
-
-
-def divide_into_waves(
-    hosts: Iterable[str], canaries: Iterable[str], size: int
-) -> tuple[tuple[str, ...], ...]:
-    """Return the canaries among ``hosts`` as the first wave, then the rest by ``size``, naturally ordered."""
-    ordered = in_natural_order(hosts)
-    first = tuple(host for host in ordered if host in set(canaries))
-    rest = [host for host in ordered if host not in first]
-    waves = [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]
-    return tuple(([first] if first else []) + waves)
-
-
-def in_natural_order(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return host names with ``pc2`` before ``pc10``."""
-    return tuple(sorted(set(hosts), key=natural_key))
-
-
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Return a sort key in which runs of digits compare as numbers."""
-    pieces = re.findall(r"\d+|\D+", name)
-    return [(0, int(piece), "") if piece.isdigit() else (1, 0, piece) for piece in pieces]

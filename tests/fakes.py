@@ -13,9 +13,9 @@ from runner.clock import Instant
 from runner.errors import DecisionRefusedError
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
 from runner.files import make_private_dir, write_once
+from runner.moves import Part
 from runner.record import Record
 from runner.sop import Output, Step
-from runner.state import Part
 from runner.workspace import RunFolder
 
 START = datetime(2026, 11, 21, 14, 0, 0, tzinfo=UTC)

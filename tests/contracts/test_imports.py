@@ -22,8 +22,8 @@ PARTS = {
     "front": {"cli", "__main__", "prompt", "screens"},
     "engine": {"engine", "start", "authority", "decisions"},
     # pure rules: no disk, clock, network or process
-    "rules": {"sop", "source", "state", "gates", "timing", "plan", "replay", "canonical", "errors"}
-    | {"display", "events", "bag", "findings", "host_facts", "view", "wording"},
+    "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
+    | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.ansible_process"},
     # what reads and writes the run folder

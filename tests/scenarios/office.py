@@ -15,11 +15,11 @@ from runner.clock import Clock
 from runner.engine import Closed, Engine, Tools, Waiting
 from runner.gates import Choice
 from runner.inventory import Inventory
+from runner.moves import Gate
 from runner.officials import Official, Roster
 from runner.record import Record
 from runner.sop import Sop, parse_sop
 from runner.start import Start, start_run
-from runner.state import Gate
 from runner.workspace import RunFolder, Workspace
 
 HOSTS = ("web1", "db1", "file1", "web2", "web10")

@@ -11,8 +11,9 @@ from fakes import START
 
 from runner.clock import Instant
 from runner.journal import Event
+from runner.moves import Move, StartStep
 from runner.sop import Sop, parse_sop
-from runner.state import Move, RunState, StartStep, next_move
+from runner.state import RunState, next_move
 
 CONTOH = (Path(__file__).parents[1] / "data" / "contoh-pemeriksaan.yml").read_text(encoding="utf-8")
 HOSTS = ("web1", "db1", "web2", "web10")

@@ -19,10 +19,10 @@ from runner.clock import Instant
 from runner.executors.base import Failure, HostResult, HostStatus
 from runner.files import write_once
 from runner.journal import Event, Journal
+from runner.moves import Part
 from runner.officials import Official, Roster
 from runner.plan import hosts_to_change, make_plan
 from runner.sop import parse_sop, sop_digest
-from runner.state import Part
 from runner.workspace import RunFolder
 
 SOP = Path(__file__).parents[2] / "sops" / "surakarta-system-update.yml"
@@ -285,7 +285,7 @@ class SampleRun:
     def start(self) -> None:
         self.write(
             "run_started",
-            format=1,
+            format=2,
             run=RUN,
             sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
             inventory={"path": "inventory/lab", "hosts": HOSTS, "groups": {"canary": ["web1"]}},

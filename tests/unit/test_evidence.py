@@ -10,7 +10,7 @@ import pytest
 from runner import evidence
 from runner.canonical import sha256_hex
 from runner.executors.base import Failure, HostResult
-from runner.state import Part
+from runner.moves import Part
 from runner.workspace import RunFolder
 
 PART = Part("1", "playbook", ("web1",))

@@ -10,8 +10,8 @@ from fakes import START
 from fold import Book
 
 from runner.gates import MAX_REASON, Choice, misfit, refusal, statement
+from runner.moves import Gate
 from runner.officials import Official, Roster
-from runner.state import Gate
 
 KEPALA, PETUGAS = "Kepala Contoh", "Petugas Contoh"
 OPERATOR = {"id": "petugas", "name": "Nama Petugas", "nip": "0" * 17 + "1", "position": PETUGAS}

@@ -185,7 +185,7 @@ def test_refused_order_is_forwarded_to_nobody_and_says_why(tmp_path: Path) -> No
 def test_untested_and_lost_hosts_are_never_good(tmp_path: Path) -> None:
     from sample_run import applied, results  # noqa: PLC0415 - only this story needs them
 
-    from runner.state import Part  # noqa: PLC0415
+    from runner.moves import Part  # noqa: PLC0415
 
     sample = SampleRun(tmp_path)
     sample.start()

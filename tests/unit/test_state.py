@@ -6,8 +6,7 @@ import pytest
 from fold import CONTOH, HOSTS, Book, every_beginning, sop
 
 from runner import errors
-from runner.sop import Action, Output
-from runner.state import (
+from runner.moves import (
     AwaitDecision,
     DoPart,
     FailStep,
@@ -17,16 +16,14 @@ from runner.state import (
     Nothing,
     OpenGate,
     Part,
-    RunState,
     SkipPart,
     SpanOn,
     StartStep,
     WriteDocument,
-    divide_into_waves,
-    in_natural_order,
-    next_move,
-    parts_of,
 )
+from runner.sop import Action, Output
+from runner.state import RunState, next_move, parts_of
+from runner.waves import divide_into_waves, in_natural_order
 
 ALL = ("db1", "web1", "web2", "web10")
 

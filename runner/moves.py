@@ -1,0 +1,156 @@
+"""What a run does next, as values: the parts of a row's action, an open gate, and every possible move.
+
+``state.next_move`` chooses one of them; the engine makes it; ``replay`` asks whether it was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.journal import Event
+from runner.sop import Output, Target
+
+PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a row's action that is done in one go: a wave, a test, a rollback."""
+
+    name: str
+    kind: PartKind
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """An open gate: who is awaited, on what the decision is, and the nonce that binds it."""
+
+    step: int
+    attempt: int
+    actor: str
+    position: str
+    outcomes: tuple[str, ...]
+    subject: dict[str, str | None]
+    nonce: str
+    opened: Event
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan that stands: where it is, its digest, and the hosts it proposes changes on."""
+
+    path: str
+    sha256: str
+    hosts: tuple[str, ...]
+
+
+# What comes next -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StartStep:
+    """Begin an attempt of a row, with these parts."""
+
+    step: int
+    attempt: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class DoPart:
+    """Do (or, after a crash, do again) a part of the row's action."""
+
+    part: Part
+
+
+@dataclass(frozen=True)
+class SkipPart:
+    """Leave a part out, and say why."""
+
+    part: Part
+    reason: str
+
+
+@dataclass(frozen=True)
+class MakePlan:
+    """Make the plan from what the row's action found."""
+
+    step: int
+    attempt: int
+
+
+@dataclass(frozen=True)
+class FailStep:
+    """The row cannot be done; the run stops until it is resumed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class OpenGate:
+    """Ask an official."""
+
+
+@dataclass(frozen=True)
+class AwaitDecision:
+    """Nothing can be done until the official has decided."""
+
+    gate: Gate
+
+
+@dataclass(frozen=True)
+class WriteDocument:
+    """Write one document of the row's Output."""
+
+    step: int
+    attempt: int
+    output: Output
+
+
+@dataclass(frozen=True)
+class SpanOn:
+    """The row goes on while later rows are done."""
+
+    next: Target
+
+
+@dataclass(frozen=True)
+class FinishStep:
+    """The row (the current one, or one that spanned others) is done."""
+
+    step: int
+    attempt: int
+    outcome: str | None
+    next: Target | None
+
+
+@dataclass(frozen=True)
+class FinishRun:
+    """No row is left."""
+
+    outcome: Literal["completed", "ended"]
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """The run is closed."""
+
+
+Move = (
+    StartStep
+    | DoPart
+    | SkipPart
+    | MakePlan
+    | FailStep
+    | OpenGate
+    | AwaitDecision
+    | WriteDocument
+    | SpanOn
+    | FinishStep
+    | FinishRun
+    | Nothing
+)
