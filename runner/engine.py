@@ -149,7 +149,7 @@ class Engine:
         with self._locked():
             # Whatever a killed runner left working must not act beside us. Only under the lock: while
             # another runner holds it, what works for this run is not left over.
-            processes.end_marked(processes.mark(self._folder.work))
+            processes.kill_marked(processes.mark(self._folder.work))
             if self._state.finished is None:
                 self._append("run_resumed")
 

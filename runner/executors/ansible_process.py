@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main() -> int:
     """Run what the request file (the only argument) says and return ansible-playbook's exit code."""
-    # When the runner dies, this process follows; what still works for it is ended when the run is resumed.
+    # When its warden is killed, this process follows: it ends ansible-playbook on SIGTERM.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     request = json.loads(Path(sys.argv[1]).read_bytes())
     done = ansible_runner.run(

@@ -39,22 +39,18 @@ class PlaybookExecutor:
         call = write_once(work / "request.json", canonical_json(self._call(request)))
         log = work / "ansible.log"
         told = _Told(request)
-        with log.open("wb") as output:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "runner.executors.ansible_process", str(call)],
-                cwd=self._root,
-                env=self._environment(work, channel),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        child = processes.start(
+            [sys.executable, "-m", "runner.executors.ansible_process", str(call)],
+            cwd=self._root,
+            environment=self._environment(work, channel),
+            log=log,
+        )
+        with child:
             try:
                 for line in _follow(channel, child):
                     told.take(line, progress)
             finally:
                 processes.end_marked(processes.mark(work))
-                child.wait()
         if not told.anything:
             raise errors.StepFailedError(
                 f"{request.playbook.name} did not start: {_tail(log)}", hint=f"its output is in {log}"

@@ -1,4 +1,4 @@
-"""Finds and ends the processes that an action started, also those of a runner that was killed.
+"""Starts an action's processes, finds them again and ends them, also those of a runner that was killed.
 
 They are known by a mark in their environment, never by name: only what Rawat itself started is ended.
 """
@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from runner import errors
 
 MARK = "RAWAT_ACTION"
 _GRACE_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 def mark(work: Path) -> str:
@@ -40,20 +46,75 @@ def _items(environment: bytes, wanted: bytes) -> list[bytes]:
     return environment.split(b"\0") if wanted in environment else []
 
 
+def start(
+    command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a command under a warden, which ends it and all that it started when this process dies.
+
+    Args:
+        command: program and arguments.
+        cwd: the folder it works in.
+        environment: its whole environment, with a ``MARK`` in it that is this command's alone.
+        log: the file that takes what it prints.
+
+    Returns:
+        The warden, which ends after the command with its exit code; closing its ``stdin`` ends both.
+    """
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "runner.executors.warden", *command],
+            cwd=cwd,
+            env={**environment},
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 def end_marked(value: str) -> int:
-    """End every marked process, first politely; return how many there were."""
+    """End every marked process, first politely; return how many there were.
+
+    Raises:
+        StepFailedError: when one of them does not even end when it is killed.
+    """
     first = marked(value)
-    if not first:
-        return 0
     deadline = time.monotonic() + _GRACE_SECONDS
     _signal(first, signal.SIGTERM)
-    while (left := marked(value)) and time.monotonic() < deadline:
+    while marked(value) and time.monotonic() < deadline:
         time.sleep(0.1)
-    _signal(left, signal.SIGKILL)
-    return len(first)
+    return max(len(first), kill_marked(value))
 
 
-def _signal(pids: list[int], number: signal.Signals) -> None:
+def kill_marked(value: str) -> int:
+    """Kill every marked process and wait until none is left; return how many there were.
+
+    All are halted before the first is killed: one that sees another end must not go on to its next task.
+
+    Raises:
+        StepFailedError: when one of them does not end.
+    """
+    seen: set[int] = set()
+    deadline = time.monotonic() + _GRACE_SECONDS
+    # Twice: between two programs of one process its environment is empty for a moment.
+    while left := marked(value) or _marked_later(value):
+        if time.monotonic() > deadline:
+            raise errors.StepFailedError(
+                f"processes {left} of an earlier action on the hosts cannot be ended",
+                hint="see with 'ps' what holds them; once they have gone, 'rawat resume'",
+            )
+        seen.update(left)
+        _signal(left, signal.SIGSTOP)
+        _signal(marked(value), signal.SIGKILL)
+    return len(seen)
+
+
+def _marked_later(value: str) -> list[int]:
+    time.sleep(_LOOK_AGAIN_SECONDS)
+    return marked(value)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
     for pid in pids:
         try:
             os.kill(pid, number)

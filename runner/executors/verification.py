@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -47,7 +46,6 @@ _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED
 _PYTEST_DECIDED = (0, 1)
 _POLL_SECONDS = 0.2
 _OUT_OF_TIME = "the tests were not done in time"
-_GRACE_SECONDS = 10.0
 _MAX_SHARDS = 4
 _HOSTS_PER_SHARD = 3
 
@@ -177,16 +175,12 @@ def _start(
         f"--junitxml={junit.resolve()}",
     ]
     plugins = ["-p", "testinfra.plugin", "-p", "no:cacheprovider"]
-    with (folder / "pytest.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", str(request.suite), *plugins, *options, "--verbose", "--tb=no"],
-            cwd=_root(request),
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    process = processes.start(
+        [sys.executable, "-m", "pytest", str(request.suite), *plugins, *options, "--verbose", "--tb=no"],
+        cwd=_root(request),
+        environment={**environment, processes.MARK: processes.mark(folder)},
+        log=folder / "pytest.log",
+    )
     return _Shard(hosts, folder, process)
 
 
@@ -201,16 +195,8 @@ def _watch(shards: list[_Shard], deadline: float, progress: Progress, total: int
         for shard in shards:
             if shard.process.poll() is None:
                 shard.problem = _OUT_OF_TIME
-                _end(shard.process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(_GRACE_SECONDS)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+            with shard.process:
+                pass  # closes its standard input, which ends what is not over by itself
 
 
 def _tell(shards: list[_Shard], progress: Progress, total: int) -> None:

@@ -25,7 +25,7 @@ PARTS = {
     "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
-    | {"executors.processes", "executors.ansible_process"},
+    | {"executors.processes", "executors.warden", "executors.ansible_process"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {"inventory", "tree"},
