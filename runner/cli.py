@@ -22,12 +22,13 @@ from runner.executors.verification import VerificationExecutor
 from runner.files import write_once
 from runner.gates import Choice
 from runner.inventory import read_inventory
-from runner.officials import Official, Roster, load_roster
+from runner.moves import Gate
+from runner.officials import Holder, Official, Roster, load_roster, title_of
 from runner.prompt import Prompt
 from runner.record import Record
 from runner.screens import Screen, gate_view, one_line, print_error, start_panel, times_table
 from runner.sop import Output
-from runner.start import Start, start_run
+from runner.start import Start, start_run, warnings
 from runner.timing import step_times
 from runner.workspace import RunFolder, Workspace, find_workspace
 
@@ -89,7 +90,10 @@ def run(
         failure_budget=failure_budget,
     )
     folder = start_run(workspace, SystemClock(), start)
-    console.print(start_panel(record.load(folder)))
+    now = record.load(folder)
+    console.print(start_panel(now))
+    for line in warnings(now.sop, roster, start.operator, roster.day(now.started.instant.at)):
+        console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
     _go_on(workspace, folder, resumed=False)
 
 
@@ -117,7 +121,8 @@ def decide(
     folder = workspace.run_folder(run)
     engine = _engine(workspace, folder, Screen(console, record.load(folder).sop))
     made = engine.decide(Choice(official, outcome, reason), key or _keys(workspace, folder) / official)
-    console.print(f"row {made['step']}: {made['outcome']}, decided by {made['person']['name']}")
+    title = title_of(made["person"]["position"], (made["person"]["deputy"] or {}).get("kind", ""))
+    console.print(f"row {made['step']}: {made['outcome']}, decided by {made['person']['name']} ({title})")
     console.print(f"go on with: rawat resume {folder.name}")
 
 
@@ -312,7 +317,7 @@ def _status(now: Record) -> dict[str, Any]:
         if gate is None
         else {
             "position": gate.position,
-            "officials": [official.id for official in now.roster.holders(gate.position)],
+            "officials": [holder.official.id for holder in _awaited(now, gate)],
             "outcomes": list(gate.outcomes),
             "since": format_utc(gate.opened.instant.at),
             "subject": gate.subject,
@@ -331,6 +336,10 @@ def _status(now: Record) -> dict[str, Any]:
             for time in times
         ],
     }
+
+
+def _awaited(now: Record, gate: Gate) -> list[Holder]:
+    return now.roster.holders(gate.position, now.roster.day(SystemClock().now().at))
 
 
 def _state_word(now: Record) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import Gate
-from runner.officials import Official
+from runner.officials import Holder
 from runner.record import Record
 from runner.state import RunState
 
@@ -41,25 +42,37 @@ class Decisions:
         """
         with self._locked() as state:
             gate = _open_gate_or_refuse(state)
-            _refuse(gates.refusal(self._sop, gate, self._roster, state.operator, choice))
-        official = self._roster.official(choice.official)
-        if official is None:
-            raise errors.DecisionRefusedError(f"{choice.official!r} is not in the roster")
-        said = gates.statement(
-            self._sop, self._folder.name, gate, official, choice=choice, at=self._clock.now().at
-        )
+            at = self._clock.now().at
+            holder = self._holder(state, gate, choice, at)
+        said = gates.statement(self._sop, self._folder.name, gate, holder, choice=choice, at=at)
         statement, signature = self._sign(said, key)
         # The run was unlocked while the passphrase was asked for: look at the gate again.
         with self._locked() as state:
             if _open_gate_or_refuse(state) != gate:
                 raise errors.DecisionRefusedError("the gate has changed meanwhile; look at it again")
-            _refuse(gates.misfit(said, self._folder.name, gate, self._clock.now().at))
+            now = self._clock.now().at
+            self._holder(state, gate, choice, now)
+            _refuse(gates.misfit(said, self._folder.name, gate, now))
+            official = holder.official
             if not signing.is_signed_by(statement, signature, official.id, self._roster.allowed_signers()):
                 raise errors.DecisionRefusedError(
                     f"the key {key} is not the key of {official.name} in the roster",
                     hint="the gate is still open; sign with the awaited official's own key",
                 )
-            return self._record(gate, official, choice, statement, signature)
+            return self._record(gate, holder, choice, statement, signature)
+
+    def _holder(self, state: RunState, gate: Gate, choice: Choice, at: datetime) -> Holder:
+        """Return as what the official decides at that moment.
+
+        Raises:
+            DecisionRefusedError: he may not, or not so.
+        """
+        _refuse(gates.refusal(self._sop, gate, self._roster, state.operator, choice, at))
+        official = self._roster.official(choice.official)
+        holder = self._roster.holder(official, gate.position, self._roster.day(at)) if official else None
+        if holder is None:
+            raise errors.DecisionRefusedError(f"{choice.official!r} may not decide here")
+        return holder
 
     @contextmanager
     def _locked(self) -> Iterator[RunState]:
@@ -73,7 +86,7 @@ class Decisions:
             return path.read_bytes(), signature.read_bytes()
 
     def _record(
-        self, gate: Gate, official: Official, choice: Choice, statement: bytes, signature: bytes
+        self, gate: Gate, holder: Holder, choice: Choice, statement: bytes, signature: bytes
     ) -> Event:
         path = write_once(self._folder.statement(gate.step, gate.attempt), statement)
         signed = write_once(path.with_name(path.name + ".sig"), signature)
@@ -83,7 +96,7 @@ class Decisions:
             attempt=gate.attempt,
             outcome=choice.outcome,
             reason=choice.reason.strip(),
-            person=official.person(gate.position),
+            person=holder.person,
             subject=gate.subject,
             nonce=gate.nonce,
             statement={"path": self._folder.relative(path), "sha256": sha256_hex(statement)},

@@ -30,13 +30,21 @@ class File(_Shape):
     sha256: Digest
 
 
+class DeputyShape(_Shape):
+    """As what a person stands in for a position, and the letter that names him."""
+
+    kind: Literal["Plt", "Plh"]
+    letter: Annotated[str, Field(min_length=1)]
+
+
 class Person(_Shape):
-    """A person as copied into the record."""
+    """A person as copied into the record; ``deputy`` is null for somebody in a position of his own."""
 
     id: str
     name: str
     nip: str
     position: str
+    deputy: DeputyShape | None
 
 
 class Subject(_Shape):

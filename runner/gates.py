@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.clock import format_utc, parse_utc
 from runner.moves import Gate
-from runner.officials import Official, Roster
+from runner.officials import Holder, Official, Roster
 from runner.sop import Sop, duration_seconds
 
 MAX_REASON = 4096
@@ -27,12 +27,14 @@ class Choice:
     reason: str = ""
 
 
-def refusal(sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choice: Choice) -> str | None:
-    """Return why ``choice`` is not accepted at ``gate``, or None when it is."""
+def refusal(  # noqa: PLR0917 - all that a decision hangs on
+    sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choice: Choice, at: datetime
+) -> str | None:
+    """Return why ``choice`` is not accepted at ``gate`` at the moment ``at``, or None when it is."""
     official = roster.official(choice.official)
     if official is None:
         return f"{choice.official!r} is not in the roster of officials"
-    refused = refusal_of_person(gate, roster, operator, official)
+    refused = refusal_of_person(gate, roster, operator, official, at)
     if refused:
         return refused
     return _refusal_of_outcome(sop, gate, choice)
@@ -50,19 +52,36 @@ def _refusal_of_outcome(sop: Sop, gate: Gate, choice: Choice) -> str | None:
     return None
 
 
-def refusal_of_person(gate: Gate, roster: Roster, operator: dict[str, Any], official: Official) -> str | None:
-    """Return why this official may not decide at ``gate``, or None when he may."""
-    if official.id == operator["id"] or official.nip == operator["nip"]:
+def refusal_of_person(
+    gate: Gate, roster: Roster, operator: dict[str, Any], official: Official, at: datetime
+) -> str | None:
+    """Return why this official may not decide at ``gate`` at that moment, or None when he may."""
+    if _operates(roster, operator, official):
         return f"{official.name} operates this run and may not decide its gates"
-    if official not in roster.holders(gate.position):
-        return f"{official.name} does not hold the awaited position, {gate.position}"
-    return None
+    day = roster.day(at)
+    if roster.holder(official, gate.position, day) is not None:
+        return None
+    if not official.valid.includes(day):
+        return f"{official.name} is an official {official.valid.days()}, not on {day}"
+    named = [d for d in roster.deputies if (d.official, d.position) == (official.id, gate.position)]
+    if named:
+        days = " and ".join(deputy.days() for deputy in named)
+        return f"{official.name} stands in for {gate.position} {days}, not on {day}"
+    return f"{official.name} does not hold the awaited position, {gate.position}"
+
+
+def _operates(roster: Roster, operator: dict[str, Any], official: Official) -> bool:
+    """Tell whether this is the operator, under whatever id and in whatever position."""
+    if official.id == operator["id"] or official.nip == operator["nip"]:
+        return True
+    himself = roster.official(operator["id"])
+    return himself is not None and official.is_same_person(himself)
 
 
 def statement(
-    sop: Sop, run: str, gate: Gate, official: Official, *, choice: Choice, at: datetime
+    sop: Sop, run: str, gate: Gate, holder: Holder, *, choice: Choice, at: datetime
 ) -> dict[str, Any]:
-    """Return the statement that the official signs."""
+    """Return the statement that the holder of the awaited position signs."""
     step = sop.step(gate.step)
     valid_for = duration_seconds(step.decision.valid_for) if step.decision else 0
     return {
@@ -70,7 +89,7 @@ def statement(
         "run": run,
         "gate": {"step": gate.step, "attempt": gate.attempt, "kegiatan": step.kegiatan},
         "subject": gate.subject,
-        "person": official.person(gate.position),
+        "person": holder.person,
         "outcome": choice.outcome,
         "reason": choice.reason.strip(),
         "nonce": gate.nonce,

@@ -1,15 +1,31 @@
-"""Who may decide: the office's roster of officials with their positions and public keys."""
+"""Who may decide: the office's roster of officials, their deputies, their dates and their public keys.
+
+Dates are days in the office's time zone, the first and the last included. A position is held by an official
+of the office (definitive), or for some days by a deputy: Plt (pelaksana tugas) or Plh (pelaksana harian),
+whom a letter names.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from runner import errors, source
 from runner.canonical import canonical_json
@@ -18,29 +34,108 @@ from runner.source import Problem, SourceError
 
 NAMESPACE = "rawat-decision"
 _KEY_FIELDS = 2
+_DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+def _day(value: object) -> object:
+    """Return the day that a text such as ``2026-01-31`` names."""
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or not _DAY.match(value):
+        raise ValueError("expected a day such as 2026-01-31")
+    return date.fromisoformat(value)
+
+
+Day = Annotated[date, BeforeValidator(_day)]
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Validity(_Model):
+    """The days on which an official is one; an open end where a day is left out."""
+
+    from_: Day | None = Field(default=None, alias="from")
+    until: Day | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Validity:
+        if self.from_ and self.until and self.until < self.from_:
+            raise ValueError(f"ends on {self.until}, before {self.from_}")
+        return self
+
+    def includes(self, on: date) -> bool:
+        """Tell whether ``on`` is one of the days."""
+        return (self.from_ is None or self.from_ <= on) and (self.until is None or on <= self.until)
+
+    def days(self) -> str:
+        """Return the days in words: ``from 2026-01-01 until 2026-12-31``."""
+        begin = f"from {self.from_}" if self.from_ else ""
+        end = f"until {self.until}" if self.until else ""
+        return f"{begin} {end}".strip() or "always"
+
+
+class Deputy(Validity):
+    """One official stands in for a position: from when until when, as what, and by which letter."""
+
+    official: str
+    position: Text
+    kind: Literal["Plt", "Plh"]
+    from_: Day = Field(alias="from")
+    until: Day
+    letter: Text = Field(description="Number and date of the letter that names the deputy")
+
+
 class Official(_Model):
     """A person, the positions held, and the public key that proves it is this person."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    nip: Annotated[str, Field(pattern=r"^\d{18}$", description="Staff number: 18 digits")]
+    name: Text
+    # Only these ten digits: others would make a second staff number that reads the same.
+    nip: Annotated[str, Field(pattern=r"^[0-9]{18}$", description="Staff number: 18 digits")]
     positions: list[Annotated[str, Field(min_length=1)]]
     key: str = Field(description="Path of the public key, relative to the roster; or the key itself")
+    valid: Validity = Validity()
 
-    def person(self, position: str = "") -> dict[str, str]:
+    def person(self, position: str = "", deputy: Deputy | None = None) -> dict[str, Any]:
         """Return the person as it is copied into records, which outlive the roster."""
         return {
             "id": self.id,
             "name": self.name,
             "nip": self.nip,
             "position": position or ", ".join(self.positions),
+            "deputy": {"kind": deputy.kind, "letter": deputy.letter} if deputy else None,
         }
+
+    def is_same_person(self, other: Official) -> bool:
+        """Tell whether the two are one person: an id, a staff number or a key is never two persons'."""
+        return self.id == other.id or self.nip == other.nip or self.key == other.key
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who may act in a position on a day, and as what: ``deputy`` is None for its own official."""
+
+    official: Official
+    position: str
+    deputy: Deputy | None = None
+
+    @property
+    def person(self) -> dict[str, Any]:
+        """Return the person, in this position, as it is copied into records."""
+        return self.official.person(self.position, self.deputy)
+
+    @property
+    def title(self) -> str:
+        """Return the position as an office writes it: ``Plh. Kepala Bidang``."""
+        return title_of(self.position, self.deputy.kind if self.deputy else "")
+
+
+def title_of(position: str, kind: str) -> str:
+    """Return a position with how it is held in front, as Indonesian offices write it: ``Plh. Camat``."""
+    return f"{kind}. {position}" if kind else position
 
 
 class Roster(_Model):
@@ -50,6 +145,7 @@ class Roster(_Model):
     timezone: str = "Asia/Jakarta"
     operator: str | None = Field(default=None, description="Operates when --operator is not given")
     officials: list[Official] = []
+    deputies: list[Deputy] = []
 
     @field_validator("timezone")
     @classmethod
@@ -64,13 +160,31 @@ class Roster(_Model):
         """Return the official with this id, if there is one."""
         return next((official for official in self.officials if official.id == official_id), None)
 
-    def holders(self, position: str) -> list[Official]:
-        """Return who holds a position."""
-        return [official for official in self.officials if position in official.positions]
+    def day(self, at: datetime) -> date:
+        """Return the day that a moment falls on in the office."""
+        return at.astimezone(ZoneInfo(self.timezone)).date()
+
+    def holders(self, position: str, on: date) -> list[Holder]:
+        """Return who may act in a position on a day: its own officials, then deputies."""
+        own = [Holder(o, position) for o in self.officials if position in o.positions]
+        return [holder for holder in own + self._deputies(position) if _acts_on(holder, on)]
+
+    def ever_holders(self, position: str, since: date) -> list[Holder]:
+        """Return who may act in a position on that day or on any later one."""
+        own = [Holder(o, position) for o in self.officials if position in o.positions]
+        return [holder for holder in own + self._deputies(position) if _acts_after(holder, since)]
+
+    def holder(self, official: Official, position: str, on: date) -> Holder | None:
+        """Return as what this official may act in a position on a day, or None when he may not."""
+        return next((h for h in self.holders(position, on) if h.official == official), None)
+
+    def _deputies(self, position: str) -> list[Holder]:
+        named = [(self.official(deputy.official), deputy) for deputy in self.deputies]
+        return [Holder(o, position, d) for o, d in named if o is not None and d.position == position]
 
     def snapshot(self) -> bytes:
         """Return the roster as a run keeps it."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json", by_alias=True))
 
     def allowed_signers(self) -> bytes:
         """Return the roster in the form that ``ssh-keygen -Y verify`` reads."""
@@ -99,7 +213,7 @@ def load_roster(path: Path) -> Roster:
             Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}") for e in error.errors()
         ]
         raise SourceError(str(path), problems) from error
-    problems = list(_double_entries(roster, read))
+    problems = [*_double_entries(roster, read), *_wrong_deputies(roster, read)]
     if problems:
         raise SourceError(str(path), problems)
     officials = [
@@ -112,6 +226,16 @@ def load_roster(path: Path) -> Roster:
     if problems:
         raise SourceError(str(path), problems)
     return roster.model_copy(update={"officials": officials})
+
+
+def _acts_on(holder: Holder, on: date) -> bool:
+    return holder.official.valid.includes(on) and (holder.deputy is None or holder.deputy.includes(on))
+
+
+def _acts_after(holder: Holder, since: date) -> bool:
+    spans = [holder.official.valid, *([holder.deputy] if holder.deputy else [])]
+    begins = [since, *(span.from_ for span in spans if span.from_)]
+    return _acts_on(holder, max(begins))
 
 
 def roster_from_snapshot(data: bytes) -> Roster:
@@ -130,6 +254,17 @@ def _double_entries(roster: Roster, read: source.Source) -> list[Problem]:
     if roster.operator is not None and roster.operator not in seen:
         problems.append(Problem(read.line(("operator",)), f"operator {roster.operator!r} is not an official"))
     return problems
+
+
+def _wrong_deputies(roster: Roster, read: source.Source) -> Iterator[Problem]:
+    for index, deputy in enumerate(roster.deputies):
+        official = roster.official(deputy.official)
+        if official is None:
+            line = read.line(("deputies", index, "official"))
+            yield Problem(line, f"deputy {deputy.official!r} is not an official")
+        elif deputy.position in official.positions:
+            line = read.line(("deputies", index, "position"))
+            yield Problem(line, f"deputy {deputy.official!r} holds {deputy.position} himself")
 
 
 def _shared_keys(officials: list[Official], read: source.Source) -> Iterator[Problem]:
@@ -154,14 +289,16 @@ def _public_key(official: Official, roster: Path, line: int) -> str:
                 hint="make one with 'ssh-keygen -t ed25519' (the lab's are made by 'rawat lab up')",
             ) from error
     fields = text.split()
-    if len(fields) < _KEY_FIELDS or not _is_base64(fields[1]):
+    blob = _decoded(fields[1]) if len(fields) >= _KEY_FIELDS else b""
+    # A key names its own kind: 4 bytes of length, then the name (RFC 4253, section 6.6).
+    if not blob or blob[4 : 4 + int.from_bytes(blob[:4])] != fields[0].encode():
         raise errors.InputError(f"{roster}:{line}: the key of {official.id!r} is not an OpenSSH public key")
-    return f"{fields[0]} {fields[1]}"
+    # Written anew: the same key can be spelled in several ways, and would pass for several keys.
+    return f"{fields[0]} {base64.b64encode(blob).decode()}"
 
 
-def _is_base64(text: str) -> bool:
+def _decoded(text: str) -> bytes:
     try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return False
-    return True
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

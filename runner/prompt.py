@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runner import gates
+from runner.clock import SystemClock
 from runner.gates import Choice
 from runner.moves import Gate
 from runner.officials import Official
@@ -37,6 +38,9 @@ class Prompt:
         _forget_typed_ahead()
         try:
             official = self._official(gate, record)
+            if official is None:
+                self._console.print(Text("     nobody of the roster may decide here today", style="yellow"))
+                return None
             outcome = self._pick("Decision", gate.outcomes)
             reason = self._reason(gate, record, outcome)
             key = self._key(official)
@@ -48,18 +52,23 @@ class Prompt:
         )
         return Choice(official.id, outcome, reason), key
 
-    def _official(self, gate: Gate, record: Record) -> Official:
-        operator = record.started["operator"]
+    def _official(self, gate: Gate, record: Record) -> Official | None:
+        operator, now = record.started["operator"], SystemClock().now().at
         able = [
-            official
-            for official in record.roster.holders(gate.position)
-            if gates.refusal_of_person(gate, record.roster, operator, official) is None
+            holder
+            for holder in record.roster.holders(gate.position, record.roster.day(now))
+            if gates.refusal_of_person(gate, record.roster, operator, holder.official, now) is None
         ]
+        if not able:
+            return None
         if len(able) == 1:
-            self._console.print(Text(f"     {able[0].name} ({able[0].id}) decides", style="magenta"))
-            return able[0]
-        chosen = self._pick("Who decides", tuple(official.id for official in able))
-        return next(official for official in able if official.id == chosen)
+            who = able[0].official
+            self._console.print(
+                Text(f"     {who.name} ({who.id}), {able[0].title}, decides", style="magenta")
+            )
+            return who
+        chosen = self._pick("Who decides", tuple(holder.official.id for holder in able))
+        return next(holder.official for holder in able if holder.official.id == chosen)
 
     def _pick(self, question: str, choices: tuple[str, ...]) -> str:
         for number, choice in enumerate(choices, start=1):

@@ -195,20 +195,21 @@ class _Judge:
 
     def _require_decision(self, gate: Gate, event: Event) -> None:
         choice = Choice(event["person"]["id"], event["outcome"], event["reason"])
-        refused = gates.refusal(self._sop, gate, self._roster, self.state.operator, choice)
-        if refused:
-            raise self._wrong(event, f"decision_made: {refused}")
+        said = self._said(event)
+        decided = parse_utc(said["decided"])
+        for moment in (decided, event.instant.at):
+            refused = gates.refusal(self._sop, gate, self._roster, self.state.operator, choice, moment)
+            if refused:
+                raise self._wrong(event, f"decision_made: {refused}")
         official = self._roster.official(choice.official)
-        if official is None:
+        holder = self._roster.holder(official, gate.position, self._roster.day(decided)) if official else None
+        if holder is None:
             raise self._wrong(event, "decision_made: by nobody of the roster")
-        self._require_fields(event, {"person": official.person(gate.position)})
+        self._require_fields(event, {"person": holder.person})
         path = f"decisions/{gate.step}-{gate.attempt}.json"
         if (event["statement"]["path"], event["signature"]["path"]) != (path, f"{path}.sig"):
             raise self._wrong(event, f"decision_made: statement and signature are not {path} and {path}.sig")
-        said = self._said(event)
-        expected = gates.statement(
-            self._sop, self.state.run, gate, official, choice=choice, at=parse_utc(said["decided"])
-        )
+        expected = gates.statement(self._sop, self.state.run, gate, holder, choice=choice, at=decided)
         differing = [
             field for field in sorted({*expected, *said}) if [said.get(field)] != [expected.get(field)]
         ] or sorted(expected.keys() ^ said.keys())

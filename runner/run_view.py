@@ -161,8 +161,9 @@ class _Builder:
     def _attendants(self, row: Step) -> tuple[Person, ...]:
         if row.bersama is None:
             return ()
-        position = self.sop.actors[row.bersama]
-        return tuple(Person(**official.person(position)) for official in self.record.roster.holders(position))
+        roster, position = self.record.roster, self.sop.actors[row.bersama]
+        day = roster.day(self.events[-1].instant.at)
+        return tuple(Person(**holder.person) for holder in roster.holders(position, day))
 
     def _outcome(self, row: Step) -> str:
         """Return the outcome of the row: the official's decision, or what the results come to."""

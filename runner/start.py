@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,8 @@ from runner.clock import Clock
 from runner.files import make_private_dir, write_once
 from runner.inventory import Inventory
 from runner.journal import Journal
-from runner.officials import Official, Roster
-from runner.sop import Sop, parse_sop, sop_digest
+from runner.officials import Holder, Official, Roster
+from runner.sop import Sop, Step, parse_sop, sop_digest
 from runner.workspace import RunFolder, Workspace
 
 
@@ -37,8 +38,8 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
         InputError: when the SOP or the roster does not allow a run.
     """
     sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
-    _require_officials(sop, start)
     now = clock.now()
+    _require_officials(sop, start, start.roster.day(now.at))
     folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
     write_once(folder.sop, start.sop_text.encode())
     roster = start.roster.snapshot()
@@ -71,20 +72,43 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
     return folder
 
 
-def _require_officials(sop: Sop, start: Start) -> None:
-    """Refuse to start what could never be finished: a gate that nobody but the operator may decide."""
-    for step in sop.steps:
-        if step.decision is None or step.decision.by != "official" or step.pelaksana is None:
+def _require_officials(sop: Sop, start: Start, today: date) -> None:
+    """Refuse to start what could never be finished: a gate that nobody but the operator may ever decide."""
+    operator = start.operator
+    if not operator.valid.includes(today):
+        raise errors.InputError(
+            f"{operator.name} is an official {operator.valid.days()}, not on {today}",
+            hint="mend 'valid' in officials.yml beside the inventory, or choose another --operator",
+        )
+    for step, position in _awaited_positions(sop):
+        holders = start.roster.ever_holders(position, today)
+        if _not_operating(holders, operator):
             continue
-        position = sop.actors[step.pelaksana]
-        holders = start.roster.holders(position)
-        deciders = [o for o in holders if o.id != start.operator.id and o.nip != start.operator.nip]
-        if not deciders:
-            who = "nobody holds" if not holders else f"only the operator {start.operator.id!r} holds"
-            raise errors.InputError(
-                f"row {step.no} waits for {position}, but {who} that position in the roster",
-                hint="complete officials.yml beside the inventory, or choose another --operator",
-            )
+        who = "nobody holds" if not holders else f"only the operator {operator.id!r} holds"
+        raise errors.InputError(
+            f"row {step.no} waits for {position}, but {who} that position in the roster",
+            hint="complete officials.yml beside the inventory, or choose another --operator",
+        )
+
+
+def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[str]:
+    """Return a line for every gate that nobody may decide today, though somebody may on a later day."""
+    return [
+        f"row {step.no} waits for {position}, and nobody may decide there today ({today}); "
+        "see the dates in officials.yml"
+        for step, position in _awaited_positions(sop)
+        if not _not_operating(roster.holders(position, today), operator)
+    ]
+
+
+def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, str]]:
+    for step in sop.steps:
+        if step.decision and step.decision.by == "official" and step.pelaksana:
+            yield step, sop.actors[step.pelaksana]
+
+
+def _not_operating(holders: list[Holder], operator: Official) -> list[Holder]:
+    return [holder for holder in holders if not holder.official.is_same_person(operator)]
 
 
 def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:

@@ -19,6 +19,13 @@ Kind = Literal["security", "system", "antivirus"]
 _DRAFT, _VERIFIED, _FINAL = "draft", "verified", ("ratified", "final")
 
 
+class StandsIn(Finding):
+    """How a deputy holds a position, Plt or Plh, and the letter that names him."""
+
+    kind: str
+    letter: str
+
+
 class Person(Finding):
     """Somebody as the record names him."""
 
@@ -26,6 +33,12 @@ class Person(Finding):
     name: str
     nip: str
     position: str
+    deputy: StandsIn | None = None
+
+    @property
+    def title(self) -> str:
+        """Return the position as an office writes it: ``Plh. Kepala Bidang``."""
+        return f"{self.deputy.kind}. {self.position}" if self.deputy else self.position
 
 
 class SopBlock(Finding):

@@ -46,7 +46,7 @@ MAY_IMPORT = {
 VALUES = {
     "journal": {"Event"},
     "clock": {"Instant", "format_utc", "parse_utc"},
-    "officials": {"Official", "Roster"},
+    "officials": {"Holder", "Official", "Roster"},
     "executors.base": {"ActionRequest", "Failure", "HostResult", "HostStatus", "ProgressEvent"},
 }
 IMPURE_MODULES = {

@@ -87,7 +87,7 @@ class Office:
 
     def holder(self, gate: Gate) -> Official:
         """Return who is awaited at a gate."""
-        return self.roster.holders(gate.position)[0]
+        return self.roster.holders(gate.position, self.roster.day(self.clock.now().at))[0].official
 
     def go_on(self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False) -> Waiting | Closed:
         """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""

@@ -266,6 +266,7 @@ class SampleRun:
 
     path: Path
     clock: SteppedClock = field(default_factory=SteppedClock)
+    roster: Roster = ROSTER
     marks: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -274,7 +275,7 @@ class SampleRun:
         self.sop = parse_sop(text, SOP.name)
         self.digest = sop_digest(text)
         write_once(self.folder.sop, text.encode())
-        write_once(self.folder.officials, ROSTER.snapshot())
+        write_once(self.folder.officials, self.roster.snapshot())
         self.journal = Journal(self.folder.journal, self.clock)
 
     def write(self, event: str, seconds: float = 1, **fields: object) -> Event:
@@ -289,7 +290,7 @@ class SampleRun:
             run=RUN,
             sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
             inventory={"path": "inventory/lab", "hosts": HOSTS, "groups": {"canary": ["web1"]}},
-            officials_sha256=hashlib.sha256(ROSTER.snapshot()).hexdigest(),
+            officials_sha256=hashlib.sha256(self.roster.snapshot()).hexdigest(),
             operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
             assumptions=[a.model_dump() for a in self.sop.assumptions],
             timezone="Asia/Jakarta",
@@ -345,6 +346,7 @@ class SampleRun:
     ) -> None:
         row = self.sop.step(step)
         position = self.sop.actors[str(row.pelaksana)]
+        holders = self.roster.holders(position, self.roster.day(self.clock.now().at))
         self.write(
             "gate_opened",
             step=step,
@@ -364,7 +366,7 @@ class SampleRun:
             attempt=attempt,
             outcome=outcome,
             reason=reason,
-            person=ROSTER.officials[who].person(position),
+            person=next(h for h in holders if h.official == self.roster.officials[who]).person,
             statement={"path": f"decisions/{step}-{attempt}.json", "sha256": statement},
             signature={"path": f"decisions/{step}-{attempt}.json.sig", "sha256": statement},
         )
@@ -492,9 +494,9 @@ class SampleRun:
         return record.load(self.folder)
 
 
-def whole_run(path: Path) -> SampleRun:
+def whole_run(path: Path, roster: Roster = ROSTER) -> SampleRun:
     """Return the sample run, done up to the ratified report."""
-    run = SampleRun(path)
+    run = SampleRun(path, roster=roster)
     run.start()
     run.order()
     run.back_up()

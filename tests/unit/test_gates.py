@@ -11,7 +11,7 @@ from fold import Book
 
 from runner.gates import MAX_REASON, Choice, misfit, refusal, statement
 from runner.moves import Gate
-from runner.officials import Official, Roster
+from runner.officials import Deputy, Holder, Official, Roster, Validity
 
 KEPALA, PETUGAS = "Kepala Contoh", "Petugas Contoh"
 OPERATOR = {"id": "petugas", "name": "Nama Petugas", "nip": "0" * 17 + "1", "position": PETUGAS}
@@ -19,7 +19,11 @@ OPERATOR = {"id": "petugas", "name": "Nama Petugas", "nip": "0" * 17 + "1", "pos
 
 def official(official_id: str, nip: int, *positions: str) -> Official:
     return Official(
-        id=official_id, name=f"Nama {official_id}", nip=f"{nip:018d}", positions=list(positions), key="k"
+        id=official_id,
+        name=f"Nama {official_id}",
+        nip=f"{nip:018d}",
+        positions=list(positions),
+        key=f"k{nip}",
     )
 
 
@@ -43,7 +47,7 @@ def open_gate() -> tuple[Book, Gate]:
 
 def refused(choice: Choice, officials: Roster = ALL) -> str | None:
     book, gate = open_gate()
-    return refusal(book.sop, gate, officials, OPERATOR, choice)
+    return refusal(book.sop, gate, officials, OPERATOR, choice, START)
 
 
 def test_the_awaited_official_may_decide() -> None:
@@ -94,13 +98,70 @@ def test_the_operator_under_another_id_may_not_decide() -> None:
     assert told == "Nama kembar operates this run and may not decide its gates"
 
 
+# Dates, deputies, second accounts ---------------------------------------------------------------------
+
+DEPUTY = {
+    "official": "staf",
+    "position": KEPALA,
+    "kind": "Plh",
+    "from": "2026-11-01",
+    "until": "2026-11-30",
+    "letter": "800/12/2026",
+}
+
+
+def of_days(of: Official, **days: str) -> Official:
+    return of.model_copy(update={"valid": Validity(**days)})  # type: ignore[arg-type] # text, read as a day
+
+
+def with_deputy(*officials: Official, **days: str) -> Roster:
+    deputy = Deputy.model_validate({**DEPUTY, **days})
+    return roster(*officials).model_copy(update={"deputies": [deputy]})
+
+
+def test_an_official_whose_days_are_over_may_not_decide() -> None:
+    old = of_days(KEPALA_2, until="2026-11-20")
+    told = refused(Choice("kepala", "disetujui"), roster(PETUGAS_1, old))
+    assert told == "Nama kepala is an official until 2026-11-20, not on 2026-11-21"
+
+
+def test_an_official_decides_on_his_last_day() -> None:
+    assert refused(Choice("kepala", "disetujui"), roster(of_days(KEPALA_2, until="2026-11-21"))) is None
+
+
+def test_a_deputy_may_decide() -> None:
+    assert refused(Choice("staf", "disetujui"), with_deputy(PETUGAS_1, STAF_3)) is None
+
+
+def test_a_deputy_may_not_decide_on_other_days() -> None:
+    officials = with_deputy(PETUGAS_1, STAF_3, until="2026-11-20")
+    told = refused(Choice("staf", "disetujui"), officials)
+    assert told == "Nama staf stands in for Kepala Contoh from 2026-11-01 until 2026-11-20, not on 2026-11-21"
+
+
+def test_the_operator_may_not_decide_as_a_deputy_either() -> None:
+    told = refused(Choice("petugas", "disetujui"), with_deputy(KEPALA_2, official("petugas", 1, PETUGAS)))
+    assert told == "Nama petugas operates this run and may not decide its gates"
+
+
+def test_who_the_operator_stands_in_for_may_decide() -> None:
+    officials = with_deputy(PETUGAS_1, KEPALA_2, official="petugas")
+    assert refused(Choice("kepala", "disetujui"), officials) is None
+
+
+def test_the_operator_s_key_under_another_id_and_number_may_not_decide() -> None:
+    twin = official("kembar", 9, KEPALA).model_copy(update={"key": PETUGAS_1.key})
+    told = refused(Choice("kembar", "disetujui"), roster(PETUGAS_1, twin))
+    assert told == "Nama kembar operates this run and may not decide its gates"
+
+
 # The statement ----------------------------------------------------------------------------------------
 
 
 def said() -> tuple[dict[str, Any], Gate]:
     book, gate = open_gate()
     choice = Choice("kepala", "dibatalkan", "  no money \n")
-    return statement(book.sop, "run-1", gate, KEPALA_2, choice=choice, at=START), gate
+    return statement(book.sop, "run-1", gate, Holder(KEPALA_2, KEPALA), choice=choice, at=START), gate
 
 
 def test_a_statement_expires_after_the_time_that_the_row_gives() -> None:
@@ -117,6 +178,7 @@ def test_the_person_signs_in_the_awaited_position() -> None:
         "name": "Nama kepala",
         "nip": "000000000000000002",
         "position": KEPALA,
+        "deputy": None,
     }
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_run import FOUND, HOSTS, RUN, SampleRun, found, update, whole_run
+from sample_run import FOUND, HOSTS, ROSTER, RUN, SampleRun, found, update, whole_run
 
 from runner import errors, report
+from runner.officials import Deputy
 from runner.view import DocumentView
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raise %}\x1b[31m\u202e<img src=file:///etc/passwd>&lt;b&gt;\"'"
@@ -413,6 +414,30 @@ def test_a_host_cannot_fill_a_document(tmp_path: Path) -> None:
 def test_a_hole_in_a_document_is_an_error(value: object) -> None:
     with pytest.raises(TypeError, match="must not print"):
         report._environment().from_string("{{ value }}").render(value=value)
+
+
+# Deputies ----------------------------------------------------------------------------------------------
+
+
+def test_a_deputy_s_decision_says_plh_before_the_position_and_names_the_letter_once(tmp_path: Path) -> None:
+    kabid, letter = "Kepala Bidang Teknologi dan Informatika", "800/12/2026 tanggal 20 November 2026"
+    deputy = Deputy.model_validate(
+        {
+            "official": "kabid",
+            "position": kabid,
+            "kind": "Plh",
+            "from": "2026-11-20",
+            "until": "2026-11-30",
+            "letter": letter,
+        }
+    )
+    officials = [*ROSTER.officials[:3], ROSTER.officials[3].model_copy(update={"positions": ["Sekretaris"]})]
+    roster = ROSTER.model_copy(update={"officials": officials, "deputies": [deputy]})
+    deputised = whole_run(tmp_path, roster)
+    for document, version in (("disposisi", "final"), ("laporan-hasil-update", "ratified")):
+        text = shown(deputised, document, version)
+        assert f"Plh. {kabid}" in text
+        assert text.count(letter) == 1, document
 
 
 # Files --------------------------------------------------------------------------------------------------
