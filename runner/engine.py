@@ -17,10 +17,11 @@ from typing import Any, Protocol
 from runner import authority, errors, evidence, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
-from runner.clock import Clock, format_utc
+from runner.clock import Clock
 from runner.decisions import Decisions
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
+from runner.expiry import has_expired
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
@@ -409,9 +410,9 @@ class Engine:
         """
         roles = self._workspace.roles_digest()
         said = authority.standing_decisions(self.record(), roles)
-        now = format_utc(self._tools.clock.now().at)
+        now = self._tools.clock.now()
         for made, statement in said:
-            if expires and statement["expires"] <= now:
+            if expires and has_expired(made, statement, self._journal.events, now):
                 reason = f"expired at {statement['expires']}"
                 self._append("decision_lapsed", step=made["step"], reason=reason)
                 return False

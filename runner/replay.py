@@ -19,6 +19,7 @@ from runner import errors, gates, moves
 from runner.canonical import canonical_json, digest_of, parse_canonical
 from runner.clock import format_utc, parse_utc
 from runner.display import display
+from runner.expiry import has_expired
 from runner.gates import Choice
 from runner.journal import Event
 from runner.moves import Gate, Part
@@ -60,6 +61,7 @@ class _Judge:
         self._statements = statements
         self._journal = journal
         self._previous: Event | None = None
+        self._taken: list[Event] = []
         self._nonces: set[str] = set()
         self._sop_sha256 = ""
 
@@ -73,6 +75,7 @@ class _Judge:
             self._require_next(self._previous, event)
         self.state.apply(event)
         self._previous = event
+        self._taken.append(event)
 
     def _require_next(self, previous: Event, event: Event) -> None:
         if event.name == "action_finished":
@@ -243,7 +246,7 @@ class _Judge:
             raise self._wrong(event, "action_started: changes hosts, but nobody had decided on the plan")
         for made in standing.values():
             # The record before bounds the moment at which the engine looked at the clock.
-            expired = self._said(made)["expires"] <= format_utc(previous.instant.at)
+            expired = has_expired(made, self._said(made), self._taken, previous.instant)
             if expired and part.kind != "recover":
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
@@ -252,7 +255,7 @@ class _Judge:
         made = self._standing().get(event["step"]) if due else None
         if made is None:
             raise self._wrong(event, "decision_lapsed: no change on that decision was due")
-        if self._said(made)["expires"] > format_utc(event.instant.at):
+        if not has_expired(made, self._said(made), self._taken, event.instant):
             raise self._wrong(event, "decision_lapsed: the decision had not expired")
 
     def _standing(self) -> dict[int, Event]:

@@ -39,9 +39,9 @@ class StepClock:
         self._at += timedelta(seconds=seconds)
         self._mono += int(seconds * 1e9)
 
-    def set_wall_back(self, seconds: float) -> None:
-        """Turn the wall clock back; the monotonic clock does not notice."""
-        self._at -= timedelta(seconds=seconds)
+    def set_wall(self, seconds: float) -> None:
+        """Set the wall clock forward, or back by less than zero; the monotonic clock does not notice."""
+        self._at += timedelta(seconds=seconds)
 
     def reboot(self, boot: str, *, down: float) -> None:
         """Start the machine anew after ``down`` seconds: another boot id, monotonic time from zero."""

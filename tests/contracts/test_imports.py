@@ -23,7 +23,8 @@ PARTS = {
     "engine": {"engine", "start", "authority", "decisions"},
     # pure rules: no disk, clock, network or process
     "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
-    | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"},
+    | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
+    | {"expiry"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process"},
     # what reads and writes the run folder
