@@ -72,8 +72,11 @@ def run(
     limit: Annotated[str | None, typer.Option(help="Only these hosts (Ansible's pattern)")] = None,
     operator: Annotated[str | None, typer.Option(help="Official who operates and so may not decide")] = None,
     failure_budget: Annotated[
-        int, typer.Option(min=0, help="Failed hosts after which no further wave is started")
-    ] = 0,
+        str,
+        typer.Option(
+            metavar="N|N%", help="Hosts that may fail, of all or in percent of the planned, before waves stop"
+        ),
+    ] = "0",
 ) -> None:
     """Start a run of SOP over the hosts of an inventory.
 

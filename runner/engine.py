@@ -29,6 +29,7 @@ from runner.moves import Gate, Part
 from runner.record import Record
 from runner.sop import Output, Step
 from runner.state import RunState, next_move
+from runner.waves import hosts_that_may_fail
 from runner.workspace import RunFolder, Workspace
 
 BuildDocument = Callable[[Record, Output, int, int, int], Sequence[Path]]
@@ -308,6 +309,7 @@ class Engine:
         roles = self._workspace.roles_digest()
         found = evidence.read(self._folder, entries)
         made = plans.make_plan(self._folder.name, self._sop_sha256, roles, found)
+        hosts = plans.hosts_to_change(made)
         data = canonical_json(made)
         path = write_once(self._folder.plan(move.step, move.attempt), data)
         self._append(
@@ -316,7 +318,8 @@ class Engine:
             attempt=move.attempt,
             path=self._folder.relative(path),
             sha256=sha256_hex(data),
-            hosts=plans.hosts_to_change(made),
+            hosts=hosts,
+            failure_budget=hosts_that_may_fail(self._state.given_budget, len(hosts)),
         )
 
     def _skip_part(self, part: Part, reason: str) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runner import errors
 from runner.journal import Event
 from runner.sop import Target, path_text
+from runner.waves import BUDGET
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1)]
@@ -77,6 +78,7 @@ class InventoryShape(_Shape):
     path: str
     hosts: list[str]
     groups: dict[str, list[str]]
+    controllers: list[str]
 
 
 class RunStarted(_Shape):
@@ -90,7 +92,7 @@ class RunStarted(_Shape):
     operator: Person
     office: str
     timezone: str
-    failure_budget: Annotated[int, Field(ge=0)]
+    failure_budget: Annotated[str, Field(pattern=BUDGET.pattern)]
     assumptions: list[Any]
     versions: dict[str, str]
 
@@ -134,11 +136,12 @@ class ActionSkipped(_OfAttempt):
 
 
 class PlanMade(_OfAttempt):
-    """The plan was made; ``hosts`` are those it proposes to change."""
+    """The plan was made; ``hosts`` are those it proposes to change, ``failure_budget`` how many may fail."""
 
     path: Annotated[str, Field(min_length=1)]
     sha256: Digest
     hosts: list[str]
+    failure_budget: Annotated[int, Field(ge=0)]
 
 
 class GateOpened(_OfAttempt):

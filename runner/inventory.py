@@ -21,11 +21,12 @@ _MAX_NAME = 200
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts of a run and the groups they are in."""
+    """The hosts of a run, the groups they are in, and which of them run Rawat itself."""
 
     path: Path
     hosts: tuple[str, ...]
     groups: dict[str, list[str]]
+    controllers: tuple[str, ...] = ()
 
 
 def read_inventory(path: Path, limit: str | None = None) -> Inventory:

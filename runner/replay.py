@@ -26,6 +26,7 @@ from runner.moves import Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
 from runner.state import RunState, next_move
+from runner.waves import hosts_that_may_fail
 
 Fields = dict[str, Any]
 _SHOWN = 120
@@ -108,10 +109,12 @@ class _Judge:
                 return "step_started", {"step": step, "attempt": attempt, "parts": listed}
             case moves.DoPart(part):
                 return "action_started", {**here, **_part(part), "changes": self._changes(part)}
-            case moves.SkipPart(part):
-                return "action_skipped", {**here, **_part(part)}
+            case moves.SkipPart(part, reason):
+                return "action_skipped", {**here, **_part(part), "reason": reason}
             case moves.MakePlan(step, attempt):
-                return "plan_made", {"step": step, "attempt": attempt}
+                planned = event.fields.get("hosts", ())
+                budget = hosts_that_may_fail(self.state.given_budget, len(planned))
+                return "plan_made", {"step": step, "attempt": attempt, "failure_budget": budget}
             case moves.OpenGate():
                 return "gate_opened", {**here, **self._gate_fields()}
             case moves.AwaitDecision(gate):

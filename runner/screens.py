@@ -217,6 +217,7 @@ def start_panel(record: Record) -> Panel:
     table.add_row("SOP", Text(f"{identity.nama_sop} ({identity.unit})"))
     table.add_row("Number", Text(identity.nomor_sop or "not known"))
     table.add_row("Hosts", Text(", ".join(display(host) for host in started["inventory"]["hosts"])))
+    table.add_row("May fail", Text(_budget_text(started["failure_budget"])))
     table.add_row("Operator", Text(f"{started['operator']['name']} ({started['operator']['position']})"))
     table.add_row("Run", Text(str(record.folder.path)))
     parts: list[Any] = [table]
@@ -226,6 +227,11 @@ def start_panel(record: Record) -> Panel:
     return Panel(Group(*parts), title="Rawat", title_align="left")
 
 
+def _budget_text(given: str) -> str:
+    share = f"{given} of the planned hosts" if given.endswith("%") else f"{given} host(s)"
+    return f"{share}; when more have failed, no further wave begins"
+
+
 def gate_view(gate: Gate, record: Record) -> Group:
     """Return what is decided on at a gate, then the question."""
     step = record.sop.step(gate.step)
@@ -233,6 +239,9 @@ def gate_view(gate: Gate, record: Record) -> Group:
     body: list[Any] = []
     if shows == "plan":
         body += plan_view(record.plan)
+        given, most = record.started["failure_budget"], record.state.failure_budget
+        said = f"{given}, that is {most} of these hosts" if given.endswith("%") else f"{given} host(s)"
+        body.append(Text(f"  failure budget: {said}"))
     if shows in {"results", "documents"}:
         body.append(_results_view(record))
     if shows == "documents":

@@ -24,6 +24,7 @@ from runner.source import Problem, SourceError
 
 Target = int | Literal["end"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
+Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
 _UNITS = {"Menit": 60, "Jam": 3600, "Hari": 24 * 3600}
@@ -61,13 +62,24 @@ class Assumption(_Model):
 
 
 class Waves(_Model):
-    """Hosts are changed in waves: the group ``first`` alone, then the rest by ``size``."""
+    """Hosts are changed in waves: the group ``first``, the groups ``then`` in order, the rest by ``size``."""
 
-    first: Name = Field(description="Inventory group of the canaries")
+    first: Group = Field(description="Inventory group of the canaries")
+    then: list[Group] = Field(
+        default=[],
+        description="Inventory groups that come after the canaries, in this order, before the rest",
+    )
     size: Annotated[int, Field(ge=1, le=1000)] = 10
     check: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
         default=None, description="testinfra suite each wave must pass: a folder under tests/"
     )
+
+    @model_validator(mode="after")
+    def _each_group_once(self) -> Waves:
+        groups = [self.first, *self.then]
+        if len(set(groups)) != len(groups):
+            raise ValueError("a group of hosts stands twice in the waves")
+        return self
 
 
 class Action(_Model):

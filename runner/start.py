@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 from runner import __version__, errors, record
 from runner.canonical import sha256_hex
 from runner.clock import Clock
+from runner.display import display
 from runner.files import make_private_dir, write_once
 from runner.inventory import Inventory
 from runner.journal import Journal
 from runner.officials import Holder, Official, Roster
 from runner.sop import Sop, Step, parse_sop, sop_digest
+from runner.waves import BUDGET
 from runner.workspace import RunFolder, Workspace
 
 
@@ -28,7 +30,7 @@ class Start:
     inventory: Inventory
     roster: Roster
     operator: Official
-    failure_budget: int = 0
+    failure_budget: str = "0"
 
 
 def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
@@ -38,6 +40,11 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
         InputError: when the SOP or the roster does not allow a run.
     """
     sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
+    if BUDGET.match(start.failure_budget) is None:
+        raise errors.InputError(
+            f"the failure budget is {display(start.failure_budget)!r}",
+            hint="expected a number of hosts such as 3, or a share of the planned hosts such as 10%",
+        )
     now = clock.now()
     _require_officials(sop, start, start.roster.day(now.at))
     folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
@@ -56,6 +63,7 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
                 "path": _path_in(workspace.root, start.inventory.path),
                 "hosts": list(start.inventory.hosts),
                 "groups": start.inventory.groups,
+                "controllers": list(start.inventory.controllers),
             },
             officials_sha256=sha256_hex(roster),
             operator=start.operator.person(),

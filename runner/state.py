@@ -3,7 +3,8 @@
 Order rules, enforced by ``next_move`` and by nothing else:
 1. Rows are done in the SOP's order; only a row's ``next`` or the outcome of its decision leads on.
 2. Within a row: its action (part by part), then its decision, then its documents, then the row is finished.
-3. A wave starts only while the hosts that failed in earlier waves of the row are within the failure budget.
+3. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
+   that was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
 4. A decision by result recovers the hosts that failed and tests them once more before it leads on.
    Hosts that nobody tested have not passed.
 5. A row that spans later rows is finished when the row it names is finished.
@@ -19,8 +20,8 @@ from typing import Any, Literal
 from runner import errors, moves
 from runner.journal import Event
 from runner.moves import Gate, Part, PartKind, Plan
-from runner.sop import Action, Sop, Step, Target
-from runner.waves import divide_into_waves, in_natural_order, natural_key
+from runner.sop import Action, Sop, Step, Target, Waves
+from runner.waves import Order, divide_into_waves, in_natural_order
 
 HOST_OK = "ok"
 
@@ -47,8 +48,11 @@ class RunState:
         self.run = ""
         self.hosts: tuple[str, ...] = ()
         self.groups: dict[str, list[str]] = {}
+        self.controllers: frozenset[str] = frozenset()
         self.operator: dict[str, Any] = {}
+        self.given_budget = "0"
         self.failure_budget = 0
+        self.lost: set[str] = set()
         self.current: Target = sop.steps[0].no
         self.came_from = 0
         self.last_outcome: str | None = None
@@ -111,8 +115,9 @@ class RunState:
         self.run = event["run"]
         self.hosts = tuple(event["inventory"]["hosts"])
         self.groups = event["inventory"]["groups"]
+        self.controllers = frozenset(event["inventory"]["controllers"])
         self.operator = event["operator"]
-        self.failure_budget = event["failure_budget"]
+        self.given_budget = event["failure_budget"]
 
     def _on_step_started(self, event: Event) -> None:
         self.attempts[event["step"]] = event["attempt"]
@@ -137,6 +142,8 @@ class RunState:
         state.status = "finished"
         state.results = event["hosts"]
         self.evidence += event["evidence"]
+        if self._changes(event["step"]):
+            self.lost.update(state.not_ok)
         if state.part.kind in {"suite", "retest"}:
             self._untested.difference_update(state.part.hosts)
         if state.part.kind in {"playbook", "recover"}:
@@ -149,6 +156,8 @@ class RunState:
     def _on_plan_made(self, event: Event) -> None:
         self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
         self.planned = True
+        self.failure_budget = event["failure_budget"]
+        self.lost = set()
         self._not_ok = {}
         # A host changed under an earlier plan that no row has tested since is still to be tested.
         self.changed = [host for host in self.changed if host in self._untested]
@@ -212,6 +221,10 @@ class RunState:
         self.parts = []
         self.gate = self.decision = None
         self.written = set()
+
+    def _changes(self, step: int) -> bool:
+        action = self.sop.step(step).action
+        return action is not None and action.changes
 
     def _told(self, event: Event) -> PartState:
         for state in self.parts:
@@ -300,18 +313,16 @@ def _result_failed(state: RunState) -> bool:
 
 def _next_part(state: RunState) -> moves.Move | None:
     action = state.step.action
-    failed: set[str] = set()
+    over = bool(action and action.changes) and len(state.lost) > state.failure_budget
     for part in state.parts:
         if part.part.kind in {"recover", "retest"}:
             return None
         if part.status in {"pending", "started"}:
-            if part.status == "pending" and len(failed) > state.failure_budget:
-                names = ", ".join(sorted(failed, key=natural_key))
+            if part.status == "pending" and over:
+                names = ", ".join(in_natural_order(state.lost))
                 budget = state.failure_budget
                 return moves.SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
             return moves.DoPart(part.part)
-        if part.status == "finished":
-            failed |= part.not_ok
     if action and action.plan and not state.planned and state.parts:
         return moves.MakePlan(state.step.no, state.attempt)
     if action and action.playbook and not action.changes and _nothing_worked(state):
@@ -362,14 +373,28 @@ def parts_of(action: Action | None, state: RunState) -> tuple[Part, ...]:
         return ()
     if action.suite:
         return (Part("1", "suite", hosts),)
-    if action.waves is None:
+    if action.waves is None and not action.changes:
         return (Part("1", "playbook", hosts),)
-    waves = divide_into_waves(hosts, state.groups.get(action.waves.first, []), action.waves.size)
+    return _waves(action.waves, hosts, state)
+
+
+def _waves(asked: Waves | None, hosts: tuple[str, ...], state: RunState) -> tuple[Part, ...]:
+    """Return the parts of an action in waves.
+
+    What is changed all at once is still changed cluster member by cluster member, and the controller last.
+    """
+    order = Order(
+        first=asked.first if asked else "",
+        then=tuple(asked.then) if asked else (),
+        size=asked.size if asked else len(hosts),
+        controllers=state.controllers,
+    )
+    waves = divide_into_waves(hosts, state.groups, order)
     parts: list[Part] = []
     for number, wave in enumerate(waves, start=1):
         parts.append(Part(str(number), "playbook", wave))
         # The last wave needs no check of its own: the rows after it test every host.
-        if action.waves.check and number < len(waves):
+        if asked and asked.check and number < len(waves):
             parts.append(Part(f"{number}-check", "check", wave))
     return tuple(parts)
 

@@ -39,6 +39,7 @@ class Office:
     sop_text: str
     sop_name: str
     hosts: tuple[str, ...] = HOSTS
+    groups: Mapping[str, Sequence[str]] = field(default_factory=lambda: GROUPS)
     clock: StepClock = field(default_factory=StepClock)
     playbooks: FakeExecutor = field(default_factory=FakeExecutor)
     suites: FakeExecutor = field(default_factory=FakeExecutor)
@@ -55,15 +56,15 @@ class Office:
 
     @property
     def inventory(self) -> Inventory:
-        groups = {name: [host for host in hosts if host in self.hosts] for name, hosts in GROUPS.items()}
+        groups = {name: [host for host in hosts if host in self.hosts] for name, hosts in self.groups.items()}
         return Inventory(self.root / "inventory", self.hosts, groups)
 
-    def start(self, *, operator: str = "", failure_budget: int = 0) -> RunFolder:
+    def start(self, *, operator: str = "", failure_budget: int | str = 0) -> RunFolder:
         """Start a run; the roster's first official operates when nobody is named."""
         who = self.roster.official(operator) if operator else self.roster.officials[0]
         if who is None:
             raise LookupError(operator)
-        start = Start(self.sop_text, self.sop_name, self.inventory, self.roster, who, failure_budget)
+        start = Start(self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget))
         return start_run(self.workspace, self.clock, start)
 
     def engine(self, folder: RunFolder, clock: Clock | None = None) -> Engine:
@@ -109,7 +110,9 @@ class Office:
         """Return the same office with its runs in another place, with fresh tools and a later clock."""
         shutil.copytree(self.root, root, symlinks=True)
         later = StepClock(start=self.clock.now().at)
-        return Office(root, self.roster, self.keys, self.sop_text, self.sop_name, self.hosts, later)
+        return Office(
+            root, self.roster, self.keys, self.sop_text, self.sop_name, self.hosts, self.groups, later
+        )
 
 
 def events_of(folder: RunFolder, name: str) -> list[dict[str, Any]]:

@@ -479,6 +479,7 @@ FORGED_FIELDS = {
     "other operator": ("run_started", {}, {"operator": PERSON_ANALIS}),
     "other office": ("run_started", {}, {"office": "Dinas Lain"}),
     "larger failure budget": ("run_started", {}, {"failure_budget": "9"}),
+    "larger failure budget at the plan": ("plan_made", {}, {"failure_budget": 9}),
     "another run's id": ("run_started", {}, {"run": "2026-11-21-surakarta-system-update-7"}),
     "an event of no format": ("step_started", {}, {"event": "__init__"}),
     "a missing field's place taken": ("step_finished", {}, {"step": "1"}),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from runner import record
+from runner import errors, record, run_check
 from runner.executors.base import HostResult
 from runner.workspace import RunFolder
+from scenarios.forgery import find, forge
 from scenarios.office import Office, events_of, rows_finished
 
 APPROVED = {2: ["disetujui"]}
@@ -17,7 +18,7 @@ def waves(office: Office) -> list[tuple[str, ...]]:
     return [hosts for step, _, _, hosts in office.playbooks.done if step == 3]
 
 
-def go(office: Office, *, failure_budget: int = 0) -> RunFolder:
+def go(office: Office, *, failure_budget: int | str = 0) -> RunFolder:
     folder = office.start(failure_budget=failure_budget)
     office.go_on(folder, APPROVED)
     return folder
@@ -78,6 +79,91 @@ def test_a_host_that_fails_wave_and_check_counts_once_against_the_budget(contoh:
     contoh.suites.answer(3, "1-check", {"web1": "failed"})
     folder = go(contoh, failure_budget=1)
     assert len(record.load(folder).state.changed) == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "number", "changed"),
+    [("19%", 0, 1), ("20%", 1, 3), ("39%", 1, 3), ("40%", 2, 5), ("100%", 5, 5)],
+)
+def test_a_budget_in_percent_is_of_the_planned_hosts_rounded_down(
+    contoh: Office, given: str, number: int, changed: int
+) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "unreachable"})
+    contoh.playbooks.answer(3, "2", {"db1": "unknown"})
+    folder = go(contoh, failure_budget=given)
+    assert events_of(folder, "run_started")[0]["failure_budget"] == given
+    assert events_of(folder, "plan_made")[0]["failure_budget"] == number
+    assert len(record.load(folder).state.changed) == changed
+
+
+@pytest.mark.parametrize("given", ["-1", "101%", "1.5", "10 %", "", "%", "1e3", "\N{FULLWIDTH DIGIT ONE}"])
+def test_a_budget_that_is_none_is_refused_before_anything_is_made(contoh: Office, given: str) -> None:
+    with pytest.raises(errors.InputError, match="failure budget"):
+        contoh.start(failure_budget=given)
+    assert not contoh.workspace.runs.exists()
+
+
+def lapse_after(contoh: Office, wave: str) -> RunFolder:
+    """Let the decision lapse after a wave, decide again, and go on: the row's second attempt."""
+    folder = contoh.start(failure_budget=1)
+    contoh.playbooks.before = lambda request: contoh.clock.advance(
+        3 * 24 * 3600 if request.changes and request.part == wave else 0
+    )
+    contoh.go_on(folder, APPROVED)
+    contoh.playbooks.before = lambda _request: None
+    contoh.go_on(folder, {2: ["disetujui", "disetujui"]}, resumed=True)
+    assert record.load(folder).state.attempts[3] == 2
+    return folder
+
+
+def test_a_row_that_is_done_again_does_not_forget_which_hosts_were_lost(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"}, attempt=1)
+    contoh.playbooks.answer(3, "2", {"file1": "unreachable"}, attempt=2)
+    folder = lapse_after(contoh, "1")
+    left_out = [event for event in events_of(folder, "action_skipped") if event["kind"] == "playbook"]
+    assert [event["hosts"] for event in left_out] == [["web2", "web10"]]
+    assert left_out[0]["reason"] == "more hosts failed than the budget of 1: file1, web1"
+
+
+def test_a_host_lost_in_both_attempts_counts_once(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    folder = lapse_after(contoh, "1")
+    assert events_of(folder, "action_skipped") == []
+
+
+def test_a_new_plan_begins_a_new_budget(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"}, attempt=1)
+    contoh.playbooks.answer(3, "2", {"file1": "unreachable"}, attempt=2)
+    folder = contoh.start(failure_budget=1)
+    contoh.playbooks.before = lambda request: contoh.clock.advance(3 * 24 * 3600 if request.changes else 0)
+    contoh.go_on(folder, APPROVED)
+    contoh.playbooks.before = lambda _request: None
+    contoh.go_on(folder, {2: ["disetujui", "periksa ulang", "disetujui"]}, resumed=True)
+    assert events_of(folder, "action_skipped") == []
+
+
+def test_a_wave_left_out_for_another_reason_than_the_rule_s_is_found(contoh: Office) -> None:
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    folder = go(contoh)
+    forge(folder.path, lambda records: find(records, "action_skipped").update(reason="nobody was there"))
+    with pytest.raises(errors.VerificationError, match="action_skipped: reason"):
+        run_check.checked_run(folder)
+
+
+def test_named_groups_come_before_the_rest_and_clusters_are_kept_apart(contoh: Office) -> None:
+    contoh.sop_text = contoh.sop_text.replace("first: canary,", "first: canary, then: [web],")
+    contoh.groups = {**contoh.groups, "cluster_db": ["db1", "file1"]}
+    go(contoh)
+    assert waves(contoh) == [("web1",), ("web2", "web10"), ("db1",), ("file1",)]
+
+
+def test_without_waves_a_cluster_still_loses_one_member_at_a_time(contoh: Office) -> None:
+    line = "      waves: {first: canary, size: 2, check: uji_server}\n"
+    assert line in contoh.sop_text
+    contoh.sop_text = contoh.sop_text.replace(line, "")
+    contoh.groups = {"cluster_db": ["db1", "file1"]}
+    go(contoh, failure_budget=9)
+    assert waves(contoh) == [("db1", "web1", "web2", "web10"), ("file1",)]
 
 
 def test_a_host_that_failed_in_a_wave_is_tested_and_rolled_back(contoh: Office) -> None:

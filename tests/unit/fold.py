@@ -14,6 +14,7 @@ from runner.journal import Event
 from runner.moves import Move, StartStep
 from runner.sop import Sop, parse_sop
 from runner.state import RunState, next_move
+from runner.waves import hosts_that_may_fail
 
 CONTOH = (Path(__file__).parents[1] / "data" / "contoh-pemeriksaan.yml").read_text(encoding="utf-8")
 HOSTS = ("web1", "db1", "web2", "web10")
@@ -51,12 +52,12 @@ class Book:
     # Whole pieces of a run ---------------------------------------------------------------------------
 
     def run(
-        self, hosts: Sequence[str] = HOSTS, *, canaries: Sequence[str] = ("web1",), budget: int = 0
+        self, hosts: Sequence[str] = HOSTS, *, canaries: Sequence[str] = ("web1",), budget: int | str = 0
     ) -> Book:
-        inventory = {"hosts": list(hosts), "groups": {"canary": list(canaries)}}
+        inventory = {"hosts": list(hosts), "groups": {"canary": list(canaries)}, "controllers": []}
         operator = {"id": "petugas", "nip": "0" * 18}
         return self.tell(
-            "run_started", run="run-1", inventory=inventory, operator=operator, failure_budget=budget
+            "run_started", run="run-1", inventory=inventory, operator=operator, failure_budget=str(budget)
         )
 
     def start(self) -> Book:
@@ -81,7 +82,14 @@ class Book:
 
     def plan(self, hosts: Sequence[str] = HOSTS) -> Book:
         at = {"step": self.state.current, "attempt": self.state.attempt}
-        return self.tell("plan_made", **at, path="plans/1-1.json", sha256="a" * 64, hosts=list(hosts))
+        return self.tell(
+            "plan_made",
+            **at,
+            path="plans/1-1.json",
+            sha256="a" * 64,
+            hosts=list(hosts),
+            failure_budget=hosts_that_may_fail(self.state.given_budget, len(hosts)),
+        )
 
     def document(self, document: str, version: str) -> Book:
         return self.tell("document_written", document=document, version=version, files=[])

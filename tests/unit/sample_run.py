@@ -289,13 +289,18 @@ class SampleRun:
             format=2,
             run=RUN,
             sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
-            inventory={"path": "inventory/lab", "hosts": HOSTS, "groups": {"canary": ["web1"]}},
+            inventory={
+                "path": "inventory/lab",
+                "hosts": HOSTS,
+                "groups": {"canary": ["web1"]},
+                "controllers": [],
+            },
             officials_sha256=hashlib.sha256(self.roster.snapshot()).hexdigest(),
             operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
             assumptions=[a.model_dump() for a in self.sop.assumptions],
             timezone="Asia/Jakarta",
             versions={},
-            failure_budget=3,
+            failure_budget="3",
         )
         self.begin(1, 1)
         self.end(1, 1, 2)
@@ -393,6 +398,7 @@ class SampleRun:
             path=self.folder.relative(path),
             sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             hosts=hosts_to_change(plan),
+            failure_budget=3,
         )
         self.document(2, attempt)
         self.end(2, attempt, 3)

@@ -23,46 +23,8 @@ from runner.moves import (
 )
 from runner.sop import Action, Output
 from runner.state import RunState, next_move, parts_of
-from runner.waves import divide_into_waves, in_natural_order
 
 ALL = ("db1", "web1", "web2", "web10")
-
-
-# Order of hosts ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("names", "ordered"),
-    [
-        (["pc10", "pc2", "pc1"], ("pc1", "pc2", "pc10")),
-        (["b", "a2", "a10", "a"], ("a", "a2", "a10", "b")),
-        (["10.0.0.10", "10.0.0.9"], ("10.0.0.9", "10.0.0.10")),
-        (["web", "1web"], ("1web", "web")),
-        (["a1b2", "a1b10", "a01b3"], ("a1b2", "a01b3", "a1b10")),
-        (["x", "x", "x"], ("x",)),
-        ([], ()),
-    ],
-)
-def test_hosts_are_in_natural_order(names: list[str], ordered: tuple[str, ...]) -> None:
-    assert in_natural_order(names) == ordered
-
-
-@pytest.mark.parametrize(
-    ("hosts", "canaries", "size", "waves"),
-    [
-        (["a1", "a2", "a3"], ["a2"], 1, (("a2",), ("a1",), ("a3",))),
-        (["a1", "a2", "a3"], ["a2"], 2, (("a2",), ("a1", "a3"))),
-        (["a1", "a2", "a3"], ["a2", "a3"], 2, (("a2", "a3"), ("a1",))),
-        (["a1", "a2", "a3"], [], 2, (("a1", "a2"), ("a3",))),
-        (["a1"], ["other"], 5, (("a1",),)),
-        (["a1"], ["a1"], 5, (("a1",),)),
-        ([], ["a1"], 5, ()),
-    ],
-)
-def test_waves_are_the_canaries_then_the_rest(
-    hosts: list[str], canaries: list[str], size: int, waves: tuple[tuple[str, ...], ...]
-) -> None:
-    assert divide_into_waves(hosts, canaries, size) == waves
 
 
 # What comes next --------------------------------------------------------------------------------------
