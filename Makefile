@@ -14,7 +14,7 @@ PROFILE := hermetic
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone
 
-.PHONY: demo test campaign-roles check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -30,6 +30,9 @@ test: setup ## All tests; boots disposable hosts, so it needs root
 
 campaign-roles: setup ## The remaining faults of the roles on lab hosts, some ten minutes
 	$(BIN)/python -m pytest -m campaign tests/roles
+
+campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about an hour; figures in build/
+	$(BIN)/python -m pytest -m campaign tests/campaign/faults
 
 check: lint test ## What CI checks
 

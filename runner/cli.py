@@ -18,6 +18,7 @@ from runner.canonical import sha256_hex
 from runner.clock import SystemClock, format_utc
 from runner.engine import Closed, Engine, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
+from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.files import write_once
 from runner.gates import Choice
@@ -250,7 +251,7 @@ def schema() -> None:
 def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
     tools = Tools(
         clock=SystemClock(),
-        playbooks=PlaybookExecutor(workspace.root),
+        playbooks=Reattaching(PlaybookExecutor(workspace.root)),
         suites=VerificationExecutor(),
         build_document=_build_document,
         check_run=verify.check_run,

@@ -64,6 +64,9 @@ def _entry(probed: dict[str, Any]) -> dict[str, Any]:
     entry["updates"] = sorted(updates, key=lambda u: (u["package"], u["architecture"] or ""))
     reboot = probed.get("reboot") or {}
     entry["reboot"] = {"expected": bool(reboot.get("expected")), "because": reboot.get("because", [])}
+    # What is not sound before the change is for the official to know, and nothing of the plan heals it.
+    unsound = probed.get("dpkg_audit")
+    entry["dpkg_audit"] = [str(line) for line in unsound] if isinstance(unsound, list) else []
     return entry
 
 

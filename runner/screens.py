@@ -288,6 +288,8 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
     for item in entry.get("kept_back") or []:
         why = one_line(item.get("reason"))
         yield Text(f"  {name}: {one_line(item.get('package'))} is not planned: {why}", style="dim")
+    for problem in entry.get("dpkg_audit") or []:
+        yield Text(f"  {name}: packages are not sound already, {one_line(problem)}", style="bold yellow")
     if not entry["updates"] and not has_antivirus_update(entry):
         yield Text(f"  {name}: nothing to do", style="dim")
 

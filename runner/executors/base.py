@@ -33,6 +33,8 @@ class ActionRequest:
     suite: Path | None = None
     changes: bool = False
     """The action may change its hosts: one that goes silent is ``unknown``, not ``unreachable``."""
+    reattach: bool = False
+    """Join the work that an earlier try left on its hosts and read what came of it; start none."""
     phase: str = "after-update"
     timeout: float = 3 * 3600
     """Seconds after which the action is ended and its hosts are ``unknown``."""

@@ -69,6 +69,7 @@ class PlaybookExecutor:
                 "rawat_run": request.run,
                 "rawat_plan": str(request.plan or ""),
                 "rawat_host_state": str(request.host_state),
+                "rawat_reattach": request.reattach,
             },
         }
 
@@ -161,7 +162,9 @@ class _Told:
         stats = (self._stats or {}).get(host)
         if stats is None:
             said = "the controller's work was cut off" if self._stats is None else "Ansible did nothing there"
-            return (failed[0], failed[1]) if failed else ("unknown", Failure("", said))
+            if failed is None or (failed[0] == "unreachable" and self._request.changes):
+                return "unknown", failed[1] if failed else Failure("", said)
+            return failed
         if stats["unreachable"]:
             silent = self._request.changes and host in self._worked
             return ("unknown" if silent else "unreachable"), failed[1] if failed else None

@@ -26,7 +26,7 @@ PARTS = {
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
-    | {"executors.processes", "executors.warden", "executors.ansible_process"},
+    | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {"inventory", "tree"},

@@ -20,6 +20,14 @@ from testinfra.host import Host
 
 PHASES = ("after-update", "after-rollback")
 SSH_FAILED = 255
+UNITS = "rawat-apply-updates.service rawat-rollback-updates.service"
+WORK_SECONDS = 3600
+# First the call that works on the host and may be about to start its unit; then the unit, which outlives it.
+WAIT_FOR_WORK = (
+    f"timeout {WORK_SECONDS} sh -c '"
+    "lock=/var/lib/rawat/work.lock; [ ! -e $lock ] || flock $lock true;"
+    f" while systemctl --quiet is-active {UNITS}; do sleep 1; done'"
+)
 Ask = Callable[[str, list[str]], dict[str, Any]]
 ON_HOST = Path(__file__).parent / "on_host"
 
@@ -57,6 +65,18 @@ class Expectation:
     def evidence(self, role: str) -> dict[str, Any]:
         """The newest evidence of a role, empty when it did nothing on this host."""
         return self.known.get(role) or {}
+
+
+OVER: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _work_is_over(host: Host) -> None:
+    """Wait for work of ours that a lost connection left on the host; meanwhile it is neither old nor new."""
+    name = host.backend.get_hostname()
+    if name not in OVER:
+        assert host.run(WAIT_FOR_WORK).rc == 0, "pekerjaan pembaruan pada host ini belum selesai"
+        OVER.add(name)
 
 
 @pytest.fixture

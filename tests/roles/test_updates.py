@@ -304,7 +304,8 @@ def test_apply_installs_exactly_the_approved_versions_once(
     assert not host.package("lab-dep").is_installed
     assert http_status(host, 8090) == "200"
     again = second.evidence["file1"]["apply_updates"]
-    assert (again["changes"], again["already"]) == ([], [{"package": "lab-good", "version": NEW}])
+    # What this run changed stays told as that, however often it is asked.
+    assert (again["changes"], again["already"]) == ([update("lab-good")], [])
     assert second.changed("file1") == 0
     assert packages_of(host) == after_first
 
@@ -571,7 +572,31 @@ def test_work_of_a_killed_controller_is_joined_not_repeated(
     resumed = apply(run_playbook, "file1", plan)
 
     assert resumed.failures == {}
-    assert resumed.evidence["file1"]["apply_updates"]["already"] == [{"package": "lab-good", "version": NEW}]
+    evidence = resumed.evidence["file1"]["apply_updates"]
+    assert (evidence["changes"], evidence["already"]) == ([update("lab-good")], [])
+    assert upgrades_in_log(host)[logged:] == [f"lab-good {OLD} {NEW}"]
+
+
+def test_host_that_was_lost_is_asked_and_not_patched(
+    fresh_host: FreshHost, run_playbook: RunPlaybook, playbook_command: PlaybookCommand, plan_file: Plan
+) -> None:
+    """Asked before anything was begun, and again while the work of a lost call goes on."""
+    host = fresh_host("file1")
+    run_playbook("plan-updates.yml", "file1")
+    plan = plan_file("file1", [update("lab-good")])
+    wanted: dict[str, Any] = {"rawat_run": RUN, "rawat_plan": plan}
+    logged = len(upgrades_in_log(host))
+
+    nothing = run_playbook("apply-updates.yml", "file1", rawat_reattach=True, **wanted)
+    left = upgrades_in_log(host)[logged:]
+    slow_down(host, 4)
+    start_and_kill(playbook_command("apply-updates.yml", "file1", **wanted), host)
+    joined = run_playbook("apply-updates.yml", "file1", rawat_reattach=True, **wanted)
+
+    assert "Nothing was begun on the host before it was lost" in nothing.failures["file1"]
+    assert left == []
+    assert joined.failures == {}
+    assert joined.evidence["file1"]["apply_updates"]["changes"] == [update("lab-good")]
     assert upgrades_in_log(host)[logged:] == [f"lab-good {OLD} {NEW}"]
 
 

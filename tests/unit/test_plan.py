@@ -110,3 +110,9 @@ def test_a_pending_antivirus_database_alone_is_something_to_do(
     antivirus: dict[str, Any] | None, hosts: list[str]
 ) -> None:
     assert hosts_to_change(plan(evidence("db1", antivirus=antivirus))) == hosts
+
+
+@pytest.mark.parametrize(("told", "kept"), [(["a: half"], ["a: half"]), ("nonsense", []), (None, [])])
+def test_what_is_not_sound_before_the_change_stands_in_the_plan(told: object, kept: list[str]) -> None:
+    """An official decides knowing it; a host that sends something else tells nothing."""
+    assert plan(evidence("web1", dpkg_audit=told))["hosts"]["web1"]["dpkg_audit"] == kept

@@ -3,7 +3,8 @@
 
 The order kept here: wait for work of ours that is still going; probe the host again; refuse everything when
 one package is not as approved; simulate, and refuse everything when apt would do more or less; write the
-marker; install in a named unit; probe what is in effect. After a run cut short the same call finishes it.
+marker; install in a named unit; probe what is in effect. After a run cut short the same call finishes it,
+and a call that only joins (`reattach`) says what came of it and installs nothing.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ options:
   state_directory: {type: path, required: true, description: Where marker and log are kept on the host}
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   timeout: {type: int, required: true, description: Seconds to wait for the installation}
+  reattach: {type: bool, default: false, description: Read what came of work begun earlier and start none}
 author: Rawat
 """
 EXAMPLES = """
@@ -82,17 +84,33 @@ class Host:
         marker: Path = self.directory / "apply_updates.json"
         return marker
 
-    def continues(self) -> bool:
-        """Whether this run already began the same approved work on this host."""
-        begun = json.loads(self.marker.read_text())["approved"] if self.marker.exists() else None
-        return bool(begun == [list(update) for update in self.approved])
+    def begun(self) -> dict[str, Any]:
+        """Return the marker an earlier call of this run left about the same approved work, or nothing."""
+        left = json.loads(self.marker.read_text()) if self.marker.exists() else {}
+        is_ours = left.get("approved") == [list(update) for update in self.approved]
+        return left if is_ours else {}
+
+    def is_left_open(self) -> bool:
+        """Whether work of this run was begun and nobody saw its end."""
+        return bool(self.begun().get("outcome") == "begun")
+
+    def changes_since_begun(self) -> list[dict[str, str]]:
+        """Return what this run changed here so far, also in a call whose answer was lost."""
+        was = self.begun().get("was", {})
+        pairs = [(name, was[name], self.states[name].version) for name in sorted(was) if name in self.states]
+        return [{"package": name, "from": old, "to": new} for name, old, new in pairs if old != new]
 
     def write_marker(self, outcome: str) -> None:
         """Record begin or end of the work before anything else happens."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        run = self.parameters["run"]
-        record = {"run": run, "approved": self.approved, "boot_id": boot, "outcome": outcome}
+        was = {name: self.states[name].version for name in self.verdict.pending} | self.begun().get("was", {})
+        record = {
+            "run": self.parameters["run"],
+            "approved": self.approved,
+            "was": was,
+            "boot_id": self.begun().get("boot_id", boot_id()) if outcome != "begun" else boot_id(),
+            "outcome": outcome,
+        }
         written = self.marker.with_suffix(".new")
         descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w") as file:
@@ -108,7 +126,7 @@ class Host:
     def probe(self) -> None:
         """Judge the host as it is now."""
         offers = updates.read_offers([update.package for update in self.approved])
-        continues = self.continues()
+        continues = bool(self.begun())
         verdict = updates.judge(self.approved, self.states, offers, continues=continues)
         refused = verdict.refused + updates.foreign_unfinished(self.states, self.approved)
         if packages.is_dpkg_interrupted() and not continues:
@@ -144,13 +162,15 @@ class Host:
         log, timeout = self.directory / "apply_updates.log", self.parameters["timeout"]
         if packages.is_dpkg_interrupted():
             host_unit.run_in_unit(UNIT, packages.CONFIGURE_COMMAND, log=log, timeout=timeout)
+        packages.wait_for_archives(self.parameters["lock_timeout"])
         return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]], log: str = "") -> dict[str, Any]:
         """Return the evidence of the role."""
+        ours = {change["package"] for change in changes}
         return {
             "changes": changes,
-            "already": self.verdict.already,
+            "already": [item for item in self.verdict.already if item["package"] not in ours],
             "refused": self.verdict.refused,
             "outcome": outcome,
             "dpkg_audit": packages.dpkg_audit(),
@@ -162,10 +182,15 @@ class Host:
 def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
     """Do the work; return the evidence and, when the host failed, why."""
     host.probe()
+    done = host.changes_since_begun()
     if host.verdict.refused:
-        return host.evidence("drift", []), updates.drift_message(host.verdict.refused)
+        return host.evidence("drift", done), updates.drift_message(host.verdict.refused)
     if not host.verdict.pending:
-        return host.evidence("applied", []), ""
+        if host.is_left_open() and not check_mode:
+            host.write_marker("applied")
+        return host.evidence("applied", done), ""
+    if host.parameters["reattach"]:
+        return host.evidence("failed", done), left_undone(host)
     # apt cannot simulate inside a transaction cut short; the probe has shown that it is ours.
     differences = [] if packages.is_dpkg_interrupted() else host.simulate()
     if differences:
@@ -177,21 +202,45 @@ def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
     return install_and_prove(host)
 
 
+def left_undone(host: Host) -> str:
+    """Say what is missing on a host that was lost during its work, and how far it had got."""
+    begun = host.begun()
+    names = ", ".join(f"{name} {version}" for name, version in sorted(host.verdict.pending.items()))
+    if not begun:
+        return f"Nothing was begun on the host before it was lost; not in effect: {names}."
+    restarted = begun["boot_id"] != boot_id()
+    how = "the host was restarted in the middle of the work" if restarted else "the work broke off"
+    return f"Not all approved updates are in effect, {how}; not in effect: {names}."
+
+
 def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
     """Install between two marks, then say what is in effect."""
-    before = host.states
-    host.write_marker("begun")
-    finished = host.install()
+    before, done = host.states, host.changes_since_begun()
+    try:
+        host.write_marker("begun")
+        finished = host.install()
+    except OSError as error:
+        # A full disk: what could not be noted down is not begun.
+        return host.evidence("failed", done), f"Nothing installed, the work could not be noted down: {error}"
     host.states = packages.package_states()
-    changes = updates.changes_between(before, host.states)
-    problems = problems_after(host.approved, host.states, changes, finished)
-    outcome = "failed" if problems else "applied"
-    evidence = host.evidence(outcome, changes, finished.output)
+    now = updates.changes_between(before, host.states)
+    problems = problems_after(host.approved, host.states, now, finished)
+    ours = host.changes_since_begun()
+    changes = ours + [change for change in now if change["package"] not in {c["package"] for c in ours}]
+    evidence = host.evidence("failed" if problems else "applied", changes, finished.output)
     if evidence["dpkg_audit"]:
-        evidence["outcome"] = "failed"
         problems.append(f"dpkg --audit names {', '.join(evidence['dpkg_audit'])}")
-    host.write_marker(evidence["outcome"])
+    try:
+        host.write_marker("failed" if problems else "applied")
+    except OSError as error:
+        problems.append(f"the end of the work could not be noted down: {error}")
+    evidence["outcome"] = "failed" if problems else "applied"
     return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""
+
+
+def boot_id() -> str:
+    """Return which boot the host is in."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def _change(update: updates.Approved) -> dict[str, str]:
@@ -207,17 +256,25 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "lock_timeout": {"type": "int", "required": True},
             "timeout": {"type": "int", "required": True},
+            "reattach": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     if not updates.HAS_APT:
         module.fail_json(msg="python3-apt is missing on this host; nothing was installed.", evidence={})
-    if not host_unit.wait_for_end(UNIT, module.params["timeout"]):
-        module.fail_json(msg=f"{UNIT} of an earlier call is still at work on this host.", evidence={})
-    evidence, failure = apply(Host(module.params), check_mode=module.check_mode)
-    changed = bool(evidence["changes"])
+    directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
+    before = packages.package_states()
+    try:
+        with host_unit.only_call(directory, timeout, make=not module.check_mode) as is_alone:
+            if not is_alone or not host_unit.wait_for_end(UNIT, timeout):
+                module.fail_json(msg=f"{UNIT} of an earlier call is still at work on this host.", evidence={})
+            evidence, failure = apply(Host(module.params), check_mode=module.check_mode)
+    except OSError as error:
+        module.fail_json(msg=f"Nothing installed, the work could not be noted down: {error}", evidence={})
+    would_change = evidence["outcome"] == "not applied (check mode)"
+    changed = would_change or packages.package_states() != before
     if failure:
-        module.fail_json(msg=failure, changed=changed and not module.check_mode, evidence=evidence)
+        module.fail_json(msg=failure, changed=changed, evidence=evidence)
     module.exit_json(changed=changed, evidence=evidence)
 
 

@@ -42,6 +42,7 @@ options:
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
   http_retries: {type: int, required: true, description: How often a download is tried again}
+  reserve_bytes: {type: int, required: true, description: Bytes that have to stay free after the updates}
 author: Rawat
 """
 EXAMPLES = """
@@ -54,6 +55,7 @@ EXAMPLES = """
     lock_timeout: 600
     http_timeout: 15
     http_retries: 2
+    reserve_bytes: 67108864
 """
 RETURN = """
 evidence: {type: dict, returned: always, description: The evidence of the role plan_updates}
@@ -272,6 +274,7 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         shutil.chown(directory, "_apt")
         opened = package_files.open_sources(planned, directory)
     running = what_runs(planned)
+    needed = room_needed(planned)
     return {
         "installed": len(installed),
         "updates": [
@@ -280,7 +283,9 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
         "kept_back": kept_back,
-        "needed_bytes": needed_bytes(planned),
+        "needed_bytes": sum(needed.values()),
+        "free_bytes": free_bytes(needed),
+        "shortages": shortages(needed, parameters["reserve_bytes"]) if planned else [],
     }
 
 
@@ -290,19 +295,40 @@ def held_package(package: apt.Package) -> dict[str, str]:
     return {"package": package.name, "installed": package.installed.version, "candidate": candidate.version}
 
 
-def needed_bytes(planned: list[apt.Package]) -> int:
-    """Return the room needed: the downloads, the growth, and the largest package unpacked beside the old."""
+def room_needed(planned: list[apt.Package]) -> dict[str, int]:
+    """Return the room needed per place: the downloads; the growth and the largest package beside the old."""
     sizes = [package.candidate.installed_size for package in planned]
     growth = sum(package.candidate.installed_size - package.installed.installed_size for package in planned)
     downloads = sum(package.candidate.size for package in planned)
-    return int(downloads + max(0, growth) + max(sizes, default=0))
+    return {
+        "/": 0,
+        "/usr": int(max(0, growth) + max(sizes, default=0)),
+        "/var/cache/apt/archives": int(downloads),
+        "/var/lib/dpkg": 0,
+    }
 
 
-def free_bytes() -> int:
+def free_bytes(places: Iterable[str]) -> int:
     """Return the room left where it is shortest of the places an update writes to."""
-    return min(
-        shutil.disk_usage(path).free for path in ("/", "/usr", "/var/cache/apt/archives", "/var/lib/dpkg")
-    )
+    return min(shutil.disk_usage(place).free for place in places)
+
+
+def shortages(needed: dict[str, int], reserve: int) -> list[str]:
+    """Return, in words, each disk on which the updates would leave less than the reserve."""
+    disks: dict[int, list[str]] = {}
+    for place in needed:
+        disks.setdefault(Path(place).stat().st_dev, []).append(place)
+    said = []
+    for places in disks.values():
+        wanted = sum(needed[place] for place in places) + reserve
+        free = shutil.disk_usage(places[0]).free
+        if free < wanted:
+            said.append(f"{', '.join(places)}: {_megabytes(wanted)} needed, {_megabytes(free)} free")
+    return said
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1_000_000:.1f} MB"
 
 
 def plan_reboot(updates: list[dict[str, Any]]) -> dict[str, Any]:
@@ -365,7 +391,6 @@ def probe(parameters: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
         "antivirus": plan_antivirus(cache, parameters["http_timeout"]),
         "reboot": plan_reboot(plan["updates"]),
         "dpkg_audit": packages.dpkg_audit(),
-        "free_bytes": free_bytes(),
     }
 
 
@@ -382,6 +407,7 @@ def main() -> None:
             "lock_timeout": number,
             "http_timeout": number,
             "http_retries": number,
+            "reserve_bytes": number,
         },
         supports_check_mode=True,
     )
@@ -398,7 +424,13 @@ def main() -> None:
             msg=f"The package index could not be refreshed, so updates are not known: {index['error']}",
             evidence={"os": operating_system(), "index": index},
         )
-    module.exit_json(changed=False, evidence=probe(module.params, index))
+    evidence = probe(module.params, index)
+    if evidence["shortages"]:
+        said = "; ".join(evidence["shortages"])
+        module.fail_json(
+            msg=f"Too little room for the updates, so none is planned. {said}", evidence=evidence
+        )
+    module.exit_json(changed=False, evidence=evidence)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import re
 import struct
 import subprocess
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,8 @@ KEEP_CONFIGURATION = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Opti
 CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
 
 # apt names the holder of a lock while it waits at a terminal, and not when it gives up.
-LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/cache/apt/archives/lock")
+ARCHIVES_LOCK = "/var/cache/apt/archives/lock"
+LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", ARCHIVES_LOCK)
 # struct flock of fcntl(2): kind, whence, start, length, process.
 _FLOCK = "hhqqi"
 
@@ -121,12 +123,23 @@ def error_lines(output: str, limit: int = 6) -> str:
 
 def why_failed(output: str) -> str:
     """Return the error lines, and who holds the lock when a lock is what is in the way."""
-    held = [path for path in LOCKS if path in output and lock_holder(path)]
+    # Of one of its locks apt says by itself who holds it.
+    unsaid = [path for path in LOCKS if path in output and f"{path}. It is held by" not in output]
+    held = [path for path in unsaid if lock_holder(path)]
     return "; ".join([error_lines(output), *(f"{path} is held by {lock_holder(path)}" for path in held)])
+
+
+def wait_for_archives(timeout: float) -> None:
+    """Wait until nobody holds the lock of apt's downloads, for which apt itself does not wait."""
+    deadline = time.monotonic() + timeout
+    while lock_holder(ARCHIVES_LOCK) and time.monotonic() < deadline:
+        time.sleep(1)
 
 
 def lock_holder(path: str) -> str:
     """Return the process that holds a lock file of apt or dpkg, "" when nobody does."""
+    if not Path(path).exists():
+        return ""
     with Path(path).open("rb") as file:
         asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, process = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
@@ -161,8 +174,10 @@ def parse_package_states(listed: str, native: str) -> dict[str, PackageState]:
 
 
 def dpkg_audit() -> list[str]:
-    """Return what `dpkg --audit` complains about, one `package: state` each."""
-    return parse_audit(run_command(["dpkg", "--audit"]).output)
+    """Return what `dpkg --audit` complains about, one `package: state` each; dpkg itself when cut short."""
+    said = parse_audit(run_command(["dpkg", "--audit"]).output)
+    # Its own table may look whole then; apt refuses all work all the same.
+    return said + (["dpkg: cut short in the middle of its work"] if is_dpkg_interrupted() else [])
 
 
 def parse_audit(output: str) -> list[str]:

@@ -2,19 +2,55 @@
 
 The unit outlives a cut link, a killed controller and a restarted sshd, and systemd refuses a second unit of
 the same name: the work cannot run twice at once. Who finds it running waits for its end and probes the host.
+A call whose controller is gone goes on as well, and may be just about to start its unit: calls wait for each
+other by a lock that the kernel frees with the process that holds it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ansible.module_utils.debian_packages import ENVIRONMENT, Finished, run_command
 
 POLL_SECONDS = 0.2
+_LOCK = "work.lock"
 _RUNNING = {"active", "activating", "deactivating", "reloading"}
+
+
+@contextmanager
+def only_call(directory: Path, timeout: float, *, make: bool) -> Iterator[bool]:
+    """Keep other calls from working on the host; False when one that does is not over in time.
+
+    Without `make` (check mode) a folder that is not there yet stays so: no call has ever worked here.
+    """
+    if make:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    elif not directory.is_dir():
+        yield True
+        return
+    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield _is_locked(lock, timeout)
+    finally:
+        os.close(lock)
+
+
+def _is_locked(lock: int, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(POLL_SECONDS)
+        else:
+            return True
 
 
 def unit_state(unit: str) -> dict[str, str]:

@@ -160,6 +160,7 @@ class Host:
         # A service that crashed often enough is refused a start until its failures are forgotten.
         for unit in failed_units(sorted(self.restore)):
             host_unit.forget_failure(unit)
+        packages.wait_for_archives(self.parameters["lock_timeout"])
         return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]]) -> dict[str, Any]:
@@ -227,10 +228,12 @@ def main() -> None:
     )
     if not updates.HAS_APT:
         module.fail_json(msg="python3-apt is missing on this host; nothing was put back.", evidence={})
-    for unit in (APPLY_UNIT, UNIT):
-        if not host_unit.wait_for_end(unit, module.params["timeout"]):
-            module.fail_json(msg=f"{unit} of an earlier call is still at work on this host.", evidence={})
-    evidence = roll_back(Host(module.params), check_mode=module.check_mode)
+    directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
+    with host_unit.only_call(directory, timeout, make=not module.check_mode) as is_alone:
+        for unit in (APPLY_UNIT, UNIT):
+            if not is_alone or not host_unit.wait_for_end(unit, timeout):
+                module.fail_json(msg=f"{unit} of an earlier call is still at work on this host.", evidence={})
+        evidence = roll_back(Host(module.params), check_mode=module.check_mode)
     if evidence["outcome"] == "incomplete":
         module.fail_json(msg=failure_message(evidence), changed=bool(evidence["changes"]), evidence=evidence)
     module.exit_json(changed=bool(evidence["changes"]), evidence=evidence)
