@@ -346,3 +346,17 @@ def test_a_disk_with_too_little_room_is_named_with_what_is_needed_and_free(
         "/, /usr: 90.0 MB needed, 90.0 MB free",
         "/var/cache/apt/archives, /var/lib/dpkg: 80.0 MB needed, 80.0 MB free",
     ]
+
+
+def test_holder_of_a_lock_is_named_once_whether_apt_names_it_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apt names the holder while it waits, and for one lock only when it gives up."""
+    packages = shared("debian_packages")
+    monkeypatch.setattr(packages, "lock_holder", lambda _path: "process 7 (python3)")
+    waited = (
+        "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7\n"
+    )
+    gave_up = "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend)\n"
+    named = "E: Could not get lock /var/cache/apt/archives/lock. It is held by process 7 (python3)\n"
+
+    for output in (waited + gave_up, named):
+        assert packages.why_failed(output).count("held by process 7 (python3)") == 1

@@ -123,10 +123,12 @@ def error_lines(output: str, limit: int = 6) -> str:
 
 def why_failed(output: str) -> str:
     """Return the error lines, and who holds the lock when a lock is what is in the way."""
+    said = error_lines(output)
     # Of one of its locks apt says by itself who holds it.
-    unsaid = [path for path in LOCKS if path in output and f"{path}. It is held by" not in output]
+    named = [path for path in LOCKS if re.search(re.escape(path) + r"(?![\w-])", output)]
+    unsaid = [path for path in named if f"{path}. It is held by" not in said]
     held = [path for path in unsaid if lock_holder(path)]
-    return "; ".join([error_lines(output), *(f"{path} is held by {lock_holder(path)}" for path in held)])
+    return "; ".join([said, *(f"{path} is held by {lock_holder(path)}" for path in held)])
 
 
 def wait_for_archives(timeout: float) -> None:
