@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 import lab.cli
-from runner import archive, errors, record, report, sop, verify
+from runner import archive, errors, journal, record, report, sop, verify
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock, format_utc
 from runner.engine import Closed, Engine, Tools, Waiting
@@ -60,6 +60,15 @@ def main() -> None:
     except errors.RawatError as error:
         print_error(error_console, error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # What the system refuses outside the record (scratch files, processes) ends the work just as clearly.
+        where = f"{error.filename}: " if error.filename else ""
+        refused = errors.CannotRecordError(
+            f"the system refuses to go on: {where}{error.strerror or error}",
+            hint="mend the cause (space, open files, memory, the disk), then 'rawat resume'",
+        )
+        print_error(error_console, refused)
+        sys.exit(refused.exit_code)
 
 
 @app.command()
@@ -145,6 +154,9 @@ def status(
         return
     told = _status(now)
     console.print(Text(f"run {told['run']}: {told['state']}", style="bold"))
+    if told["torn_bytes"]:
+        torn = f"the journal's last line is torn: a crash cut it off after {told['torn_bytes']} bytes"
+        console.print(Text(f"{torn}; 'rawat resume' drops it and says so in the journal", style="yellow"))
     if told["row"] is not None:
         console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
     if now.state.gate:
@@ -327,6 +339,7 @@ def _status(now: Record) -> dict[str, Any]:
             "subject": gate.subject,
         },
         "failed": state.failed,
+        "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,
         "rows": [
             {

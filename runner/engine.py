@@ -22,7 +22,7 @@ from runner.decisions import Decisions
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.expiry import has_expired
-from runner.files import make_private_dir, write_once
+from runner.files import RESERVE, RESERVE_PER_HOST, free_bytes, make_private_dir, require_reserve, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import Gate, Part
@@ -76,6 +76,8 @@ class Tools:
     """Raises VerificationError when the run's files are not what its journal says."""
     seal: Callable[[RunFolder], Path]
     """Seals the closed run and returns the archive's path."""
+    free_bytes: Callable[[Path], int] = free_bytes
+    """Tells how much the file system of a path still takes."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +220,7 @@ class Engine:
         changes = part.kind == "recover" or (part.kind == "playbook" and _changes(step))
         if changes and not self._has_authority(expires=part.kind != "recover"):
             return
+        self._require_reserve(part)
         self._append(
             "action_started",
             step=step.no,
@@ -240,6 +243,12 @@ class Engine:
             evidence=entries,
         )
         self._observer.part_finished(step, part, results)
+
+    def _require_reserve(self, part: Part) -> None:
+        """Begin nothing whose end might not be recorded."""
+        needed = RESERVE + len(part.hosts) * RESERVE_PER_HOST
+        for path in (self._folder.path, self._workspace.archive):
+            require_reserve(path, self._tools.free_bytes(path), needed)
 
     def _execute(self, part: Part, *, changes: bool) -> tuple[HostResult, ...]:
         if part.kind == "archive":

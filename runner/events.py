@@ -213,6 +213,12 @@ class RunResumed(_Shape):
     """The work goes on after a stop."""
 
 
+class TornLineDropped(_Shape):
+    """A crash had cut the last line off after ``bytes`` bytes; this record stands in its place."""
+
+    bytes: Number
+
+
 class RunFinished(_Shape):
     """The last record: the run is closed."""
 
@@ -237,6 +243,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "step_failed": StepFailed,
     "run_interrupted": RunInterrupted,
     "run_resumed": RunResumed,
+    "torn_line_dropped": TornLineDropped,
     "run_finished": RunFinished,
 }
 

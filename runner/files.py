@@ -1,27 +1,71 @@
-"""Files that are written once: whole or not at all, private from birth, durable before we go on."""
+"""Files that are written once: whole or not at all, private from birth, durable before we go on.
+
+Whatever the disk refuses is a CannotRecordError that names the file and the reason; nothing is tried again.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner import errors
 
+MEBIBYTE = 1024 * 1024
+# What one action of many hosts was seen to need at most is a tenth of this; the rest is for the journal, so
+# that what was begun can still be told when the disk fills up meanwhile.
+RESERVE = 64 * MEBIBYTE
+# Evidence is capped at some hundred kB per host; Ansible's own traces of a host in .work/ are larger.
+RESERVE_PER_HOST = 2 * MEBIBYTE
+
+
+@contextmanager
+def recording(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while ``path`` is made durable into the error that stops the run.
+
+    Raises:
+        CannotRecordError: naming the file, the reason and what to do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise cannot_record(path, error.strerror or str(error)) from error
+
+
+def cannot_record(path: Path, reason: str) -> errors.CannotRecordError:
+    """Return the error that stops the run because ``path`` could not be written."""
+    return errors.CannotRecordError(
+        f"cannot write {path}: {reason}; nothing further was done",
+        hint="free space or mend the disk, then 'rawat resume'",
+    )
+
 
 def make_private_dir(path: Path) -> Path:
-    """Create ``path`` (and its parents) with mode 0700 and return it."""
-    for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
-        missing.mkdir(mode=0o700, exist_ok=True)
+    """Create ``path`` (and its parents) with mode 0700, durably, and return it.
+
+    Raises:
+        CannotRecordError: when it cannot be made.
+    """
+    with recording(path):
+        for missing in reversed([p for p in (path, *path.parents) if not p.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+            sync_dir(missing.parent)
     return path
 
 
 def sync_dir(path: Path) -> None:
-    """Make the names in folder ``path`` durable."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the names in folder ``path`` durable.
+
+    Raises:
+        CannotRecordError: when the disk did not take them.
+    """
+    with recording(path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_once(path: Path, data: bytes) -> Path:
@@ -33,17 +77,38 @@ def write_once(path: Path, data: bytes) -> Path:
     make_private_dir(path.parent)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-        sync_dir(path.parent)
-    except OSError as error:
-        raise errors.CannotRecordError(
-            f"cannot write {path}: {error.strerror}",
-            hint="free space or mend the disk, then 'rawat resume'",
-        ) from error
+        with recording(path):
+            partial.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(partial, flags, 0o600), "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(path)
+    except errors.CannotRecordError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+    sync_dir(path.parent)
     return path
+
+
+def free_bytes(path: Path) -> int:
+    """Return how much the file system of ``path`` (or of its nearest parent that exists) still takes.
+
+    Raises:
+        CannotRecordError: when it cannot be asked.
+    """
+    with recording(path):
+        found = os.statvfs(next(p for p in (path, *path.parents) if p.exists()))
+    return found.f_bavail * found.f_frsize
+
+
+def require_reserve(path: Path, free: int, needed: int) -> None:
+    """Raise CannotRecordError unless ``free`` bytes are enough to record what is about to be done."""
+    if free < needed:
+        raise errors.CannotRecordError(
+            f"not enough space to record at {path}: {free / MEBIBYTE:.0f} MiB are free, "
+            f"{needed / MEBIBYTE:.0f} MiB are needed; nothing was begun",
+            hint="free space there, then 'rawat resume'",
+        )

@@ -2,16 +2,19 @@
 
 Rules:
 1. A line is on the disk (fsync) before the act it announces. An error while writing is never retried:
-   after a failed fsync the kernel may have dropped the data, so the process ends (CannotRecordError).
-2. One writer at a time: ``Journal.lock`` holds a lock on the file while a process works on the run.
-3. A last line without its newline was cut off by a crash before it was acknowledged; it is dropped when
-   the journal is opened for writing. Anything else that does not fit the chain is refused.
+   after a failed fsync the kernel may have dropped the data. The process ends (CannotRecordError), and this
+   journal takes nothing more from it.
+2. One writer at a time: ``Journal.lock`` holds a lock on the file while a process works on the run. The
+   kernel frees it when that process dies, and says who holds it.
+3. A last line without its newline was cut off by a crash before anybody relied on it. Who next writes puts
+   the record ``torn_line_dropped`` in its place. Anything else that does not fit the chain is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -22,7 +25,8 @@ from typing import Any
 from runner import errors
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
-from runner.files import sync_dir
+from runner.files import cannot_record, recording, sync_dir
+from runner.holder import held_by
 
 FIRST_PREV = "0" * 64
 _COMMON = frozenset({"seq", "prev", "at", "mono", "boot", "event"})
@@ -51,6 +55,7 @@ class Journal:
         self._clock = clock
         self._descriptor: int | None = None
         self._events: list[Event] = []
+        self._failed = False
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -62,24 +67,29 @@ class Journal:
         """Hold the run for this process, having read what others appended meanwhile.
 
         Raises:
-            InputError: when another process works on this run.
+            InputError: when another process works on this run, naming it.
             VerificationError: when the file does not fit its own chain.
+            CannotRecordError: when the file cannot be opened, or an append to it has failed before.
         """
+        self._require_sound()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        with recording(self.path):
+            descriptor = os.open(self.path, flags, 0o600)
         try:
-            descriptor = os.open(
-                self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-            )
-        except OSError as error:
-            raise errors.CannotRecordError(f"cannot open {self.path}: {error.strerror}") from error
-        try:
-            _take(descriptor, self.path)
-            _drop_torn_line(descriptor)
-            self._events = list(parse(self.path.read_bytes(), self.path.name))
+            with recording(self.path):
+                _take(descriptor, self.path)
+                data = _read(descriptor)
+            whole, torn = split_torn(data, self.path.name)
+            self._events = list(parse(whole, self.path.name))
+            if torn:
+                self._drop(torn, len(whole))
             self._descriptor = descriptor
             yield
         finally:
             self._descriptor = None
-            os.close(descriptor)
+            # What had to be on the disk was synced; an error of closing tells nothing more.
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
     def append(self, event: str, **fields: Any) -> Event:  # noqa: ANN401 - a field holds any JSON
         """Write one line and return it once it is durable.
@@ -89,29 +99,78 @@ class Journal:
         """
         if self._descriptor is None:
             raise RuntimeError("the journal is appended to only while its lock is held")
-        with _uninterrupted():
+        with _uninterrupted(), self._ending_on_failure():
             return self._append(self._descriptor, event, fields)
 
     def _append(self, descriptor: int, event: str, fields: dict[str, Any]) -> Event:
+        line = self._line(event, fields)
+        if os.write(descriptor, line) != len(line):
+            raise cannot_record(self.path, "only a part of the line was taken")
+        os.fsync(descriptor)
+        if not self._events:
+            sync_dir(self.path.parent)
+        return self._take_in(line)
+
+    def _drop(self, torn: bytes, at: int) -> None:
+        """Put the record of it in the place of a torn last line.
+
+        The record is written over the torn line before the rest of that is cut off: after a crash in between
+        the file ends in a torn line again, and nothing is dropped unsaid.
+        """
+        if not self._events:
+            raise errors.VerificationError(self.path.name, "holds no record: the run was never begun")
+        with _uninterrupted(), self._ending_on_failure():
+            line = self._line("torn_line_dropped", {"bytes": len(torn)})
+            # Opened once more: what is appended to by its mode cannot be written over.
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.lseek(descriptor, at, os.SEEK_SET)
+                if os.write(descriptor, line) != len(line):
+                    raise cannot_record(self.path, "only a part of the line was taken")
+                os.ftruncate(descriptor, at + len(line))
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._take_in(line)
+
+    def _line(self, event: str, fields: dict[str, Any]) -> bytes:
         instant = self._clock.now()
-        line = canonical_json(
+        return canonical_json(
             {
                 **fields,
                 "seq": len(self._events) + 1,
-                "prev": self._events[-1].digest if self._events else FIRST_PREV,
+                "prev": self._head,
                 "at": format_utc(instant.at),
                 "mono": instant.mono,
                 "boot": instant.boot,
                 "event": event,
             }
         )
-        _write(descriptor, line, self.path)
-        if not self._events:
-            sync_dir(self.path.parent)
+
+    @property
+    def _head(self) -> str:
+        return self._events[-1].digest if self._events else FIRST_PREV
+
+    def _take_in(self, line: bytes) -> Event:
         # Through the reader's door, so that what is folded now is what will be folded after a restart.
-        written = _event(line, len(self._events) + 1, self._events[-1].digest if self._events else FIRST_PREV)
+        written = _event(line, len(self._events) + 1, self._head)
         self._events.append(written)
         return written
+
+    @contextlib.contextmanager
+    def _ending_on_failure(self) -> Iterator[None]:
+        """Let nothing more be written once a write has failed: what is on the disk is not known any more."""
+        self._require_sound()
+        try:
+            with recording(self.path):
+                yield
+        except errors.CannotRecordError:
+            self._failed = True
+            raise
+
+    def _require_sound(self) -> None:
+        if self._failed:
+            raise cannot_record(self.path, "an earlier record of this process could not be written")
 
 
 @contextlib.contextmanager
@@ -129,56 +188,65 @@ def _take(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise errors.InputError(
-            f"another process is working on run {path.parent.name}",
+            f"another process is working on run {path.parent.name}: {held_by(descriptor)}",
             hint="wait for it, or end it; 'rawat status' shows where the run stands",
         ) from error
 
 
-def _drop_torn_line(descriptor: int) -> None:
+def _read(descriptor: int) -> bytes:
     size = os.fstat(descriptor).st_size
-    data = os.pread(descriptor, size, 0)
-    whole = data.rfind(b"\n") + 1
-    if whole != size:
-        os.ftruncate(descriptor, whole)
-        os.fsync(descriptor)
+    data = b""
+    while len(data) < size and (piece := os.pread(descriptor, size - len(data), len(data))):
+        data += piece
+    return data
 
 
-def _write(descriptor: int, line: bytes, path: Path) -> None:
+def split_torn(data: bytes, name: str) -> tuple[bytes, bytes]:
+    """Return the whole lines of a journal's bytes, and what a crash left of a last one.
+
+    Raises:
+        VerificationError: when the rest is a whole record and more: no crash leaves that, it was damaged.
+    """
+    end = data.rfind(b"\n") + 1
+    whole, rest = data[:end], data[end:]
+    text = rest.decode("utf-8", "replace")
     try:
-        whole = os.write(descriptor, line) == len(line)
-        os.fsync(descriptor)
-    except OSError as error:
-        raise _cannot_record(path, error.strerror) from error
-    if not whole:
-        raise _cannot_record(path, "only a part of the line was taken")
-
-
-def _cannot_record(path: Path, reason: str | None) -> errors.CannotRecordError:
-    return errors.CannotRecordError(
-        f"cannot write {path}: {reason}; nothing further was done",
-        hint="free space or mend the disk, then 'rawat resume'",
-    )
+        _, used = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return whole, rest
+    if used != len(text):
+        where = f"{name}:{len(whole.splitlines()) + 1}"
+        raise errors.VerificationError(where, "a whole record without its line end, and more: damaged")
+    return whole, rest
 
 
 def read(path: Path) -> tuple[Event, ...]:
-    """Read and check a journal without locking it.
+    """Read and check a journal without locking it, leaving out a torn last line.
 
     Raises:
         VerificationError: naming the first line that does not fit.
     """
-    data = path.read_bytes()
-    return tuple(parse(data[: data.rfind(b"\n") + 1], path.name))
+    return tuple(parse(split_torn(path.read_bytes(), path.name)[0], path.name))
+
+
+def torn_bytes(path: Path) -> int:
+    """Return how long the torn last line of a journal is, 0 when it ends as it should."""
+    return len(split_torn(path.read_bytes(), path.name)[1])
 
 
 def parse(data: bytes, name: str) -> Iterator[Event]:
     """Check the chain of a journal's bytes and yield its events.
 
     Raises:
-        VerificationError: naming the first line that does not fit.
+        VerificationError: naming the first line that does not fit; a torn last line too.
     """
     prev = FIRST_PREV
-    if data and not data.endswith(b"\n"):
-        raise errors.VerificationError(name, "the last line is cut off")
+    whole, torn = split_torn(data, name)
+    if torn:
+        raise errors.VerificationError(
+            f"{name}:{len(whole.splitlines()) + 1}",
+            f"the last line is torn: a crash cut it off after {len(torn)} bytes; 'rawat resume' drops it",
+        )
     for seq, line in enumerate(data.splitlines(keepends=True), start=1):
         try:
             event = _event(line, seq, prev)

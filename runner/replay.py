@@ -2,7 +2,7 @@
 
 For every record: fold those before it, ask ``state.next_move`` what came next, and require that it is
 what the record says, field by field. Besides:
-1. ``run_interrupted`` and ``run_resumed`` may stand anywhere before the end.
+1. ``run_interrupted``, ``run_resumed`` and ``torn_line_dropped`` may stand anywhere before the end.
 2. An action is announced, then told: ``action_finished`` follows its own ``action_started`` at once, and
    it is announced again only after the run was resumed.
 3. A decision is by somebody who might pass that gate, on its very subject, in time, and its signed
@@ -30,7 +30,7 @@ from runner.waves import hosts_that_may_fail
 
 Fields = dict[str, Any]
 _SHOWN = 120
-_AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed"})
+_AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed", "torn_line_dropped"})
 
 
 def replay(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,7 +12,16 @@ from runner import __version__, errors, record
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
-from runner.files import make_private_dir, write_once
+from runner.files import (
+    RESERVE,
+    RESERVE_PER_HOST,
+    free_bytes,
+    make_private_dir,
+    recording,
+    require_reserve,
+    sync_dir,
+    write_once,
+)
 from runner.inventory import Inventory
 from runner.journal import Journal
 from runner.officials import Holder, Official, Roster
@@ -33,11 +42,14 @@ class Start:
     failure_budget: str = "0"
 
 
-def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
-    """Create the folder of a new run with its first record.
+def start_run(
+    workspace: Workspace, clock: Clock, start: Start, free: Callable[[Path], int] = free_bytes
+) -> RunFolder:
+    """Create the folder of a new run with its first record; ``free`` tells the space a path still has.
 
     Raises:
         InputError: when the SOP or the roster does not allow a run.
+        CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
     sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
     if BUDGET.match(start.failure_budget) is None:
@@ -47,6 +59,9 @@ def start_run(workspace: Workspace, clock: Clock, start: Start) -> RunFolder:
         )
     now = clock.now()
     _require_officials(sop, start, start.roster.day(now.at))
+    needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
+    for path in (workspace.runs, workspace.archive):
+        require_reserve(path, free(path), needed)
     folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
     write_once(folder.sop, start.sop_text.encode())
     roster = start.roster.snapshot()
@@ -121,13 +136,15 @@ def _not_operating(holders: list[Holder], operator: Official) -> list[Holder]:
 
 def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:
     make_private_dir(workspace.runs)
-    for number in range(1, 10_000):
-        path = workspace.runs / f"{day:%Y-%m-%d}-{sop.id}-{number}"
-        try:
-            path.mkdir(mode=0o700)
-        except FileExistsError:
-            continue
-        return RunFolder(path.resolve())
+    with recording(workspace.runs):
+        for number in range(1, 10_000):
+            path = workspace.runs / f"{day:%Y-%m-%d}-{sop.id}-{number}"
+            try:
+                path.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            sync_dir(workspace.runs)
+            return RunFolder(path.resolve())
     raise errors.InputError(f"{workspace.runs} holds too many runs of this day")
 
 

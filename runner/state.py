@@ -212,6 +212,9 @@ class RunState:
             self.failed = None
             self.started = False
 
+    def _on_torn_line_dropped(self, _event: Event) -> None:
+        """What the crash cut off had announced nothing that was done."""
+
     def _on_run_finished(self, event: Event) -> None:
         self.finished = event
 

@@ -46,6 +46,9 @@ class _Open:
 
 
 _DECIDED = {"decision_made", "decision_lapsed"}
+_STOPS = {"run_interrupted", "step_failed", "lock_broken"}
+# The first record after a standstill: nobody was at work since the one before it.
+_AFTER_STANDSTILL = {"run_resumed", "torn_line_dropped", "lock_broken"}
 
 
 def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) -> list[StepTime]:
@@ -59,11 +62,11 @@ def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) ->
     current = (0, 0)
     gate_open = stopped = False
     for event in events:
-        waited = gate_open or stopped or event.name == "run_resumed"
+        waited = gate_open or stopped or event.name in _AFTER_STANDSTILL
         _pass_time(running, previous, event.instant, waiting=waited)
         previous = event.instant
         gate_open = event.name == "gate_opened" or (gate_open and event.name not in _DECIDED)
-        stopped = event.name in {"run_interrupted", "step_failed"}
+        stopped = event.name in _STOPS or (stopped and event.name == "torn_line_dropped")
         if event.name == "step_started":
             current = event["step"], event["attempt"]
             running[current] = _Open(event)

@@ -23,6 +23,7 @@ from runner.bag import MANIFEST, PAYLOAD, TAG_MANIFEST
 from runner.canonical import sha256_hex
 from runner.clock import format_utc
 from runner.display import display
+from runner.holder import held_by
 from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run, closed_run
 from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
@@ -95,7 +96,7 @@ def _share(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise errors.InputError(
-            f"another process is working on run {path.name}", hint="try again later"
+            f"another process is working on run {path.name}: {held_by(descriptor)}", hint="try again later"
         ) from error
 
 

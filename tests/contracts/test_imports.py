@@ -29,7 +29,7 @@ PARTS = {
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "tree"},
+    | {"inventory", "tree", "holder"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel"},

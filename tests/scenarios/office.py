@@ -45,6 +45,8 @@ class Office:
     suites: FakeExecutor = field(default_factory=FakeExecutor)
     archive: FakeArchive = field(default_factory=FakeArchive)
     observer: RecordingObserver = field(default_factory=RecordingObserver)
+    free: int = 1 << 40
+    """Bytes that every file system still takes."""
 
     @property
     def sop(self) -> Sop:
@@ -65,7 +67,7 @@ class Office:
         if who is None:
             raise LookupError(operator)
         start = Start(self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget))
-        return start_run(self.workspace, self.clock, start)
+        return start_run(self.workspace, self.clock, start, lambda _: self.free)
 
     def engine(self, folder: RunFolder, clock: Clock | None = None) -> Engine:
         """Return an engine as a process of its own would build it."""
@@ -76,6 +78,7 @@ class Office:
             build_document=build_document,
             check_run=self.archive.check_run,
             seal=self.archive.seal,
+            free_bytes=lambda _: self.free,
         )
         return Engine(self.workspace, folder, tools, self.observer)
 

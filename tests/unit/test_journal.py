@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import pwd
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fakes import FixedClock, StepClock
 
-from runner import errors, journal
+from runner import errors, holder, journal
 from runner.canonical import canonical_json, sha256_hex
 from runner.journal import FIRST_PREV, Journal
 
@@ -103,6 +108,105 @@ def test_only_one_writer_at_a_time(path: Path) -> None:
         pass
 
 
+# Who holds the lock -----------------------------------------------------------------------------------
+
+HOLDER = """
+import sys
+from pathlib import Path
+from runner.clock import SystemClock
+from runner.journal import Journal
+with Journal(Path(sys.argv[1]), SystemClock()).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def other(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give another process that holds the journal, until its input ends."""
+    script = path.with_name("holder.py")
+    script.write_text(HOLDER)
+    command = [sys.executable, str(script), str(path), "a\x1b[2J"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(errors.InputError) as caught, Journal(path, FixedClock()).lock():
+        pass
+    return str(caught.value)
+
+
+def test_the_holder_is_named_by_process_command_user_and_time(
+    path: Path, other: subprocess.Popen[str]
+) -> None:
+    said = refusal(path)
+    assert f"is working on run {path.parent.name}: process {other.pid} (" in said
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert f"holder.py {path} a" in said
+    assert f"[2J) of user {user}, since 20" in said
+    assert "\x1b" not in said
+
+
+def test_the_death_of_the_holder_frees_the_run(path: Path, other: subprocess.Popen[str]) -> None:
+    refusal(path)
+    other.kill()
+    other.wait()
+    with Journal(path, FixedClock()).lock():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("locks", "told"),
+    [
+        ("", "it has ended just now, or is not to be seen from here"),
+        ("1: POSIX  ADVISORY  WRITE {pid} {dev}:{inode} 0 EOF\n", "it has ended just now"),
+        ("1: FLOCK  ADVISORY  WRITE {pid} {dev}:{other} 0 EOF\n", "it has ended just now"),
+        ("1: FLOCK  ADVISORY  WRITE {pid} 00:99:{inode} 0 EOF\n", "process {pid} ("),
+        ("1: FLOCK  ADVISORY  WRITE 4194305 {dev}:{inode} 0 EOF\n", "process 4194305, which has ended"),
+        ("1: -> FLOCK  ADVISORY  WRITE {pid} {dev}:{inode} 0 EOF\n", "it has ended just now"),
+    ],
+    ids=["none", "another kind", "another file", "another device", "dead meanwhile", "one that waits"],
+)
+def test_what_the_kernel_says_is_read_with_care(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: str, told: str
+) -> None:
+    found = tmp_path.stat()
+    names = {
+        "pid": os.getpid(),
+        "dev": f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}",
+        "inode": found.st_ino,
+        "other": found.st_ino + 1,
+    }
+    (tmp_path / "locks").write_text(locks.format(**names))
+    (tmp_path / "stat").write_text("cpu 0\nbtime 1700000000\n")
+    for entry in ("self", str(os.getpid())):
+        (tmp_path / entry).symlink_to(f"/proc/{entry}")
+    monkeypatch.setattr(holder, "_PROC", tmp_path)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert holder.held_by(descriptor).startswith(told.format(**names))
+    finally:
+        os.close(descriptor)
+
+
+def test_a_machine_without_a_list_of_locks_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(holder, "_PROC", tmp_path)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert holder.held_by(descriptor) == "the kernel does not tell which"
+    finally:
+        os.close(descriptor)
+
+
+def test_a_user_without_a_name_is_told_by_number() -> None:
+    assert holder._user(4_000_000) == "4000000"
+
+
 def test_the_lock_is_free_again_after_an_error(path: Path) -> None:
     with pytest.raises(KeyError), Journal(path, FixedClock()).lock():
         raise KeyError
@@ -142,9 +246,79 @@ def test_a_record_taken_only_in_part_is_told(path: Path, monkeypatch: pytest.Mon
             book.append("step_started", step=1)
 
 
+NUMBERS = [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("call", ["write", "fsync"])
+def test_after_a_failed_append_nothing_more_is_taken(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    """Whatever is wrong with the disk: a clear error, and not one byte more from this process."""
+    fill(path, 1)
+    book = Journal(path, FixedClock())
+
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with book.lock():
+        with monkeypatch.context() as patched:
+            patched.setattr(os, call, fail)
+            with pytest.raises(errors.CannotRecordError, match=os.strerror(number)) as caught:
+                book.append("step_started", step=1)
+        before = path.read_bytes()
+        with pytest.raises(errors.CannotRecordError, match="an earlier record"):
+            book.append("step_started", step=1)
+    with pytest.raises(errors.CannotRecordError, match="an earlier record"), book.lock():
+        pass
+    assert (caught.value.exit_code, path.read_bytes()) == (6, before)
+
+
+def test_the_name_of_a_new_journal_is_on_the_disk_too(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    book = Journal(path, FixedClock())
+    with book.lock(), monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        with pytest.raises(errors.CannotRecordError, match=f"{path.parent}: Input/output error"):
+            book.append("run_started")
+    with pytest.raises(errors.CannotRecordError, match="an earlier record"), book.lock():
+        pass
+
+
+@pytest.mark.parametrize("call", ["pread", "fstat"])
+def test_a_journal_that_cannot_be_read_for_writing_cannot_record(
+    path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    fill(path, 1)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, call, fail)
+        with pytest.raises(errors.CannotRecordError, match="Input/output"), Journal(path, StepClock()).lock():
+            pass
+
+
+def test_a_journal_is_read_whole_even_in_small_pieces(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(path, 3)
+    real = os.pread
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", lambda file, size, at: real(file, min(size, 100), at))
+        book = Journal(path, FixedClock())
+        with book.lock():
+            assert len(book.events) == 3
+
+
 def test_a_journal_that_cannot_be_opened_cannot_record(tmp_path: Path) -> None:
     with (
-        pytest.raises(errors.CannotRecordError, match="No such file or directory"),
+        pytest.raises(errors.CannotRecordError, match="No such file or directory; nothing further"),
         Journal(tmp_path / "gone" / "journal.jsonl", FixedClock()).lock(),
     ):
         pass
@@ -160,13 +334,107 @@ def test_a_journal_that_is_a_link_is_not_followed(tmp_path: Path, path: Path) ->
 # A line that a crash cut off --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cut", [1, 30, -1])
-def test_a_torn_last_line_is_dropped_by_the_next_writer(path: Path, cut: int) -> None:
+def tear(path: Path, cut: int) -> tuple[bytes, bytes]:
+    """Write three records, cut the last one; return the whole lines and what is left of the last."""
     lines = fill(path, 3)
-    path.write_bytes(b"".join(lines[:2]) + lines[2][:cut])
-    with Journal(path, FixedClock()).lock():
+    whole, torn = b"".join(lines[:2]), lines[2][:cut]
+    path.write_bytes(whole + torn)
+    return whole, torn
+
+
+@pytest.mark.parametrize("cut", [1, 30, 200, -1])
+def test_the_next_writer_puts_a_record_in_the_place_of_a_torn_last_line(path: Path, cut: int) -> None:
+    whole, torn = tear(path, cut)
+    book = Journal(path, StepClock())
+    with book.lock():
+        assert (book.events[-1].name, book.events[-1].fields) == ("torn_line_dropped", {"bytes": len(torn)})
+        book.append("step_finished", step=3)
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b"".join(lines[:2]) == whole
+    assert [event.name for event in journal.read(path)][2:] == ["torn_line_dropped", "step_finished"]
+    assert [event.name for event in book.events] == [event.name for event in journal.read(path)]
+
+
+@pytest.mark.parametrize("size", [1, 50, 150, 5000])
+def test_bytes_that_are_no_text_at_all_are_a_torn_line_too(path: Path, size: int) -> None:
+    """After a power cut some file systems leave zeros where nothing was written yet."""
+    whole = b"".join(fill(path, 2))
+    path.write_bytes(whole + b"\0" * size)
+    with Journal(path, StepClock()).lock():
         pass
-    assert path.read_bytes() == b"".join(lines[:2])
+    assert journal.read(path)[-1].fields == {"bytes": size}
+
+
+@pytest.mark.parametrize("size", [10, 2000])
+def test_a_crash_while_a_torn_line_is_dropped_leaves_one_to_drop(
+    path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """At every call: either the torn line still stands there, or the record of it does."""
+    whole = b"".join(fill(path, 2))
+    torn = b'{"' + b"x" * size
+    for call in ("write", "ftruncate", "fsync", "none"):
+        path.write_bytes(whole + torn)
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        with monkeypatch.context() as patched:
+            if call != "none":
+                patched.setattr(os, call, fail)
+                with pytest.raises(errors.CannotRecordError), Journal(path, StepClock()).lock():
+                    pass
+        left = journal.torn_bytes(path)
+        dropped = [event.name for event in journal.read(path)].count("torn_line_dropped")
+        assert left or dropped
+        with Journal(path, StepClock()).lock():
+            pass
+        assert (journal.torn_bytes(path), journal.read(path)[-1].name) == (0, "torn_line_dropped")
+
+
+def test_a_record_of_a_torn_line_that_is_taken_only_in_part_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tear(path, 30)
+    real = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:10]))
+        with pytest.raises(errors.CannotRecordError, match="only a part"), Journal(path, StepClock()).lock():
+            pass
+    with Journal(path, StepClock()).lock():
+        pass
+    assert journal.read(path)[-1].name == "torn_line_dropped"
+
+
+def test_a_run_whose_first_record_was_cut_off_was_never_begun(path: Path) -> None:
+    path.write_bytes(fill(path, 1)[0][:50])
+    with pytest.raises(errors.VerificationError, match="never begun"), Journal(path, FixedClock()).lock():
+        pass
+
+
+@pytest.mark.parametrize("end", [b"\0", b" ", b"x", b"{"])
+def test_a_whole_record_with_something_else_than_its_line_end_is_refused(path: Path, end: bytes) -> None:
+    """No crash leaves that: somebody may have relied on this record."""
+    lines = fill(path, 3)
+    damaged = b"".join(lines)[:-1] + end
+    path.write_bytes(damaged)
+    with pytest.raises(errors.VerificationError, match=r"journal.jsonl:3: a whole record .* damaged"):
+        journal.read(path)
+    with pytest.raises(errors.VerificationError, match="damaged"), Journal(path, FixedClock()).lock():
+        pass
+    assert path.read_bytes() == damaged
+
+
+def test_a_torn_line_in_the_middle_is_refused(path: Path) -> None:
+    lines = fill(path, 3)
+    assert refused(path, [lines[0], lines[1][:40], lines[2]]).startswith("journal.jsonl:2: ")
+    assert refused(path, [lines[0], lines[1][:40] + b"\n", lines[2]]).startswith("journal.jsonl:2: ")
+
+
+def test_a_torn_last_line_is_told_with_its_number_and_length(path: Path) -> None:
+    _, torn = tear(path, 40)
+    assert journal.torn_bytes(path) == len(torn)
+    with pytest.raises(errors.VerificationError, match=r"journal.jsonl:3: .* after 40 bytes"):
+        list(journal.parse(path.read_bytes(), path.name))
 
 
 def test_a_reader_leaves_a_torn_last_line_out_and_alone(path: Path) -> None:
