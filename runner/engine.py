@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, errors, evidence, moves, record
+from runner import authority, drift, errors, evidence, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, digest_of, sha256_hex
 from runner.clock import Clock
@@ -53,6 +53,9 @@ class Observer(Protocol):
 
     def part_skipped(self, step: Step, part: Part, reason: str) -> None:
         """Take note that a part was left out."""
+
+    def plan_drifted(self, hosts: Sequence[str]) -> None:
+        """Take note that hosts are not as the plan says, so that it is made and decided on anew."""
 
     def document_written(self, output: Output, files: Sequence[Path]) -> None:
         """Take note of a document."""
@@ -185,6 +188,8 @@ class Engine:
                 self._skip_part(part, reason)
             case moves.MakePlan():
                 self._make_plan(move)
+            case moves.ComparePlan(part):
+                self._compare_plan(part)
             case moves.OpenGate():
                 self._open_gate()
             case moves.WriteDocument():
@@ -218,7 +223,7 @@ class Engine:
     def _do_part(self, part: Part) -> None:
         state, step = self._state, self._state.step
         changes = part.kind == "recover" or (part.kind == "playbook" and _changes(step))
-        if changes and not self._has_authority(expires=part.kind != "recover"):
+        if (changes or part.kind == "reprobe") and not self._has_authority(expires=part.kind != "recover"):
             return
         self._require_reserve(part)
         self._append(
@@ -286,6 +291,9 @@ class Engine:
         if part.kind == "recover" and step.decision:
             recover = next(o.recover for o in step.decision.outcomes if o.when == "failed")
             return self._workspace.playbooks / recover.playbook if recover else None
+        if part.kind == "reprobe" and self._state.plan:
+            planning = self._sop.step(self._state.plan.step).action
+            return self._workspace.playbooks / planning.playbook if planning and planning.playbook else None
         if part.kind == "playbook" and step.action and step.action.playbook:
             return self._workspace.playbooks / step.action.playbook
         return None
@@ -330,6 +338,34 @@ class Engine:
             hosts=hosts,
             failure_budget=hosts_that_may_fail(self._state.given_budget, len(hosts)),
         )
+
+    def _compare_plan(self, part: Part) -> None:
+        """Compare what a wave's hosts say now with the plan; where they differ, it is made anew."""
+        state = self._state
+        plan = self.record().plan
+        if state.plan is None or plan is None:
+            raise ValueError("there is no plan to compare with")
+        told = next(
+            event
+            for event in reversed(self._journal.events)
+            if event.name == "action_finished" and event["part"] == part.name
+        )
+        now = evidence.read(self._folder, told["evidence"])
+        alike, differing = drift.of_hosts(plan, now, state.changed_under_plan)
+        at = {"step": state.step.no, "attempt": state.attempt, "part": part.name}
+        if not differing:
+            self._append("plan_confirmed", **at, hosts=list(alike))
+            return
+        data = canonical_json({"format": 1, "plan": state.plan.sha256, "hosts": differing})
+        path = write_once(self._folder.differences(state.step.no, state.attempt, part.name), data)
+        self._append(
+            "plan_drifted",
+            **at,
+            hosts=list(differing),
+            to=state.plan.step,
+            differences={"path": self._folder.relative(path), "sha256": sha256_hex(data)},
+        )
+        self._observer.plan_drifted(tuple(differing))
 
     def _skip_part(self, part: Part, reason: str) -> None:
         step = self._state.step

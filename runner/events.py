@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner import errors
 from runner.journal import Event
+from runner.moves import PartKind
 from runner.sop import Target, path_text
 from runner.waves import BUDGET
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1)]
-PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
 
 
 class _Shape(BaseModel):
@@ -144,6 +144,22 @@ class PlanMade(_OfAttempt):
     failure_budget: Annotated[int, Field(ge=0)]
 
 
+class PlanConfirmed(_OfAttempt):
+    """A reprobe found these hosts of its wave to be as the plan says, and none that is not."""
+
+    part: str
+    hosts: list[str]
+
+
+class PlanDrifted(_OfAttempt):
+    """A reprobe found these hosts to differ from the plan: the row ``to`` plans anew."""
+
+    part: str
+    hosts: Annotated[list[str], Field(min_length=1)]
+    to: Number
+    differences: File
+
+
 class GateOpened(_OfAttempt):
     """An official is awaited."""
 
@@ -234,6 +250,8 @@ SHAPES: dict[str, type[_Shape]] = {
     "action_finished": ActionFinished,
     "action_skipped": ActionSkipped,
     "plan_made": PlanMade,
+    "plan_confirmed": PlanConfirmed,
+    "plan_drifted": PlanDrifted,
     "gate_opened": GateOpened,
     "decision_made": DecisionMade,
     "decision_lapsed": DecisionLapsed,
@@ -268,7 +286,7 @@ def require_shape(event: Event, journal: str) -> None:
 def files_of(event: Event) -> list[tuple[str, str]]:
     """Return (path, SHA-256) of every file that the event names."""
     entries = [*event.fields.get("evidence", []), *event.fields.get("files", [])]
-    entries += [event[key] for key in ("statement", "signature") if key in event.fields]
+    entries += [event[key] for key in ("statement", "signature", "differences") if key in event.fields]
     if event.name == "plan_made":
         entries.append(event.fields)
     return [(entry["path"], entry["sha256"]) for entry in entries]

@@ -166,6 +166,8 @@ class _Fold:
             self.known[host] = self.known[host].model_copy(update=changes)
 
     def _take(self, evidence: Evidence, event: Event) -> None:
+        if event["kind"] == "reprobe":
+            return  # it confirms the plan, or has it made anew: it tells nothing of its own about the host
         known, results = self.known[evidence.host], evidence.results
         if results.plan_updates and evidence.status == "ok":
             known = HostFacts(host=evidence.host)

@@ -11,7 +11,7 @@ from typing import Literal
 from runner.journal import Event
 from runner.sop import Output, Target
 
-PartKind = Literal["playbook", "suite", "check", "recover", "retest", "archive"]
+PartKind = Literal["playbook", "suite", "check", "reprobe", "recover", "retest", "archive"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,12 @@ class Gate:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan that stands: where it is, its digest, and the hosts it proposes changes on."""
+    """The plan that stands: where it is, its digest, the hosts it would change, and the row that made it."""
 
     path: str
     sha256: str
     hosts: tuple[str, ...]
+    step: int
 
 
 # What comes next -----------------------------------------------------------------------------------
@@ -79,6 +80,13 @@ class MakePlan:
 
     step: int
     attempt: int
+
+
+@dataclass(frozen=True)
+class ComparePlan:
+    """Compare what the hosts of a wave say now with the plan that was decided on."""
+
+    part: Part
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,7 @@ Move = (
     | DoPart
     | SkipPart
     | MakePlan
+    | ComparePlan
     | FailStep
     | OpenGate
     | AwaitDecision

@@ -61,6 +61,16 @@ class Record:
         plan: dict[str, Any] = json.loads((self.folder.path / standing.path).read_bytes())
         return plan
 
+    @cached_property
+    def decided_before(self) -> tuple[dict[str, Any], Event] | None:
+        """Return the newest plan before this one that officials decided on, with their last decision."""
+        made = [event for event in self.events if event.name == "plan_made"]
+        decided = {event["subject"]["plan"]: event for event in self.events if event.name == "decision_made"}
+        for event in reversed(made[:-1]):
+            if event["sha256"] in decided:
+                return json.loads((self.folder.path / event["path"]).read_bytes()), decided[event["sha256"]]
+        return None
+
     def finished_actions(self) -> list[Event]:
         """Return the ``action_finished`` events since the standing plan was made, that one included."""
         actions = [event for event in self.events if event.name == "action_finished"]

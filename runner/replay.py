@@ -86,6 +86,9 @@ class _Judge:
         if event.name == "decision_lapsed":
             self._require_lapse(move, event)
             return
+        if isinstance(move, moves.ComparePlan):
+            self._require_comparison(move.part, event)
+            return
         name, fields = self._announced(move, event)
         if event.name != name:
             due = f"{name} {_where(fields)}".rstrip() if name else "nothing"
@@ -180,6 +183,22 @@ class _Judge:
         if sorted(entry["path"] for entry in event["evidence"]) != places:
             raise self._wrong(event, f"action_finished: the evidence is not one file per host in {folder}/")
 
+    def _require_comparison(self, part: Part, event: Event) -> None:
+        """A reprobe is followed by what it found; that the evidence says so is for ``run_check`` to judge."""
+        if event.name not in {"plan_confirmed", "plan_drifted"} or self.state.plan is None:
+            raise self._wrong(
+                event, f"{event.name} {_where(event.fields)} is out of order: the plan was to be compared"
+            )
+        here = {"step": self.state.current, "attempt": self.state.attempt, "part": part.name}
+        self._require_fields(event, here)
+        if not set(event["hosts"]) <= set(part.hosts):
+            raise self._wrong(event, f"{event.name}: tells of hosts that are not of that part")
+        if event.name == "plan_drifted":
+            self._require_fields(event, {"to": self.state.plan.step})
+            place = "plans/{step}-{attempt}-{part}.json".format_map(here)
+            if event["differences"]["path"] != place:
+                raise self._wrong(event, f"plan_drifted: the differences are not {place}")
+
     def _require_places(self, event: Event) -> None:
         at = event.fields
         if event.name == "plan_made":
@@ -254,7 +273,9 @@ class _Judge:
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
     def _require_lapse(self, move: moves.Move, event: Event) -> None:
-        due = isinstance(move, moves.DoPart) and self._changes(move.part) and move.part.kind != "recover"
+        due = isinstance(move, moves.DoPart) and (
+            move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind != "recover")
+        )
         made = self._standing().get(event["step"]) if due else None
         if made is None:
             raise self._wrong(event, "decision_lapsed: no change on that decision was due")

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner import errors, journal, moves, signing
+from runner import drift, errors, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -94,6 +94,7 @@ def _check(tree: Tree) -> CheckedRun:
     state = replay(sop, roster, events, statements, JOURNAL)
     for event in events:
         _require_content(event, state.run, events[0]["sop"]["sha256"], tree)
+    _require_comparisons(events, tree)
     for made in decisions:
         _require_signature(made, roster, tree)
     return CheckedRun(tree, sop, roster, events, state, recorded)
@@ -164,6 +165,37 @@ def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> Non
             raise errors.VerificationError(event["path"], "is not about the hosts that the journal names")
 
 
+def _require_comparisons(events: tuple[Event, ...], tree: Tree) -> None:
+    """Require that every reprobe was judged as its evidence and the plan of that moment say."""
+    plan: dict[str, Any] = {}
+    ours: set[str] = set()
+    told: Event | None = None
+    for event in events:
+        if event.name == "plan_made":
+            plan, ours = _require_says(event["path"], tree, {}), set()
+        elif event.name == "action_started" and event["changes"]:
+            ours |= set(event["hosts"])
+        elif event.name == "action_finished":
+            told = event
+        elif event.name in {"plan_confirmed", "plan_drifted"} and told is not None:
+            _require_comparison(
+                event, plan, [_require_says(e["path"], tree, {}) for e in told["evidence"]], ours, tree
+            )
+
+
+def _require_comparison(
+    event: Event, plan: dict[str, Any], found: list[dict[str, Any]], ours: set[str], tree: Tree
+) -> None:
+    alike, differing = drift.of_hosts(plan, found, ours)
+    expected = list(differing) if event.name == "plan_drifted" else list(alike)
+    if bool(differing) != (event.name == "plan_drifted") or event["hosts"] != expected:
+        raise errors.VerificationError(
+            f"{JOURNAL}:{event.seq}", f"{event.name}: the evidence of that part says otherwise"
+        )
+    if differing:
+        _require_says(event["differences"]["path"], tree, {"hosts": differing})
+
+
 def _planned(plan: dict[str, Any], path: str) -> set[str]:
     try:
         return set(hosts_to_change(plan))
@@ -208,6 +240,8 @@ def _under_way(run: CheckedRun) -> set[str]:
     match next_move(run.state):
         case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")
+        case moves.ComparePlan(part):
+            paths.add(f"plans/{run.state.step.no}-{run.state.attempt}-{part.name}.json")
         case moves.AwaitDecision(gate):
             statement = f"decisions/{gate.step}-{gate.attempt}.json"
             paths |= {statement, f"{statement}.sig"}

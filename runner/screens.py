@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from runner import errors
+from runner import drift, errors
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
 from runner.moves import Gate, Part
@@ -40,6 +40,7 @@ _PART_NAMES = {
     "playbook": "Ansible",
     "suite": "tests",
     "check": "tests between waves",
+    "reprobe": "are the hosts still as approved?",
     "recover": "roll back",
     "retest": "tests after the rollback",
     "archive": "check of the whole run",
@@ -146,6 +147,12 @@ class Screen:
         hosts = ", ".join(display(host) for host in part.hosts)
         self._console.print(Text(f"     not done   {hosts}: {reason}", style="yellow"))
 
+    def plan_drifted(self, hosts: Sequence[str]) -> None:
+        """Print that the plan is not true any more, and for which hosts."""
+        names = ", ".join(display(host) for host in hosts)
+        said = f"     not as approved any more: {names}; the check is done again and decided on anew"
+        self._console.print(Text(said, style="bold yellow"))
+
     def document_written(self, output: Output, files: Sequence[Path]) -> None:
         """Print where a document is."""
         shown = next((path for path in files if path.suffix == ".pdf"), files[-1])
@@ -238,7 +245,7 @@ def gate_view(gate: Gate, record: Record) -> Group:
     shows = step.decision.shows if step.decision else "results"
     body: list[Any] = []
     if shows == "plan":
-        body += plan_view(record.plan)
+        body += plan_view(record.plan) if record.decided_before is None else difference_view(record)
         given, most = record.started["failure_budget"], record.state.failure_budget
         said = f"{given}, that is {most} of these hosts" if given.endswith("%") else f"{given} host(s)"
         body.append(Text(f"  failure budget: {said}"))
@@ -250,6 +257,46 @@ def gate_view(gate: Gate, record: Record) -> Group:
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
     return Group(*body, digest)
+
+
+def difference_view(record: Record) -> list[Any]:
+    """Return only what is not as it was in the plan that officials decided on before."""
+    if record.decided_before is None or record.plan is None:
+        return plan_view(record.plan)
+    old, made = record.decided_before
+    who = one_line(made["person"]["name"])
+    title = f"Changed since row {made['step']} was decided by {who} ({one_line(made['outcome'])})"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in ("Host", "Package", "Decided on", "Now"):
+        table.add_column(column, overflow="fold")
+    differing = drift.of_plans(old, record.plan)
+    for host, told in differing.items():
+        for row in [("", "", told)] if isinstance(told, str) else _difference_rows(told):
+            table.add_row(*(Text(one_line(cell)) for cell in (host, *row)), style="bold yellow")
+    alike = sum(1 for host in record.plan["hosts"] if host not in differing)
+    body: list[Any] = [table] if differing else [Text("     nothing differs from it any more", style="green")]
+    whole = Text(f"  {alike} host{'s are' if alike != 1 else ' is'} as decided on before", style="dim")
+    return [*body, whole, *_added_hosts(record.plan, differing)]
+
+
+def _difference_rows(told: drift.Difference) -> Iterator[tuple[str, str, str]]:
+    for update in told["appeared"]:
+        yield update["package"], "-", f"{update['from']} -> {update['to']}"
+    for update in told["gone"]:
+        yield update["package"], f"{update['from']} -> {update['to']}", "-"
+    for item in told["changed"]:
+        approved, found = (f"{item[key]['from']} -> {item[key]['to']}" for key in ("approved", "found"))
+        yield item["package"], approved, found
+    if come := told["new_packages"]:
+        yield "(new packages)", ", ".join(come["approved"]) or "-", ", ".join(come["found"]) or "-"
+    if told["reboot"]:
+        yield "(reboot)", "not needed", "needed"
+
+
+def _added_hosts(plan: dict[str, Any], differing: Mapping[str, drift.Difference | str]) -> list[Any]:
+    """Return the whole plan of the hosts that the earlier one did not have."""
+    added = {host: plan["hosts"][host] for host, told in differing.items() if told == "added"}
+    return plan_view({"hosts": added, "not_planned": {}}) if added else []
 
 
 def plan_view(plan: dict[str, Any] | None) -> list[Any]:
@@ -312,7 +359,7 @@ def _results_view(record: Record) -> Table:
     table.add_column("Host", no_wrap=True)
     columns: dict[tuple[int, str], dict[str, str]] = {}
     for event in record.finished_actions():
-        if event["hosts"]:
+        if event["hosts"] and event["kind"] != "reprobe":
             columns.setdefault((event["step"], event["kind"]), {}).update(event["hosts"])
     for step, kind in columns:
         table.add_column(f"{step} {_SHORT_NAMES[kind]}".strip(), no_wrap=True)

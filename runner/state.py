@@ -3,12 +3,14 @@
 Order rules, enforced by ``next_move`` and by nothing else:
 1. Rows are done in the SOP's order; only a row's ``next`` or the outcome of its decision leads on.
 2. Within a row: its action (part by part), then its decision, then its documents, then the row is finished.
-3. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
+3. Before a wave changes hosts they are probed again: unless they are as the plan says, the row that plans
+   is done again and its gates decide anew. What was confirmed before a stop is confirmed again.
+4. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
    that was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
-4. A decision by result recovers the hosts that failed and tests them once more before it leads on.
+5. A decision by result recovers the hosts that failed and tests them once more before it leads on.
    Hosts that nobody tested have not passed.
-5. A row that spans later rows is finished when the row it names is finished.
-6. A row sent back to, or failed and resumed, gets a new attempt.
+6. A row that spans later rows is finished when the row it names is finished.
+7. A row sent back to, or failed and resumed, gets a new attempt.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ class PartState:
     part: Part
     status: Literal["pending", "started", "finished", "skipped"] = "pending"
     results: dict[str, str] = field(default_factory=dict)
+    compared: bool = False
+    """Of a reprobe: it was compared with the plan, or is too old for it."""
 
     @property
     def not_ok(self) -> set[str]:
@@ -71,6 +75,8 @@ class RunState:
         self.planned = False
         self._not_ok: dict[int, set[str]] = {}
         self.changed: list[str] = []
+        self.changed_under_plan: set[str] = set()
+        self.confirmed: str | None = None
         self._untested: set[str] = set()
         self.evidence: list[dict[str, str]] = []
         self.documents: list[Event] = []
@@ -126,6 +132,7 @@ class RunState:
         self.gate = self.decision = None
         self.written = set()
         self.planned = False
+        self.confirmed = None
         self.last_reason = ""
         # What an earlier attempt of the row came to is done over.
         self._not_ok[event["step"]] = set()
@@ -136,13 +143,14 @@ class RunState:
         if event["changes"]:
             self.changed += [host for host in part.hosts if host not in self.changed]
             self._untested.update(part.hosts)
+            self.changed_under_plan.update(part.hosts)
 
     def _on_action_finished(self, event: Event) -> None:
         state = self._told(event)
         state.status = "finished"
         state.results = event["hosts"]
         self.evidence += event["evidence"]
-        if self._changes(event["step"]):
+        if self._changes(event["step"]) and state.part.kind != "reprobe":
             self.lost.update(state.not_ok)
         if state.part.kind in {"suite", "retest"}:
             self._untested.difference_update(state.part.hosts)
@@ -154,13 +162,21 @@ class RunState:
         self._not_ok.setdefault(event["step"], set()).update(event["hosts"])
 
     def _on_plan_made(self, event: Event) -> None:
-        self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]))
+        self.plan = Plan(event["path"], event["sha256"], tuple(event["hosts"]), event["step"])
         self.planned = True
         self.failure_budget = event["failure_budget"]
         self.lost = set()
         self._not_ok = {}
+        self.changed_under_plan = set()
         # A host changed under an earlier plan that no row has tested since is still to be tested.
         self.changed = [host for host in self.changed if host in self._untested]
+
+    def _on_plan_confirmed(self, event: Event) -> None:
+        self._told(event).compared = True
+        self.confirmed = wave_of(event["part"])
+
+    def _on_plan_drifted(self, event: Event) -> None:
+        self._go_to(event["to"])
 
     def _on_gate_opened(self, event: Event) -> None:
         self.gate = Gate(
@@ -208,6 +224,10 @@ class RunState:
         """A stop on purpose; the next move is the same as after a crash."""
 
     def _on_run_resumed(self, _event: Event) -> None:
+        # Nobody knows how long the run stood still: what the hosts said before is not relied on.
+        self.confirmed = None
+        for part in self.parts:
+            part.compared = part.status == "finished"
         if self.failed is not None:
             self.failed = None
             self.started = False
@@ -320,17 +340,42 @@ def _next_part(state: RunState) -> moves.Move | None:
     for part in state.parts:
         if part.part.kind in {"recover", "retest"}:
             return None
+        if part.part.kind == "reprobe":
+            continue
         if part.status in {"pending", "started"}:
             if part.status == "pending" and over:
                 names = ", ".join(in_natural_order(state.lost))
                 budget = state.failure_budget
                 return moves.SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
-            return moves.DoPart(part.part)
+            return _reprobe(state, part) or moves.DoPart(part.part)
     if action and action.plan and not state.planned and state.parts:
         return moves.MakePlan(state.step.no, state.attempt)
     if action and action.playbook and not action.changes and _nothing_worked(state):
         return moves.FailStep(f"{action.playbook} worked on none of the hosts")
     return None
+
+
+def _reprobe(state: RunState, wave: PartState) -> moves.Move | None:
+    """Return what is still to be done before a wave may change its hosts, None when nothing is.
+
+    A wave that was begun already is not held against the plan again: its hosts are as we left them.
+    """
+    action = state.step.action
+    changes = action is not None and action.changes and wave.part.kind == "playbook"
+    if not changes or wave.status != "pending" or state.plan is None or state.confirmed == wave.part.name:
+        return None
+    looks = [part for part in state.parts if part.part.kind == "reprobe"]
+    looks = [part for part in looks if wave_of(part.part.name) == wave.part.name]
+    if looks and looks[-1].status == "started":
+        return moves.DoPart(looks[-1].part)
+    if looks and not looks[-1].compared:
+        return moves.ComparePlan(looks[-1].part)
+    return moves.DoPart(Part(f"{wave.part.name}-reprobe-{len(looks) + 1}", "reprobe", wave.part.hosts))
+
+
+def wave_of(reprobe: str) -> str:
+    """Return the name of the wave that a reprobe is for."""
+    return reprobe.partition("-")[0]
 
 
 def _nothing_worked(state: RunState) -> bool:

@@ -60,6 +60,10 @@ class RunFolder:
         """Return the path of the plan that an attempt of a row made."""
         return self.path / "plans" / f"{step}-{attempt}.json"
 
+    def differences(self, step: int, attempt: int, part: str) -> Path:
+        """Return the path of what a reprobe found to differ from the plan."""
+        return self.path / "plans" / f"{step}-{attempt}-{part}.json"
+
     def evidence(self, step: int, attempt: int, part: str) -> Path:
         """Return the folder of a part's evidence, one file per host."""
         return self.path / "evidence" / f"{step}-{attempt}-{part}"

@@ -172,6 +172,9 @@ class RecordingObserver:
     def part_skipped(self, step: Step, part: Part, reason: str) -> None:
         self.seen.append(f"row {step.no} part {part.name} skipped: {reason}")
 
+    def plan_drifted(self, hosts: Sequence[str]) -> None:
+        self.seen.append(f"drifted: {' '.join(hosts)}")
+
     def document_written(self, output: Output, files: Sequence[Path]) -> None:
         self.seen.append(f"document {output.document} {output.version} in {len(files)} files")
 

@@ -24,7 +24,7 @@ PARTS = {
     # pure rules: no disk, clock, network or process
     "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry"},
+    | {"expiry", "drift"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"},
     # what reads and writes the run folder

@@ -129,5 +129,9 @@ def rows_finished(folder: RunFolder) -> list[tuple[int, str | None]]:
 
 
 def parts_finished(folder: RunFolder) -> list[tuple[int, str, dict[str, str]]]:
-    """Return (row, part, status of each host) of everything that was done, in order."""
-    return [(event["step"], event["part"], event["hosts"]) for event in events_of(folder, "action_finished")]
+    """Return (row, part, status of each host) of everything that was done, in order.
+
+    Without the looks at hosts before they are changed: after a stop they are taken again.
+    """
+    done = [event for event in events_of(folder, "action_finished") if event["kind"] != "reprobe"]
+    return [(event["step"], event["part"], event["hosts"]) for event in done]

@@ -8,14 +8,14 @@ from runner import errors, record, run_check
 from runner.executors.base import HostResult
 from runner.workspace import RunFolder
 from scenarios.forgery import find, forge
-from scenarios.office import Office, events_of, rows_finished
+from scenarios.office import Office, events_of, parts_finished, rows_finished
 
 APPROVED = {2: ["disetujui"]}
 MANY = ("pc10", "pc2", "pc1", "web1", "pc11", "pc3")
 
 
 def waves(office: Office) -> list[tuple[str, ...]]:
-    return [hosts for step, _, _, hosts in office.playbooks.done if step == 3]
+    return [request.hosts for request in office.playbooks.requests if request.changes]
 
 
 def go(office: Office, *, failure_budget: int | str = 0) -> RunFolder:
@@ -39,7 +39,7 @@ def test_without_canaries_the_waves_are_just_the_hosts_in_order(contoh: Office) 
 def test_every_wave_but_the_last_is_checked_before_the_next(contoh: Office) -> None:
     contoh.hosts = MANY
     folder = go(contoh)
-    done = [event["part"] for event in events_of(folder, "action_finished") if event["step"] == 3]
+    done = [part for step, part, _ in parts_finished(folder) if step == 3]
     assert done == ["1", "1-check", "2", "2-check", "3", "3-check", "4"]
 
 
