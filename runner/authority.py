@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from runner import errors, signing
+from runner import errors, gates, signing
 from runner.canonical import sha256_hex
 from runner.events import require_shape
 from runner.journal import Event
@@ -21,7 +21,7 @@ from runner.workspace import RunFolder
 
 
 def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict[str, Any]]]:
-    """Return the decisions on the plan that stands, each with its signed statement.
+    """Return what was signed for the decisions on the plan that stands: each record with its statement.
 
     Args:
         now: the run as it stands.
@@ -41,11 +41,11 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
             hint="put them back as they were and 'rawat resume', or start a new run",
         )
     statements = _checked_statements(now)
-    latest = {made["step"]: made for made in now.state.decisions}
-    standing = [made for made in latest.values() if made["subject"]["plan"] == plan.sha256]
+    standing = gates.standing(now.sop, now.state).values()
     if not standing:
         raise errors.VerificationError(plan.path, "nobody has decided on this plan")
-    return [(made, json.loads(statements[made["statement"]["path"]])) for made in standing]
+    signed = [record for made in standing for record in gates.signed_for(now.state, made)]
+    return [(made, json.loads(statements[made["statement"]["path"]])) for made in signed]
 
 
 def _checked_statements(now: Record) -> dict[str, bytes]:
@@ -54,7 +54,7 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
     roster = roster_from_snapshot(snapshot)
     signers = roster.allowed_signers()
     statements: dict[str, bytes] = {}
-    for made in now.state.decisions:
+    for made in now.state.signed:
         statement = _required(now.folder, made["statement"]["path"], made["statement"]["sha256"])
         signature = _required(now.folder, made["signature"]["path"], made["signature"]["sha256"])
         if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):

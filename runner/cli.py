@@ -300,7 +300,7 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
 
 def _print_waiting(folder: RunFolder, stop: Waiting) -> None:
     gate = stop.gate
-    console.print(Text(f"row {gate.step} waits for {gate.position}", style="bold magenta"))
+    console.print(Text(f"row {gate.step} waits for {gate.awaited}", style="bold magenta"))
     names = " | ".join(gate.outcomes)
     console.print(Text(f"decide:  rawat decide {folder.name} --outcome '{names}' --official ID"))
     console.print(Text(f"go on:   rawat resume {folder.name}"))
@@ -332,7 +332,7 @@ def _status(now: Record) -> dict[str, Any]:
         "awaited": None
         if gate is None
         else {
-            "position": gate.position,
+            "position": gate.awaited,
             "officials": [holder.official.id for holder in _awaited(now, gate)],
             "outcomes": list(gate.outcomes),
             "since": format_utc(gate.opened.instant.at),
@@ -356,7 +356,8 @@ def _status(now: Record) -> dict[str, Any]:
 
 
 def _awaited(now: Record, gate: Gate) -> list[Holder]:
-    return now.roster.holders(gate.position, now.roster.day(SystemClock().now().at))
+    today = now.roster.day(SystemClock().now().at)
+    return [holder for position in gate.open_seats for holder in now.roster.holders(position, today)]
 
 
 def _state_word(now: Record) -> str:

@@ -69,7 +69,7 @@ class Decisions:
         """
         _refuse(gates.refusal(self._sop, gate, self._roster, state.operator, choice, at))
         official = self._roster.official(choice.official)
-        holder = self._roster.holder(official, gate.position, self._roster.day(at)) if official else None
+        holder = gates.seat(gate, self._roster, official, at) if official else None
         if holder is None:
             raise errors.DecisionRefusedError(f"{choice.official!r} may not decide here")
         return holder
@@ -88,10 +88,11 @@ class Decisions:
     def _record(
         self, gate: Gate, holder: Holder, choice: Choice, statement: bytes, signature: bytes
     ) -> Event:
-        path = write_once(self._folder.statement(gate.step, gate.attempt), statement)
+        path = write_once(self._folder.statement(gate.step, gate.attempt, gate.statements + 1), statement)
         signed = write_once(path.with_name(path.name + ".sig"), signature)
+        settled = gates.settles(self._sop, gate, choice.outcome)
         return self._journal.append(
-            "decision_made",
+            "decision_made" if settled else "vote_made",
             step=gate.step,
             attempt=gate.attempt,
             outcome=choice.outcome,

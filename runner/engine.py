@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, drift, errors, evidence, moves, record
+from runner import authority, drift, errors, evidence, gates, moves, record
 from runner import plan as plans
-from runner.canonical import canonical_json, digest_of, sha256_hex
+from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock
 from runner.decisions import Decisions
 from runner.executors import processes
@@ -381,23 +381,8 @@ class Engine:
         self._observer.part_skipped(step, part, reason)
 
     def _open_gate(self) -> None:
-        state, step = self._state, self._state.step
-        if step.decision is None or step.pelaksana is None:
-            raise ValueError(f"row {step.no} is no gate")
-        self._append(
-            "gate_opened",
-            step=step.no,
-            attempt=state.attempt,
-            actor=step.pelaksana,
-            position=self._sop.actors[step.pelaksana],
-            outcomes=[outcome.name for outcome in step.decision.outcomes],
-            subject={
-                "sop": self._sop_sha256,
-                "plan": state.plan.sha256 if state.plan else None,
-                "evidence": digest_of(state.evidence),
-            },
-            nonce=secrets.token_hex(16),
-        )
+        opening = gates.opening(self._sop, self._state, self._sop_sha256)
+        self._append("gate_opened", **opening, nonce=secrets.token_hex(16))
 
     def _write_document(self, move: moves.WriteDocument) -> None:
         as_of = len(self._journal.events)

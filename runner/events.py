@@ -165,6 +165,7 @@ class GateOpened(_OfAttempt):
 
     actor: str
     position: str
+    second: str | None
     outcomes: list[str]
     subject: Subject
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -180,6 +181,10 @@ class DecisionMade(_OfAttempt):
     nonce: str
     statement: File
     signature: File
+
+
+class VoteMade(DecisionMade):
+    """One of two officials decided; the other's decision is awaited."""
 
 
 class DecisionLapsed(_Shape):
@@ -253,6 +258,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "plan_confirmed": PlanConfirmed,
     "plan_drifted": PlanDrifted,
     "gate_opened": GateOpened,
+    "vote_made": VoteMade,
     "decision_made": DecisionMade,
     "decision_lapsed": DecisionLapsed,
     "document_written": DocumentWritten,

@@ -23,9 +23,18 @@ class Part:
     hosts: tuple[str, ...]
 
 
+def statement_name(step: int, attempt: int, number: int) -> str:
+    """Return the name of a statement signed at a gate: ``3-1``, and ``3-1-2`` for the second of that gate."""
+    return f"{step}-{attempt}" if number == 1 else f"{step}-{attempt}-{number}"
+
+
 @dataclass(frozen=True)
 class Gate:
-    """An open gate: who is awaited, on what the decision is, and the nonce that binds it."""
+    """An open gate: who is awaited, on what the decision is, and the nonce that binds it.
+
+    ``second`` is the position that must decide the same where the row is done together; ``votes`` are the
+    decisions (``vote_made``) that await the other's.
+    """
 
     step: int
     attempt: int
@@ -35,6 +44,30 @@ class Gate:
     subject: dict[str, str | None]
     nonce: str
     opened: Event
+    second: str | None = None
+    votes: tuple[Event, ...] = ()
+
+    @property
+    def open_seats(self) -> tuple[str, ...]:
+        """Return the positions that have not decided yet."""
+        decided = {vote["person"]["position"] for vote in self.votes}
+        seats = (self.position, *([self.second] if self.second else []))
+        return tuple(position for position in seats if position not in decided)
+
+    @property
+    def awaited(self) -> str:
+        """Return who is awaited still, in words."""
+        return " and ".join(self.open_seats)
+
+    @property
+    def statements(self) -> int:
+        """Return how many statements have been signed at this gate."""
+        return len(self.votes)
+
+    @property
+    def next_statement(self) -> str:
+        """Return the path in the run folder of the statement that is signed next at this gate."""
+        return f"decisions/{statement_name(self.step, self.attempt, self.statements + 1)}.json"
 
 
 @dataclass(frozen=True)

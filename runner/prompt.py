@@ -34,7 +34,7 @@ class Prompt:
     def __call__(self, gate: Gate, record: Record) -> tuple[Choice, Path] | None:
         """Show what is decided on and return the choice with the key, or None when nobody answers."""
         self._console.print(gate_view(gate, record))
-        self._console.print(Text(f"     awaited: {gate.position}", style="bold magenta"))
+        self._console.print(Text(f"     awaited: {gate.awaited}", style="bold magenta"))
         _forget_typed_ahead()
         try:
             official = self._official(gate, record)
@@ -56,7 +56,8 @@ class Prompt:
         operator, now = record.started["operator"], SystemClock().now().at
         able = [
             holder
-            for holder in record.roster.holders(gate.position, record.roster.day(now))
+            for position in gate.open_seats
+            for holder in record.roster.holders(position, record.roster.day(now))
             if gates.refusal_of_person(gate, record.roster, operator, holder.official, now) is None
         ]
         if not able:
@@ -83,7 +84,7 @@ class Prompt:
 
     def _reason(self, gate: Gate, record: Record, outcome: str) -> str:
         step = record.sop.step(gate.step)
-        needed = step.decision is not None and record.sop.needs_reason(step, step.decision.outcome(outcome))
+        needed = record.sop.needs_reason(step, outcome)
         while True:
             answer = self._read_line(f"     Reason{'' if needed else ' (may stay empty)'}: ").strip()
             if answer or not needed:

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner import errors, gates, moves
-from runner.canonical import canonical_json, digest_of, parse_canonical
-from runner.clock import format_utc, parse_utc
+from runner.canonical import canonical_json, parse_canonical
+from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
 from runner.gates import Choice
@@ -119,15 +119,21 @@ class _Judge:
                 budget = hosts_that_may_fail(self.state.given_budget, len(planned))
                 return "plan_made", {"step": step, "attempt": attempt, "failure_budget": budget}
             case moves.OpenGate():
-                return "gate_opened", {**here, **self._gate_fields()}
+                return "gate_opened", gates.opening(self._sop, self.state, self._sop_sha256)
             case moves.AwaitDecision(gate):
-                return "decision_made", {**here, "subject": gate.subject, "nonce": gate.nonce}
+                return self._due_at(gate, event), {**here, "subject": gate.subject, "nonce": gate.nonce}
             case moves.WriteDocument(step, attempt, output):
                 made = {"document": output.document, "version": output.version, "name": output.name}
                 at = {"step": step, "attempt": attempt, "as_of": event.seq - 1}
                 return "document_written", {**at, **made}
             case _:
                 return self._led_on(move, here)
+
+    def _due_at(self, gate: Gate, event: Event) -> str:
+        """Return which record a decision at the gate is: one of two, or the one that settles it."""
+        outcome = event.fields.get("outcome")
+        settled = outcome not in gate.outcomes or gates.settles(self._sop, gate, outcome)
+        return "decision_made" if settled else "vote_made"
 
     def _led_on(self, move: moves.Move, here: Fields) -> tuple[str, Fields]:
         """Return the record of a move that leads away from the row or out of the run."""
@@ -143,21 +149,6 @@ class _Judge:
                 return "run_finished", {"outcome": ending, "step": step, "reason": reason}
             case _:
                 return "", {}
-
-    def _gate_fields(self) -> Fields:
-        state, step = self.state, self.state.step
-        if step.decision is None or step.pelaksana is None:
-            raise ValueError(f"row {step.no} is no gate")
-        return {
-            "actor": step.pelaksana,
-            "position": self._sop.actors[step.pelaksana],
-            "outcomes": [outcome.name for outcome in step.decision.outcomes],
-            "subject": {
-                "sop": self._sop_sha256,
-                "plan": state.plan.sha256 if state.plan else None,
-                "evidence": digest_of(state.evidence),
-            },
-        }
 
     def _changes(self, part: Part) -> bool:
         action = self.state.step.action
@@ -225,15 +216,15 @@ class _Judge:
         for moment in (decided, event.instant.at):
             refused = gates.refusal(self._sop, gate, self._roster, self.state.operator, choice, moment)
             if refused:
-                raise self._wrong(event, f"decision_made: {refused}")
+                raise self._wrong(event, f"{event.name}: {refused}")
         official = self._roster.official(choice.official)
-        holder = self._roster.holder(official, gate.position, self._roster.day(decided)) if official else None
+        holder = gates.seat(gate, self._roster, official, decided) if official else None
         if holder is None:
-            raise self._wrong(event, "decision_made: by nobody of the roster")
+            raise self._wrong(event, f"{event.name}: by nobody of the roster")
         self._require_fields(event, {"person": holder.person})
-        path = f"decisions/{gate.step}-{gate.attempt}.json"
+        path = gate.next_statement
         if (event["statement"]["path"], event["signature"]["path"]) != (path, f"{path}.sig"):
-            raise self._wrong(event, f"decision_made: statement and signature are not {path} and {path}.sig")
+            raise self._wrong(event, f"{event.name}: statement and signature are not {path} and {path}.sig")
         expected = gates.statement(self._sop, self.state.run, gate, holder, choice=choice, at=decided)
         differing = [
             field for field in sorted({*expected, *said}) if [said.get(field)] != [expected.get(field)]
@@ -241,7 +232,7 @@ class _Judge:
         if differing:
             raise errors.VerificationError(path, f"does not fit the gate and the journal in {differing[0]!a}")
         if said["expires"] <= format_utc(event.instant.at):
-            raise self._wrong(event, f"decision_made: the statement had expired at {said['expires']}")
+            raise self._wrong(event, f"{event.name}: the statement had expired at {said['expires']}")
 
     def _said(self, made: Event) -> Fields:
         """Return what a signed statement says, once it is sure that it says it in one way only."""
@@ -263,12 +254,12 @@ class _Judge:
     def _require_authority(self, part: Part, previous: Event, event: Event) -> None:
         if self.state.plan is None:
             raise self._wrong(event, "action_started: changes hosts, but there is no plan")
-        standing = self._standing()
+        standing = gates.standing(self._sop, self.state)
         if not standing:
             raise self._wrong(event, "action_started: changes hosts, but nobody had decided on the plan")
         for made in standing.values():
             # The record before bounds the moment at which the engine looked at the clock.
-            expired = has_expired(made, self._said(made), self._taken, previous.instant)
+            expired = self._has_expired(made, previous.instant)
             if expired and part.kind != "recover":
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
@@ -276,17 +267,16 @@ class _Judge:
         due = isinstance(move, moves.DoPart) and (
             move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind != "recover")
         )
-        made = self._standing().get(event["step"]) if due else None
+        made = gates.standing(self._sop, self.state).get(event["step"]) if due else None
         if made is None:
             raise self._wrong(event, "decision_lapsed: no change on that decision was due")
-        if not has_expired(made, self._said(made), self._taken, event.instant):
+        if not self._has_expired(made, event.instant):
             raise self._wrong(event, "decision_lapsed: the decision had not expired")
 
-    def _standing(self) -> dict[int, Event]:
-        """Return the newest decision of each row, where it is on the plan that stands."""
-        plan = self.state.plan
-        latest = {made["step"]: made for made in self.state.decisions}
-        return {no: made for no, made in latest.items() if plan and made["subject"]["plan"] == plan.sha256}
+    def _has_expired(self, made: Event, now: Instant) -> bool:
+        """Tell whether one of the statements that make a decision had expired by then."""
+        signed = gates.signed_for(self.state, made)
+        return any(has_expired(one, self._said(one), self._taken, now) for one in signed)
 
     def _wrong(self, event: Event, problem: str) -> errors.VerificationError:
         return errors.VerificationError(f"{self._journal}:{event.seq}", display(problem))

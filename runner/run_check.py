@@ -89,7 +89,7 @@ def _check(tree: Tree) -> CheckedRun:
     _require_start(events[0], roster)
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
-    decisions = [event for event in events if event.name == "decision_made"]
+    decisions = [event for event in events if "statement" in event.fields]
     statements = {made["statement"]["path"]: tree.read(made["statement"]["path"]) for made in decisions}
     state = replay(sop, roster, events, statements, JOURNAL)
     for event in events:
@@ -243,8 +243,7 @@ def _under_way(run: CheckedRun) -> set[str]:
         case moves.ComparePlan(part):
             paths.add(f"plans/{run.state.step.no}-{run.state.attempt}-{part.name}.json")
         case moves.AwaitDecision(gate):
-            statement = f"decisions/{gate.step}-{gate.attempt}.json"
-            paths |= {statement, f"{statement}.sig"}
+            paths |= {gate.next_statement, f"{gate.next_statement}.sig"}
         case moves.WriteDocument(step, attempt, output):
             stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}

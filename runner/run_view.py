@@ -20,7 +20,7 @@ from runner.findings import Evidence
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.record import Record
-from runner.sop import Output, Step
+from runner.sop import TEST_AGAIN, Output, Step
 from runner.timing import StepTime, step_times
 from runner.view import (
     Approval,
@@ -37,6 +37,7 @@ from runner.view import (
 )
 from runner.waves import in_natural_order
 
+_SIGNED = {"vote_made", "decision_made"}
 _DRAFT, _FINAL = "draft", ("ratified", "final")
 
 
@@ -159,9 +160,13 @@ class _Builder:
         return [output for output in row.documents if output.document == document]
 
     def _attendants(self, row: Step) -> tuple[Person, ...]:
+        """Return who took part beside the row's actor: who signed that, or who holds the position."""
         if row.bersama is None:
             return ()
         roster, position = self.record.roster, self.sop.actors[row.bersama]
+        signed = [e for e in self.events if e.name in _SIGNED and e["step"] == row.no]
+        if signed and self.sop.seats(row) == (row.bersama,):
+            return (Person(**signed[-1]["person"]),)
         day = roster.day(self.events[-1].instant.at)
         return tuple(Person(**holder.person) for holder in roster.holders(position, day))
 
@@ -184,7 +189,7 @@ class _Builder:
         return [status for event in own for status in event["hosts"].values()]
 
     def _decisions(self) -> tuple[DecisionMade, ...]:
-        return tuple(self._decision(event) for event in self.events if event.name == "decision_made")
+        return tuple(self._decision(event) for event in self.events if event.name in _SIGNED)
 
     def _decision(self, event: Event) -> DecisionMade:
         row = self.sop.step(event["step"])
@@ -198,13 +203,25 @@ class _Builder:
             attempt=event["attempt"],
             activity=row.kegiatan,
             outcome=event["outcome"],
-            back=bool(row.decision and self.sop.goes_back(row, row.decision.outcome(event["outcome"]).next)),
+            back=self._goes_back(row, event["outcome"]),
             reason=event["reason"],
             person=Person(**event["person"]),
             asked_at=_at(opened),
             decided_at=_at(event),
             statement_sha256=event["statement"]["sha256"],
+            together_with=self._together_with(event),
         )
+
+    def _together_with(self, made: Event) -> tuple[Person, ...]:
+        """Return who decided the same at this gate before, where two decide together."""
+        at = made["step"], made["attempt"], made["outcome"]
+        voted = [e for e in self.events if e.name == "vote_made" and e.seq < made.seq]
+        return tuple(Person(**e["person"]) for e in voted if (e["step"], e["attempt"], e["outcome"]) == at)
+
+    def _goes_back(self, row: Step, outcome: str) -> bool:
+        if row.decision is None or row.decision.by == "result":
+            return outcome == TEST_AGAIN
+        return self.sop.goes_back(row, row.decision.outcome(outcome).next)
 
     def _order(self, row: Step) -> DecisionMade | None:
         """Return the decision that orders the change: at the last gate before the row that changes hosts.
@@ -236,29 +253,30 @@ class _Builder:
     def _approvals(self, document: str) -> tuple[Approval, ...]:
         """Return the places at which this document is approved; a new draft empties them."""
         drafted = 0
-        places: list[tuple[Step, str]] = []
+        places: list[tuple[Step, str, str]] = []
         for row in self.sop.steps:
             for output in self._outputs(row, document):
                 if row.decision and row.decision.by == "official":
-                    places.append((row, output.version))
+                    places += [(row, output.version, actor) for actor in self.sop.seats(row)]
                 else:
                     drafted = max(drafted, self._newest_start(row.no))
         return tuple(
             Approval(
                 step=row.no,
                 activity=row.kegiatan,
-                position=self._position(row),
+                position=self.sop.actors[actor],
                 version=version,
-                decision=self._decision_since(row.no, drafted),
+                decision=self._decision_since(row.no, drafted, self.sop.actors[actor]),
             )
-            for row, version in places
+            for row, version, actor in places
         )
 
     def _newest_start(self, step: int) -> int:
         return max((e.seq for e in self.events if e.name == "step_started" and e["step"] == step), default=0)
 
-    def _decision_since(self, step: int, since: int) -> DecisionMade | None:
-        made = [e for e in self.events if e.name == "decision_made" and e["step"] == step and e.seq > since]
+    def _decision_since(self, step: int, since: int, position: str) -> DecisionMade | None:
+        signed = [e for e in self.events if e.name in _SIGNED and e["step"] == step and e.seq > since]
+        made = [e for e in signed if e["person"]["position"] == position]
         return self._decision(made[-1]) if made else None
 
     def _rows(self) -> tuple[RowTime, ...]:

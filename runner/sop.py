@@ -27,6 +27,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
 Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
+WITNESSED, TEST_AGAIN = "disaksikan", "uji ulang"
+"""What a witness of a result may say: so it was; or: test it again."""
+
 _UNITS = {"Menit": 60, "Jam": 3600, "Hari": 24 * 3600}
 _DURATION = re.compile(r"^([1-9][0-9]{0,3}) (Menit|Jam|Hari)$")
 
@@ -139,6 +142,11 @@ class Decision(_Model):
     by: Literal["official", "result"] = "official"
     shows: Literal["plan", "results", "documents"] = "results"
     outcomes: Annotated[list[Outcome], Field(min_length=2)]
+    witness: bool = Field(
+        default=False,
+        description="For a decision by result in a row with bersama: that actor signs what he saw of it, "
+        "'disaksikan' or 'uji ulang', before the row leads on",
+    )
     valid_for: Annotated[str, Field(pattern=_DURATION.pattern)] = "7 Hari"
 
     @model_validator(mode="after")
@@ -151,6 +159,10 @@ class Decision(_Model):
             raise ValueError("a decision by result has exactly two outcomes, 'when: ok' and 'when: failed'")
         if self.by == "official" and any(o.when or o.recover for o in self.outcomes):
             raise ValueError("'when' and 'recover' belong to a decision by result")
+        if self.by == "official" and self.witness:
+            raise ValueError("'witness' belongs to a decision by result")
+        if self.witness and {WITNESSED, TEST_AGAIN} & set(names):
+            raise ValueError(f"{WITNESSED!r} and {TEST_AGAIN!r} are the witness's own outcomes")
         return self
 
     def outcome(self, name: str) -> Outcome:
@@ -225,9 +237,39 @@ class Sop(_Model):
         """Tell whether leaving ``step`` to ``target`` sends the work back."""
         return isinstance(target, int) and target <= step.no
 
-    def needs_reason(self, step: Step, outcome: Outcome) -> bool:
+    def seats(self, step: Step) -> tuple[str, ...]:
+        """Return the actors who must each decide at the row's gate; none when the row has no gate.
+
+        Two where the row is done "bersama dengan" another actor; the witness alone where a result decides.
+        """
+        if step.decision is None:
+            return ()
+        if step.decision.by == "result":
+            return (step.bersama,) if step.decision.witness and step.bersama else ()
+        return tuple(actor for actor in (step.pelaksana, step.bersama) if actor)
+
+    def gate_outcomes(self, step: Step) -> tuple[str, ...]:
+        """Return what may be decided at the row's gate."""
+        if step.decision is None:
+            return ()
+        if step.decision.by == "result":
+            return (WITNESSED, TEST_AGAIN)
+        return tuple(outcome.name for outcome in step.decision.outcomes)
+
+    def turns_down(self, step: Step, outcome: str) -> bool:
+        """Tell whether an outcome of the row's gate sends the work back or ends the run."""
+        if step.decision is None or step.decision.by == "result":
+            return outcome == TEST_AGAIN
+        target = step.decision.outcome(outcome).next
+        return target == "end" or self.goes_back(step, target)
+
+    def needs_reason(self, step: Step, outcome: str) -> bool:
         """Tell whether a decider must give a reason: sending back, refusing, or as the row says."""
-        return outcome.reason or outcome.next == "end" or self.goes_back(step, outcome.next)
+        if self.turns_down(step, outcome):
+            return True
+        return bool(
+            step.decision and step.decision.by == "official" and step.decision.outcome(outcome).reason
+        )
 
 
 @dataclass(frozen=True)
@@ -382,6 +424,8 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
             yield Problem(line, f"row {step.no}: needs either 'next' or a decision, not both and not neither")
         if step.decision and step.decision.by == "official" and step.pelaksana is None:
             yield Problem(line, f"row {step.no}: a gate needs pelaksana, the actor who decides")
+        if problem := _seat_problem(sop, step):
+            yield Problem(line, f"row {step.no}: {problem}")
         if step.decision and step.decision.by == "result" and step.action is None:
             yield Problem(line, f"row {step.no}: a decision by result needs an action that has results")
         if _cannot_test_again(step):
@@ -394,6 +438,15 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         decided = decided or bool(planned and step.decision and step.decision.by == "official")
     if not _end_reachable(sop):
         yield Problem(read.line(("steps",)), "no row leads to the end")
+
+
+def _seat_problem(sop: Sop, step: Step) -> str:
+    if step.decision and step.decision.witness and step.bersama is None:
+        return "'witness' needs bersama, the actor who signs what he saw"
+    positions = [sop.actors[actor] for actor in sop.seats(step)]
+    if len(set(positions)) < len(positions):
+        return f"{positions[0]} cannot decide together with himself; bersama must name another position"
+    return ""
 
 
 def _cannot_test_again(step: Step) -> bool:

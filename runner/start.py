@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -103,13 +104,19 @@ def _require_officials(sop: Sop, start: Start, today: date) -> None:
             f"{operator.name} is an official {operator.valid.days()}, not on {today}",
             hint="mend 'valid' in officials.yml beside the inventory, or choose another --operator",
         )
-    for step, position in _awaited_positions(sop):
-        holders = start.roster.ever_holders(position, today)
-        if _not_operating(holders, operator):
+    for step, positions in _awaited_positions(sop):
+        seats = [start.roster.ever_holders(position, today) for position in positions]
+        if _can_be_filled(seats, operator):
             continue
-        who = "nobody holds" if not holders else f"only the operator {operator.id!r} holds"
+        vacant = [position for position, holders in zip(positions, seats, strict=True) if not holders]
+        if vacant:
+            who = "nobody holds that position"
+        elif len(positions) == 1:
+            who = f"only the operator {operator.id!r} holds that position"
+        else:
+            who = "no two persons beside the operator hold these positions"
         raise errors.InputError(
-            f"row {step.no} waits for {position}, but {who} that position in the roster",
+            f"row {step.no} waits for {' and '.join(vacant or positions)}, but {who} in the roster",
             hint="complete officials.yml beside the inventory, or choose another --operator",
         )
 
@@ -117,21 +124,27 @@ def _require_officials(sop: Sop, start: Start, today: date) -> None:
 def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[str]:
     """Return a line for every gate that nobody may decide today, though somebody may on a later day."""
     return [
-        f"row {step.no} waits for {position}, and nobody may decide there today ({today}); "
+        f"row {step.no} waits for {' and '.join(positions)}, and nobody may decide there today ({today}); "
         "see the dates in officials.yml"
-        for step, position in _awaited_positions(sop)
-        if not _not_operating(roster.holders(position, today), operator)
+        for step, positions in _awaited_positions(sop)
+        if not _can_be_filled([roster.holders(position, today) for position in positions], operator)
     ]
 
 
-def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, str]]:
+def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, list[str]]]:
     for step in sop.steps:
-        if step.decision and step.decision.by == "official" and step.pelaksana:
-            yield step, sop.actors[step.pelaksana]
+        positions = [sop.actors[actor] for actor in sop.seats(step)]
+        if positions:
+            yield step, positions
 
 
-def _not_operating(holders: list[Holder], operator: Official) -> list[Holder]:
-    return [holder for holder in holders if not holder.official.is_same_person(operator)]
+def _can_be_filled(seats: list[list[Holder]], operator: Official) -> bool:
+    """Tell whether different persons, none of them the operator, can take the seats of a gate."""
+    able = [[h.official for h in holders if not h.official.is_same_person(operator)] for holders in seats]
+    return any(
+        all(not a.is_same_person(b) for a, b in itertools.combinations(officials, 2))
+        for officials in itertools.product(*able)
+    )
 
 
 def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:

@@ -16,13 +16,13 @@ Order rules, enforced by ``next_move`` and by nothing else:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from runner import errors, moves
 from runner.journal import Event
 from runner.moves import Gate, Part, PartKind, Plan
-from runner.sop import Action, Sop, Step, Target, Waves
+from runner.sop import TEST_AGAIN, Action, Sop, Step, Target, Waves
 from runner.waves import Order, divide_into_waves, in_natural_order
 
 HOST_OK = "ok"
@@ -68,6 +68,8 @@ class RunState:
         self.gate: Gate | None = None
         self.decision: Event | None = None
         self.decisions: list[Event] = []
+        self.signed: list[Event] = []
+        """Every record that names a signed statement, in order."""
         self.written: set[tuple[str | None, str]] = set()
         self.spans: dict[int, int] = {}
         self.last_finished = 0
@@ -188,9 +190,17 @@ class RunState:
             subject=event["subject"],
             nonce=event["nonce"],
             opened=event,
+            second=event["second"],
         )
 
+    def _on_vote_made(self, event: Event) -> None:
+        if self.gate is None:
+            raise errors.VerificationError(f"record {event.seq}", "vote_made at no open gate")
+        self.gate = replace(self.gate, votes=(*self.gate.votes, event))
+        self.signed.append(event)
+
     def _on_decision_made(self, event: Event) -> None:
+        self.signed.append(event)
         self.gate = None
         self.decision = event
         self.decisions.append(event)
@@ -289,7 +299,8 @@ def _finish_run(state: RunState) -> moves.FinishRun:
         return moves.FinishRun("completed", state.came_from, "")
     if decision.outcome(state.last_outcome).when == "ok":
         return moves.FinishRun("completed", state.came_from, "")
-    return moves.FinishRun("ended", state.came_from, state.last_reason or state.last_outcome)
+    said = state.last_reason if decision.by == "official" else ""
+    return moves.FinishRun("ended", state.came_from, said or state.last_outcome)
 
 
 def _within_step(state: RunState) -> moves.Move:
@@ -297,7 +308,7 @@ def _within_step(state: RunState) -> moves.Move:
     move = _next_part(state) or _next_recovery(state)
     if move:
         return move
-    if step.decision and step.decision.by == "official":
+    if state.sop.seats(step):
         if state.gate:
             return moves.AwaitDecision(state.gate)
         if not state.decision:
@@ -323,6 +334,8 @@ def _exit(state: RunState) -> tuple[str | None, Target]:
         if state.decision is None:
             raise ValueError(f"row {step.no} is not decided")
         name = state.decision["outcome"]
+    elif step.decision.witness and state.decision and state.decision["outcome"] == TEST_AGAIN:
+        return TEST_AGAIN, step.no
     else:
         wanted = "failed" if _result_failed(state) else "ok"
         name = next(o.name for o in step.decision.outcomes if o.when == wanted)
@@ -403,8 +416,9 @@ def _next_recovery(state: RunState) -> moves.Move | None:
 
 def _span_to_finish(state: RunState) -> moves.FinishStep | None:
     for step, until in state.spans.items():
-        over = state.last_finished == until or state.current == "end"
-        sent_back = isinstance(state.current, int) and state.current <= step
+        row = state.current if isinstance(state.current, int) else None
+        over = row is None or (state.last_finished == until and row > until)
+        sent_back = row is not None and row <= step
         if not state.started and (over or sent_back):
             return moves.FinishStep(step, state.attempts[step], None, None)
     return None

@@ -65,6 +65,7 @@ class DecisionMade(Finding):
     asked_at: str
     decided_at: str
     statement_sha256: str
+    together_with: tuple[Person, ...]
 
 
 class Approval(Finding):
@@ -314,6 +315,12 @@ class DocumentView(Finding):
             CveGroup(packages=key[0], closed_on=key[1], open_on=key[2], cves=tuple(cves))
             for key, cves in found.items()
         )
+
+    @property
+    def witnessed(self) -> DecisionMade | None:
+        """Return the decision by which somebody witnessed the results of this row, in its newest attempt."""
+        made = [d for d in self.decisions if d.step == self.step and d.outcome == "disaksikan"]
+        return made[-1] if made else None
 
     @property
     def sent_back(self) -> tuple[DecisionMade, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner import errors
 from runner.canonical import digest_of, sha256_hex
+from runner.moves import statement_name
 from runner.sop import Available
 
 
@@ -68,9 +69,9 @@ class RunFolder:
         """Return the folder of a part's evidence, one file per host."""
         return self.path / "evidence" / f"{step}-{attempt}-{part}"
 
-    def statement(self, step: int, attempt: int) -> Path:
-        """Return the path of the statement that decided a gate."""
-        return self.path / "decisions" / f"{step}-{attempt}.json"
+    def statement(self, step: int, attempt: int, number: int = 1) -> Path:
+        """Return the path of a statement signed at a gate; ``number`` counts those of one gate."""
+        return self.path / "decisions" / f"{statement_name(step, attempt, number)}.json"
 
     def relative(self, path: Path) -> str:
         """Return ``path`` as the journal names it."""

@@ -27,6 +27,7 @@ DOCUMENTED = {
     "steps[3].decision",
     "steps[4].span",
     "steps[7].decision",
+    "steps[7].decision.witness",
     "steps[9].decision",
     "steps[10].decision",
 }
@@ -138,7 +139,7 @@ def test_not_ordering_row_four_ends_the_run_with_a_reason(surakarta: Sop) -> Non
     step = surakarta.step(4)
     assert step.decision is not None
     refusing = next(outcome for outcome in step.decision.outcomes if outcome.next == "end")
-    assert surakarta.needs_reason(step, refusing)
+    assert surakarta.needs_reason(step, refusing.name)
 
 
 def test_row_five_watches_rows_six_to_eight(surakarta: Sop) -> None:

@@ -129,6 +129,8 @@ def test_killed_in_the_middle_of_a_change_and_resumed(office: Office) -> None:
     assert (told["state"], told["row"]) == ("open", 7)
 
     office.rawat("resume", expect=3)
+    office.rawat("decide", "--outcome", "disaksikan", "--official", "analis", expect=0)
+    office.rawat("resume", expect=3)
     office.rawat("decide", "--outcome", "sesuai", "--official", "pranata", expect=0)
     office.rawat("resume", expect=3)
     office.rawat("decide", "--outcome", "ditetapkan", "--official", "kabid", expect=0)

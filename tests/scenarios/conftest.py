@@ -107,7 +107,13 @@ def surakarta(quick_dir: Path, root: Path, make_office: MakeOffice) -> Office:
     return make_office(tree, root / "sops" / "surakarta-system-update.yml")
 
 
-SURAKARTA_APPROVED = {3: ["sesuai"], 4: ["diperintahkan"], 10: ["sesuai"], 11: ["ditetapkan"]}
+SURAKARTA_APPROVED = {
+    3: ["sesuai"],
+    4: ["diperintahkan"],
+    8: ["disaksikan"],
+    10: ["sesuai"],
+    11: ["ditetapkan"],
+}
 
 
 @pytest.fixture

@@ -91,15 +91,17 @@ class Office:
 
     def holder(self, gate: Gate) -> Official:
         """Return who is awaited at a gate."""
-        return self.roster.holders(gate.position, self.roster.day(self.clock.now().at))[0].official
+        today = self.roster.day(self.clock.now().at)
+        return self.roster.holders(gate.open_seats[0], today)[0].official
 
     def go_on(self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False) -> Waiting | Closed:
         """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
-        asked: set[str] = set()
+        asked: set[tuple[str, int]] = set()
 
         def ask(gate: Gate, now: Record) -> tuple[Choice, Path] | None:
-            assert gate.nonce not in asked, f"the decision was refused: {self.observer.seen[-1]}"
-            asked.add(gate.nonce)
+            asking = gate.nonce, len(gate.votes)
+            assert asking not in asked, f"the decision was refused: {self.observer.seen[-1]}"
+            asked.add(asking)
             decided = sum(1 for made in now.state.decisions if made["step"] == gate.step)
             outcomes = decisions.get(gate.step, ())
             if decided >= len(outcomes):

@@ -489,7 +489,13 @@ def test_a_rollback_does_not_wait_for_a_lapsed_decision(contoh: Office, decided:
 def test_a_lapse_while_a_row_spans_opens_the_first_gate_and_the_span_again(surakarta: Office) -> None:
     folder = surakarta.start()
     surakarta.playbooks.before = lambda request: surakarta.clock.advance(8 * DAY if request.step == 6 else 0)
-    decisions = {3: ["sesuai"] * 2, 4: ["diperintahkan"], 10: ["sesuai"], 11: ["ditetapkan"]}
+    decisions = {
+        3: ["sesuai"] * 2,
+        4: ["diperintahkan"],
+        8: ["disaksikan"],
+        10: ["sesuai"],
+        11: ["ditetapkan"],
+    }
     surakarta.go_on(folder, decisions)
     surakarta.playbooks.before = lambda _request: None
     surakarta.go_on(folder, {**decisions, 4: ["diperintahkan"] * 2}, resumed=True)

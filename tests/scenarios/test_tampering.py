@@ -332,7 +332,13 @@ def long_run(long_office: Office) -> RunFolder:
     office = long_office
     folder = office.start(failure_budget=1)
     office.archive = RealArchive(office.root / "archive")
-    decisions = {3: ["belum", "sesuai"], 4: ["diperintahkan"], 10: ["sesuai"], 11: ["ditetapkan"]}
+    decisions = {
+        3: ["belum", "sesuai"],
+        4: ["diperintahkan"],
+        8: ["disaksikan"],
+        10: ["sesuai"],
+        11: ["ditetapkan"],
+    }
     closed = office.go_on(folder, decisions)
     assert isinstance(closed, Closed)
     assert closed.archive == office.root / "archive" / "2026" / folder.name

@@ -10,6 +10,7 @@ from typing import Any
 from fakes import START
 
 from runner.clock import Instant
+from runner.gates import opening
 from runner.journal import Event
 from runner.moves import Move, StartStep
 from runner.sop import Sop, parse_sop
@@ -95,19 +96,19 @@ class Book:
         return self.tell("document_written", document=document, version=version, files=[])
 
     def gate(self) -> Book:
-        step = self.state.step
-        outcomes = [o.name for o in step.decision.outcomes] if step.decision else []
-        at = {
-            "step": step.no,
-            "attempt": self.state.attempt,
-            "actor": step.pelaksana,
-            "position": "Kepala Contoh",
-        }
-        return self.tell("gate_opened", **at, outcomes=outcomes, subject={}, nonce="n")
+        """Open the gate of the row; tests of time alone open one at rows that have none."""
+        at = {"step": self.state.current, "attempt": self.state.attempt}
+        nobody = {"actor": "", "position": "", "second": None, "outcomes": [], "subject": {}}
+        opened = opening(self.sop, self.state, "5" * 64) if self.sop.seats(self.state.step) else at | nobody
+        return self.tell("gate_opened", **opened, nonce="n")
 
     def decide(self, outcome: str, reason: str = "") -> Book:
         at = {"step": self.state.current, "attempt": self.state.attempt}
         return self.tell("decision_made", **at, outcome=outcome, reason=reason)
+
+    def vote(self, person: dict[str, str], outcome: str) -> Book:
+        at = {"step": self.state.current, "attempt": self.state.attempt}
+        return self.tell("vote_made", **at, outcome=outcome, reason="", person=person)
 
     def finish(self, outcome: str | None, target: int | str | None, step: int = 0) -> Book:
         no = step or self.state.current

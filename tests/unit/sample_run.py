@@ -350,15 +350,17 @@ class SampleRun:
         self, step: int, attempt: int, who: int, outcome: str, *, reason: str = "", waited: float = 600
     ) -> None:
         row = self.sop.step(step)
-        position = self.sop.actors[str(row.pelaksana)]
+        (actor,) = self.sop.seats(row)
+        position = self.sop.actors[actor]
         holders = self.roster.holders(position, self.roster.day(self.clock.now().at))
         self.write(
             "gate_opened",
             step=step,
             attempt=attempt,
-            actor=row.pelaksana,
+            actor=actor,
             position=position,
-            outcomes=[o.name for o in row.decision.outcomes] if row.decision else [],
+            second=None,
+            outcomes=list(self.sop.gate_outcomes(row)),
             subject={"sop": self.digest, "plan": None, "evidence": None},
             nonce="00",
             expires="2026-11-28T00:00:00.000000Z",
@@ -477,6 +479,7 @@ class SampleRun:
         self.act(8, 1, Part("recover", "recover", failed), 27, results(undone, {}), changes=True)
         retest = Part("retest", "retest", failed)
         self.act(8, 1, retest, 15, results({h: tested() for h in failed}, {}))
+        self.decide(8, 1, 1, "disaksikan")
         self.document(8, 1)
         self.end(8, 1, 9, "tidak normal")
         self.end(5, 1, None)

@@ -361,7 +361,7 @@ def sop() -> Sop:
 def test_sending_back_and_refusing_need_a_reason(outcome: str, needed: bool) -> None:  # noqa: FBT001 - a column
     step = sop().step(2)
     assert step.decision is not None
-    assert sop().needs_reason(step, step.decision.outcome(outcome)) is needed
+    assert sop().needs_reason(step, outcome) is needed
 
 
 def test_a_row_that_leads_to_itself_sends_back() -> None:
@@ -375,7 +375,7 @@ def test_a_row_may_ask_for_a_reason_in_any_case() -> None:
     asking = parse_sop(text, "contoh.yml")
     decision = asking.step(2).decision
     assert decision is not None
-    assert asking.needs_reason(asking.step(2), decision.outcome("disetujui"))
+    assert asking.needs_reason(asking.step(2), "disetujui")
 
 
 # The schema for editors -------------------------------------------------------------------------------
