@@ -14,7 +14,7 @@ PROFILE := hermetic
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone
 
-.PHONY: demo test campaign-roles campaign-faults check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -33,6 +33,9 @@ campaign-roles: setup ## The remaining faults of the roles on lab hosts, some te
 
 campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about an hour; figures in build/
 	$(BIN)/python -m pytest -m campaign tests/campaign/faults
+
+campaign-untrusted: setup ## Hosts that were broken into, hostile text and secrets, some fifteen minutes
+	$(BIN)/python -m pytest -m campaign tests/lab/test_untrusted_hosts.py
 
 check: lint test ## What CI checks
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import unicodedata
 
+TRUNCATED = "[truncated]"
+"""Marks what was cut, or not taken at all, because a host sent too much of it."""
 LONGEST = 4000
 """Characters shown of one text; a host must not be able to fill a document."""
 

@@ -262,7 +262,10 @@ class Engine:
         request = self._request(part, changes=changes)
         tests = part.kind in {"suite", "check", "retest"}
         executor = self._tools.suites if tests else self._tools.playbooks
-        told = {result.host: result for result in executor.execute(request, self._observer.progress)}
+        told = {
+            result.host: evidence.accepted(result, changes=changes)
+            for result in executor.execute(request, self._observer.progress)
+        }
         silent = Failure("", "the executor told nothing of this host")
         return tuple(told.get(host) or HostResult(host, "unknown", failure=silent) for host in part.hosts)
 

@@ -15,7 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 class Finding(BaseModel):
     """Base of all findings: frozen, tolerant of further keys, written with the names of the evidence."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, coerce_numbers_to_str=True, allow_inf_nan=False
+    )
 
 
 class OperatingSystem(Finding):

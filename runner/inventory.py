@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner import errors
+from runner.addresses import address_problem
+from runner.ansible_settings import ansible_environment
 from runner.display import display
 from runner.tree import name_problem
 from runner.waves import in_natural_order
+from runner.workspace import find_workspace
 
 _SECONDS = 120
 # A file is named after the host, with a few characters more while it is written.
 _MAX_NAME = 200
+# Hosts are named again in Ansible's patterns and in the tests' ids, where other characters mean something.
+_NAME = re.compile(r"[^\W_][\w.:@+-]*")
+# Rawat checks host keys through OpenSSH; other ways to a host have rules of their own, or none.
+_CONNECTIONS = ("ssh", "local")
 
 
 @dataclass(frozen=True)
@@ -33,24 +43,13 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     """Return the hosts that ``limit`` (Ansible's pattern) leaves of the inventory at ``path``.
 
     Raises:
-        InputError: when the inventory cannot be read or leaves no host.
+        InputError: when the inventory cannot be read, leaves no host, or says of a host what is not safe.
     """
     if not path.exists():
         raise errors.InputError(
             f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
         )
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(path), "--list"]
-    done = subprocess.run(
-        command + (["--limit", limit] if limit else []),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-    )
-    if done.returncode != 0:
-        reason = " ".join(done.stderr.split())[:500]
-        raise errors.InputError(f"{path}: Ansible cannot read this inventory: {reason}")
-    data = json.loads(done.stdout)
+    data = _listed(path, limit)
     groups = {
         name: list(in_natural_order(_hosts_below(data, name, set()))) for name in data if name != "_meta"
     }
@@ -59,7 +58,29 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
         named = f" with --limit {limit}" if limit else ""
         raise errors.InputError(f"{path}{named} holds no host")
     _require_file_names(hosts, path)
+    _require_safe_connections(data, hosts, path)
     return Inventory(path, hosts, {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h})
+
+
+def _listed(path: Path, limit: str | None) -> dict[str, Any]:
+    """Return what Ansible lists, with the settings of this checkout and nothing of the current folder's."""
+    root = find_workspace().root
+    command = [str(Path(sys.executable).with_name("ansible-inventory")), f"--inventory={path}", "--list"]
+    with tempfile.TemporaryDirectory(prefix="rawat-") as scratch:
+        done = subprocess.run(
+            command + ([f"--limit={limit}"] if limit else []),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            env=ansible_environment(root, Path(scratch), Path(scratch)),
+        )
+    if done.returncode != 0:
+        reason = display(" ".join(done.stderr.split()), longest=500)
+        raise errors.InputError(f"{path}: Ansible cannot read this inventory: {reason}")
+    listed: dict[str, Any] = json.loads(done.stdout)
+    return listed
 
 
 def _require_file_names(hosts: Iterable[str], inventory: Path) -> None:
@@ -74,10 +95,30 @@ def _require_file_names(hosts: Iterable[str], inventory: Path) -> None:
         other = folded.setdefault(host.casefold(), host)
         if other != host:
             problem = f"differs from {other} only in upper and lower case"
+        if not problem and not _NAME.fullmatch(host):
+            problem = "has a name with other characters than letters, digits and . _ - : @ +"
         if problem:
             raise errors.InputError(
                 f"{inventory}: the host {display(host)!r} {problem}",
                 hint="name it differently, with ansible_host",
+            )
+
+
+def _require_safe_connections(data: dict[str, Any], hosts: Iterable[str], inventory: Path) -> None:
+    """Refuse addresses that are options of ssh, and ways to a host that check no host keys.
+
+    What a template makes of such a word is looked at when the connection is made (connection_plugins/ssh.py).
+    """
+    for host in hosts:
+        said = data["_meta"]["hostvars"].get(host, {})
+        words = (said.get("ansible_host"), said.get("ansible_user"))
+        problem = address_problem(*(None if "{{" in str(word) else word for word in words))
+        way = said.get("ansible_connection", "ssh")
+        if way not in _CONNECTIONS:
+            problem = f"its ansible_connection {str(way)[:100]!a} is not one of {', '.join(_CONNECTIONS)}"
+        if problem:
+            raise errors.InputError(
+                f"{inventory}: the host {display(host)!r}: {problem}", hint="mend it in the inventory"
             )
 
 

@@ -2,13 +2,16 @@
 
 ansible-runner reads its events out of the terminal stream, in which text of the managed hosts travels
 too, so a host could forge them. This channel is a file that only the controller's process writes.
-Evidence is taken from ``set_stats`` alone, an action that runs on the controller.
+Evidence is taken from ``set_stats`` alone, an action that runs on the controller, and kept apart per host.
+Every task is told when it starts on a host: what ends without having started is not believed.
+Sizes are capped here, before anything is written; what does not fit is told as left out.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import reprlib
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
@@ -18,13 +21,20 @@ DOCUMENTATION = """
     type: notification
     short_description: Tells Rawat's runner what happens
     description:
-      - Writes one JSON line per task start, host result, published evidence and end of play
+      - Writes one JSON line per task start, host start, host result, published evidence and end of play
         to the file named by E(RAWAT_CHANNEL).
     options: {}
 """
 
 _STATS_ACTIONS = frozenset({"set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats"})
 _MAX_MESSAGE = 4000
+# Said first, because ssh says it last, below a screenful.
+_OTHER_KEY = "Host key verification failed: it shows another key than is known of it, or none is known. "
+_MAX_NAME = 1000
+# Of one task's evidence on one host. A plan of 2,000 updates needs about 1 MB.
+_MAX_BYTES = 4_000_000
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 12
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships no types
@@ -42,20 +52,23 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._channel = os.open(path, flags, 0o600)
 
     def _tell(self, kind: str, **fields: Any) -> None:
-        line = json.dumps({"kind": kind, **fields}, default=str) + "\n"
+        line = json.dumps({"kind": kind, **fields}) + "\n"
         os.write(self._channel, line.encode())
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
-        self._tell("task", name=task.get_name())
+        self._tell("task", name=_name(task))
 
     def v2_playbook_on_handler_task_start(self, task: Any) -> None:
-        self._tell("task", name=task.get_name())
+        self._tell("task", name=_name(task))
+
+    def v2_runner_on_start(self, host: Any, task: Any) -> None:
+        self._tell("start", host=host.get_name(), id=str(task._uuid))
 
     def v2_runner_on_ok(self, result: Any) -> None:
-        self._host(result, "ok")
         published = result.result.get("ansible_stats")
         if result.task.action in _STATS_ACTIONS and published and published.get("per_host"):
-            self._tell("evidence", host=result.host.get_name(), data=published["data"])
+            self._evidence(result, published["data"])
+        self._host(result, "ok")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         self._host(result, "ignored" if ignore_errors else "failed")
@@ -70,17 +83,64 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
         self._tell("end", hosts=hosts)
 
+    def _evidence(self, result: Any, data: Any) -> None:
+        about = {"host": result.host.get_name(), "id": str(result.task._uuid)}
+        problem = oversize(data)
+        if problem:
+            self._tell("evidence_cut", task=_name(result.task), problem=problem, **about)
+        else:
+            # Tagged strings and other types of Ansible's are written as what they stand for.
+            self._tell("evidence", data=json.loads(json.dumps(data, default=str)), **about)
+
     def _host(self, result: Any, status: str) -> None:
-        fields = {"host": result.host.get_name(), "task": result.task.get_name(), "status": status}
+        fields = {
+            "host": result.host.get_name(),
+            "id": str(result.task._uuid),
+            "task": _name(result.task),
+            "status": status,
+        }
         if status in {"failed", "unreachable"}:
             fields["message"] = _message(result.result)
         self._tell("host", **fields)
 
 
+def oversize(data: Any) -> str:
+    """Return what is too much about some data, or an empty string. Walks without calling itself."""
+    left = [(data, 1)]
+    values = size = 0
+    while left:
+        value, depth = left.pop()
+        values += 1
+        inside: list[Any] = []
+        if isinstance(value, dict):
+            inside = [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple | set):
+            inside = list(value)
+        else:
+            size += len(value) if isinstance(value, str | bytes) else 8
+        if depth > _MAX_DEPTH:
+            return f"nested deeper than {_MAX_DEPTH}"
+        if values + len(inside) > _MAX_VALUES or size > _MAX_BYTES:
+            return f"more than {_MAX_VALUES} values or {_MAX_BYTES} characters"
+        left += ((item, depth + 1) for item in inside)
+    return ""
+
+
+def _name(task: Any) -> str:
+    return str(task.get_name())[:_MAX_NAME]
+
+
 def _message(result: Any) -> str:
-    for key in ("msg", "stderr", "module_stderr", "stdout"):
-        text = str(result.get(key) or "").strip()
-        if text:
-            return text[:_MAX_MESSAGE]
-    failed = [item for item in result.get("results", []) if isinstance(item, dict) and item.get("failed")]
-    return _message(failed[0]) if failed else "no message"
+    items = result.get("results")
+    failed = [i for i in items if isinstance(i, dict) and i.get("failed")] if isinstance(items, list) else []
+    for said in (result, *failed[:1]):
+        for key in ("msg", "stderr", "module_stderr", "stdout"):
+            # A host may answer with anything: reprlib looks at a few values, a few levels deep.
+            text = said.get(key) or ""
+            text = (text if isinstance(text, str) else reprlib.repr(text)).strip()
+            if text:
+                # Ansible's own words when what a host answered is nested deeper than it reads.
+                mark = "[truncated] nested too deep: " if "recursion depth exceeded" in text else ""
+                mark = _OTHER_KEY if "Host key verification failed" in text else mark
+                return (mark + text)[:_MAX_MESSAGE]
+    return "no message"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -15,12 +16,17 @@ from pathlib import Path
 import ansible_runner
 
 _PR_SET_PDEATHSIG = 1
+_MEMORY = 512 * 1024 * 1024
+"""Bytes of data that Ansible and each of its workers may hold: a host must not fill the controller."""
 
 
 def main() -> int:
     """Run what the request file (the only argument) says and return ansible-playbook's exit code."""
     # When its warden is killed, this process follows: it ends ansible-playbook on SIGTERM.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+    # A core file would hold passwords.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     request = json.loads(Path(sys.argv[1]).read_bytes())
     done = ansible_runner.run(
         private_data_dir=request["work"],

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from runner import errors
+from runner.ansible_settings import ansible_environment
 from runner.canonical import canonical_json
+from runner.display import TRUNCATED
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
 from runner.files import make_private_dir, write_once
 
-# All that Ansible and ssh need of the operator's environment; nothing else reaches it or its artifacts.
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TZ", "SSH_AUTH_SOCK", "USER", "LOGNAME")
 _POLL_SECONDS = 0.2
 _MAX_LINE = 16_000_000
+_PIECE = 1_000_000
 
 
 class PlaybookExecutor:
@@ -39,18 +40,19 @@ class PlaybookExecutor:
         call = write_once(work / "request.json", canonical_json(self._call(request)))
         log = work / "ansible.log"
         told = _Told(request)
-        child = processes.start(
-            [sys.executable, "-m", "runner.executors.ansible_process", str(call)],
-            cwd=self._root,
-            environment=self._environment(work, channel),
-            log=log,
-        )
-        with child:
-            try:
-                for line in _follow(channel, child):
-                    told.take(line, progress)
-            finally:
-                processes.end_marked(processes.mark(work))
+        with tempfile.TemporaryDirectory(prefix="rawat-") as sockets:
+            child = processes.start(
+                [sys.executable, "-m", "runner.executors.ansible_process", str(call)],
+                cwd=self._root,
+                environment=self._environment(work, channel, Path(sockets)),
+                log=log,
+            )
+            with child:
+                try:
+                    for line in _follow(channel, child):
+                        told.take(line, progress)
+                finally:
+                    processes.end_marked(processes.mark(work))
         if not told.anything:
             raise errors.StepFailedError(
                 f"{request.playbook.name} did not start: {_tail(log)}", hint=f"its output is in {log}"
@@ -73,15 +75,9 @@ class PlaybookExecutor:
             },
         }
 
-    def _environment(self, work: Path, channel: Path) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    def _environment(self, work: Path, channel: Path, sockets: Path) -> dict[str, str]:
         return {
-            **kept,
-            "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
-            "PYTHONPATH": str(self._root),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "ANSIBLE_CONFIG": str(self._root / "ansible.cfg"),
-            "ANSIBLE_HOST_KEY_CHECKING": "True",
+            **ansible_environment(self._root, make_private_dir(work / "home"), sockets),
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent.parent / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "rawat_channel",
             "RAWAT_CHANNEL": str(channel),
@@ -95,16 +91,28 @@ def _follow(channel: Path, child: subprocess.Popen[bytes]) -> Iterator[bytes]:
     position = 0
     while True:
         ended = child.poll() is not None
-        if channel.exists():
-            with channel.open("rb") as stream:
-                stream.seek(position)
-                rest += stream.read()
-                position = stream.tell()
-        *lines, rest = rest.split(b"\n")
-        yield from (line for line in lines if len(line) <= _MAX_LINE)
+        while piece := _piece(channel, position):
+            position += len(piece)
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+            if len(rest) > _MAX_LINE:
+                # Our callback writes no such line. What follows it is read, and fails to be understood.
+                yield rest
+                rest = b""
         if ended:
+            # A line without its end was cut off: it is told as one that cannot be read.
+            yield from [rest] if rest else []
             return
         time.sleep(_POLL_SECONDS)
+
+
+def _piece(channel: Path, position: int) -> bytes:
+    """Return what stands at a position of the channel, a part of limited size at a time."""
+    if not channel.exists():
+        return b""
+    with channel.open("rb") as stream:
+        stream.seek(position)
+        return stream.read(_PIECE)
 
 
 def _tail(log: Path) -> str:
@@ -113,7 +121,7 @@ def _tail(log: Path) -> str:
 
 
 class _Told:
-    """What the channel has said so far."""
+    """What the channel has said so far. Only what was started on a host can come to something there."""
 
     def __init__(self, request: ActionRequest) -> None:
         self._request = request
@@ -122,29 +130,53 @@ class _Told:
         self._failures: dict[str, tuple[HostStatus, Failure]] = {}
         self._worked: set[str] = set()
         self._task_done: set[str] = set()
+        self._under_way: dict[str, set[str]] = {host: set() for host in request.hosts}
+        self._refused: dict[str, int] = {}
+        self._cut: dict[str, Failure] = {}
+        self._unreadable = 0
         self.anything = False
 
     def take(self, line: bytes, progress: Progress) -> None:
-        said = json.loads(line)
-        self.anything = True
-        hosts = self._request.hosts
-        if said["kind"] == "task":
-            self._task_done = set()
-            progress(ProgressEvent("task", said["name"], total=len(hosts)))
-        elif said["kind"] == "end":
-            self._stats = said["hosts"]
-        elif said["host"] not in hosts:
+        try:
+            said = json.loads(line)
+            kind = said["kind"]
+            if kind in {"start", "host", "evidence", "evidence_cut"}:
+                self._of_host(kind, said, progress)
+            elif kind == "task":
+                self._task_done = set()
+                progress(ProgressEvent("task", said["name"], total=len(self._request.hosts)))
+            elif kind == "end":
+                self._stats = said["hosts"]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._unreadable += 1
             return
-        elif said["kind"] == "evidence":
-            self._evidence.setdefault(said["host"], {}).update(said["data"])
-        else:
-            self._host(said, progress)
+        self.anything = True
 
-    def _host(self, said: dict[str, Any], progress: Progress) -> None:
+    def _of_host(self, kind: str, said: dict[str, Any], progress: Progress) -> None:
+        host = said["host"]
+        if host not in self._under_way:
+            return
+        if kind == "start":
+            self._under_way[host].add(said["id"])
+        elif said["id"] not in self._under_way[host]:
+            self._refused[host] = self._refused.get(host, 0) + 1
+        elif kind == "evidence":
+            self._evidence.setdefault(host, {}).update(said["data"])
+        elif kind == "evidence_cut":
+            why = f"{TRUNCATED} what it published is {said['problem']} and was left out"
+            self._cut[host] = Failure(said["task"], why)
+        else:
+            self._ended(said, progress)
+
+    def _ended(self, said: dict[str, Any], progress: Progress) -> None:
         host, status = said["host"], said["status"]
+        self._under_way[host].discard(said["id"])
         self._task_done.add(host)
         if status in {"failed", "unreachable"}:
-            self._failures[host] = (status, Failure(said["task"], said.get("message", "")))
+            failure = Failure(said["task"], said.get("message", ""))
+            self._failures[host] = (status, failure)
+            if TRUNCATED in failure.message:
+                self._cut[host] = failure
         else:
             self._worked.add(host)
         done, total = len(self._task_done), len(self._request.hosts)
@@ -154,8 +186,26 @@ class _Told:
         return tuple(self._result(host) for host in self._request.hosts)
 
     def _result(self, host: str) -> HostResult:
-        status, failure = self._status(host)
+        status, failure = self._distrusted(host) or self._status(host)
         return HostResult(host, status, self._evidence.get(host, {}), failure)
+
+    def _distrusted(self, host: str) -> tuple[HostStatus, Failure] | None:
+        """Return what a host comes to whose results are not what they have to be."""
+        if host in self._refused:
+            count = self._refused[host]
+            return "unknown", Failure(
+                "", f"{count} results of tasks that were not started there were refused"
+            )
+        if host in self._cut:
+            # The host may still be at work on what it was told to change.
+            return ("unknown" if self._request.changes else "failed"), self._cut[host]
+        if host in self._failures or self._stats is None:
+            return None
+        if self._unreadable:
+            return "unknown", Failure("", f"{self._unreadable} lines about the hosts could not be read")
+        if self._under_way[host]:
+            return "unknown", Failure("", "a task was started there and never told what it came to")
+        return None
 
     def _status(self, host: str) -> tuple[HostStatus, Failure | None]:
         failed = self._failures.get(host)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runner import errors
+from runner.files import write_once
 
 MARK = "RAWAT_ACTION"
 _GRACE_SECONDS = 10.0
@@ -60,7 +61,7 @@ def start(
     Returns:
         The warden, which ends after the command with its exit code; closing its ``stdin`` ends both.
     """
-    with log.open("wb") as output:
+    with write_once(log, b"").open("ab") as output:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "runner.executors.warden", *command],
             cwd=cwd,
@@ -69,6 +70,8 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What it writes is private, whatever the operator's shell says of new files.
+            umask=0o077,
         )
 
 

@@ -10,24 +10,26 @@ Rules it keeps:
 from __future__ import annotations
 
 import json
-import os
 import re
+import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runner.addresses import address_problem
+from runner.ansible_settings import ansible_environment, ssh_options
 from runner.canonical import canonical_json
-from runner.display import display
+from runner.display import TRUNCATED, display
 from runner.executors import processes
-from runner.executors.base import ActionRequest, Failure, HostResult, Progress, ProgressEvent
+from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
 from runner.executors.junit import MAX_MESSAGE, TEST_ID, HostTest, ResultsError, read_junit
 from runner.files import make_private_dir, write_once
 
-_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TZ", "SSH_AUTH_SOCK", "USER", "LOGNAME")
 _CONNECTION = (
     "ansible_host",
     "ansible_port",
@@ -40,6 +42,7 @@ _CONNECTION = (
     "ansible_become",
     "ansible_become_user",
 )
+_SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 # The playbooks say `become: true`; testinfra only knows what the inventory says.
 _DEFAULTS = {"ansible_become": "true if ansible_user | default('root') != 'root' else none"}
 _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED)")
@@ -76,11 +79,16 @@ class VerificationExecutor:
         """Run the request's suite on its hosts."""
         if request.suite is None:
             raise ValueError("a verification names its suite")
+        with tempfile.TemporaryDirectory(prefix="rawat-") as sockets:
+            return self._execute(request, progress, Path(sockets))
+
+    @staticmethod
+    def _execute(request: ActionRequest, progress: Progress, sockets: Path) -> tuple[HostResult, ...]:
         deadline = time.monotonic() + request.timeout
         work = make_private_dir(request.work)
-        environment = _environment(request)
+        environment = _environment(request, sockets)
         try:
-            inventory = _write_connections(request, environment, deadline)
+            inventory = _write_connections(request, environment, sockets, deadline)
             shards = [
                 _start(request, inventory, hosts, work / f"tests-{number}", environment)
                 for number, hosts in enumerate(_split(request.hosts))
@@ -99,17 +107,11 @@ class VerificationExecutor:
 # Preparing -----------------------------------------------------------------------------------------
 
 
-def _environment(request: ActionRequest) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    root = _root(request)
+def _environment(request: ActionRequest, sockets: Path) -> dict[str, str]:
     return {
-        **kept,
-        "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",
-        "PYTHONDONTWRITEBYTECODE": "1",
+        **ansible_environment(_root(request), make_private_dir(request.work / "home"), sockets),
         # Plugins that happen to be installed on the controller may reorder, repeat or skip tests.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "ANSIBLE_CONFIG": str(root / "ansible.cfg"),
-        "ANSIBLE_HOST_KEY_CHECKING": "True",
         "RAWAT_HOST_STATE": str(request.host_state.resolve()),
         "RAWAT_PHASE": request.phase,
         processes.MARK: processes.mark(request.work),
@@ -123,7 +125,9 @@ def _root(request: ActionRequest) -> Path:
     return request.suite.resolve().parents[1]
 
 
-def _write_connections(request: ActionRequest, environment: dict[str, str], deadline: float) -> Path:
+def _write_connections(
+    request: ActionRequest, environment: dict[str, str], sockets: Path, deadline: float
+) -> Path:
     """Write an inventory with nothing but evaluated connection settings of the hosts, and no secret."""
     wanted = ", ".join(f"'{name}': {name} | default({_DEFAULTS.get(name, 'none')})" for name in _CONNECTION)
     ansible = [sys.executable, "-m", "ansible", "adhoc", ",".join(request.hosts)]
@@ -142,8 +146,20 @@ def _write_connections(request: ActionRequest, environment: dict[str, str], dead
     if missing:
         said = display(done.stderr.decode(errors="replace").strip()[-MAX_MESSAGE:])
         raise ResultsError(f"the inventory does not say how to reach {missing[0]}: {said}")
-    hosts = {host: {k: v for k, v in answers[host].items() if v is not None} for host in request.hosts}
+    hosts = {host: _connection(answers[host], sockets) for host in request.hosts}
     return write_once(request.work / "connections.json", canonical_json({"all": {"hosts": hosts}}))
+
+
+def _connection(said: dict[str, Any], sockets: Path) -> dict[str, Any]:
+    """Return the settings of a connection with our options first, in a form that no shell takes apart."""
+    problem = address_problem(said.get("ansible_host"), said.get("ansible_user"))
+    if problem:
+        raise ResultsError(problem)
+    kept = {name: value for name, value in said.items() if value is not None}
+    # testinfra puts these words into a line for the shell as they are.
+    words = [word for name in _SSH_ARGUMENTS for word in shlex.split(str(kept.pop(name, "")))]
+    strict = [word for option in ssh_options(sockets) for word in ("-o", option)]
+    return {**kept, "ansible_ssh_common_args": shlex.join([*strict, *words])}
 
 
 def _answers(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -174,7 +190,8 @@ def _start(
         f"--ansible-inventory={inventory.resolve()}",
         f"--junitxml={junit.resolve()}",
     ]
-    plugins = ["-p", "testinfra.plugin", "-p", "no:cacheprovider"]
+    limits = ["-p", "runner.executors.suite_limits"]
+    plugins = ["-p", "testinfra.plugin", *limits, "-p", "no:cacheprovider"]
     process = processes.start(
         [sys.executable, "-m", "pytest", str(request.suite), *plugins, *options, "--verbose", "--tb=no"],
         cwd=_root(request),
@@ -243,7 +260,9 @@ def judge(host: str, tests: list[HostTest]) -> HostResult:
     if failed:
         return HostResult(host, "failed", results, Failure(failed[0].title, failed[0].message))
     if lost:
-        return HostResult(host, "unreachable", results, Failure(lost[0].title, lost[0].message))
+        # A host that sent too much, or never came to an end, was reached: what it is like is not known.
+        status: HostStatus = "unknown" if TRUNCATED in lost[0].message else "unreachable"
+        return HostResult(host, status, results, Failure(lost[0].title, lost[0].message))
     if not passed:
         return HostResult(host, "unknown", results, Failure("", "no test was carried out on this host"))
     return HostResult(host, "ok", results)

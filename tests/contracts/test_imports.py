@@ -24,15 +24,16 @@ PARTS = {
     # pure rules: no disk, clock, network or process
     "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift"},
+    | {"expiry", "drift", "addresses"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
-    | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"},
+    | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
+    | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "tree", "holder"},
+    | {"inventory", "tree", "holder", "ansible_settings"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
-    "ansible": {"callback_plugins.rawat_channel"},
+    "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},
 }
 MAY_IMPORT = {
     "front": {"front", "engine", "rules", "executors", "record", "readers"},
@@ -41,7 +42,7 @@ MAY_IMPORT = {
     "executors": {"rules", "executors", "record"},
     "record": {"rules", "record"},
     "readers": {"rules", "record", "readers"},
-    "ansible": set(),
+    "ansible": {"rules"},
 }
 # Values that cross a border: they hold data and do nothing.
 VALUES = {
