@@ -27,6 +27,7 @@ from runner.canonical import canonical_json
 from runner.executors.base import ActionRequest, HostResult, ProgressEvent
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
+from runner.executors.verification import VerificationExecutor
 from runner.files import make_private_dir, write_once
 
 ROOT = Path(__file__).parents[3]
@@ -205,6 +206,19 @@ class Field:
     def roll_back(self, plan: Path, *names: str) -> Results:
         """Roll a plan back."""
         return self.act("rollback-updates.yml", names, plan=plan, changes=True)
+
+    def test(self, plan: dict[str, Any], *names: str) -> Results:
+        """Test hosts as the testing row does."""
+        self.tries += 1
+        work = make_private_dir(self.folder / f"work-{self.tries}")
+        state = make_private_dir(work / "host_state")
+        for host in names:
+            write_once(state / f"{host}.json", canonical_json({"plan": plan["hosts"][host]}))
+        suite = ROOT / "tests" / "post_update"
+        request = ActionRequest(
+            RUN, 8, 1, "1", tuple(names), self.inventory, work, state, suite=suite, timeout=300
+        )
+        return {result.host: result for result in VerificationExecutor().execute(request, quiet)}
 
     # Faults --------------------------------------------------------------------------------------
 

@@ -19,9 +19,14 @@ def back_up(field: Field) -> Results:
     return field.act("backup-hosts.yml", ["web1"])
 
 
+def locks() -> set[Path]:
+    """Return the locks in the repository; a file still being written is none."""
+    return {path for path in (REPOSITORY / "locks").iterdir() if "-tmp-" not in path.name}
+
+
 def leave_lock(field: Field, command: str) -> Path:
     """Kill a client that has just locked the repository, and return the lock it left."""
-    known = set((REPOSITORY / "locks").iterdir())
+    known = locks()
     password = field.inventory / "secrets" / "restic_password"
     with subprocess.Popen(
         [
@@ -32,7 +37,7 @@ def leave_lock(field: Field, command: str) -> Path:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as client:
-        while not (new := set((REPOSITORY / "locks").iterdir()) - known):
+        while not (new := locks() - known):
             assert client.poll() is None, "the client ended before it was killed"
         client.kill()
     return new.pop()

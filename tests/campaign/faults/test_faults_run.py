@@ -1,0 +1,98 @@
+"""Row 12 through a whole run: a host vanishes in the middle of the change and comes back when all is over."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from field import ROOT, Field, Figure
+
+from lab import faults
+
+pytestmark = [pytest.mark.lab, pytest.mark.campaign, pytest.mark.timeout(3000)]
+
+RAWAT = str(Path(sys.executable).with_name("rawat"))
+SOP = str(ROOT / "sops" / "surakarta-system-update.yml")
+
+
+class Office:
+    """`rawat` as operator and officials use it, without a terminal."""
+
+    def __init__(self, field: Field) -> None:
+        self.folder = field.folder
+        askpass = self.folder / "askpass"
+        askpass.write_text("#!/bin/sh\necho rawat-lab\n", encoding="ascii")
+        askpass.chmod(0o700)
+        self.environment = os.environ | {
+            "RAWAT_RUNS": str(self.folder / "runs"),
+            "RAWAT_ARCHIVE": str(self.folder / "archive"),
+            "SSH_ASKPASS": str(askpass),
+            "SSH_ASKPASS_REQUIRE": "force",
+        }
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [RAWAT, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            cwd=ROOT,
+        )
+
+    def rawat(self, *arguments: str, expect: int) -> str:
+        with self.start(*arguments) as child:
+            said, _ = child.communicate(timeout=1500)
+        assert child.returncode == expect, said[-3000:]
+        return said
+
+    def journal(self) -> list[dict[str, Any]]:
+        (path,) = (self.folder / "runs").glob("*/journal.jsonl")
+        return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_run_tells_the_truth_about_a_host_that_vanished(field: Field, figure: Figure) -> None:
+    """Unknown in every row after it, in the report too; the others are done, and nothing was done twice."""
+    field.fresh("db1", "file1")
+    office = Office(field)
+    office.rawat("run", SOP, "-i", str(field.inventory), "--limit", "db1,file1", expect=3)
+    office.rawat("decide", "--outcome", "sesuai", "--official", "analis", expect=0)
+    office.rawat("resume", expect=3)
+    office.rawat("decide", "--outcome", "diperintahkan", "--official", "kabid", expect=0)
+    field.slow_scripts("db1", 5)
+
+    with office.start("resume") as runner:
+        field.await_file("db1", "/var/in-postinst", seconds=300)
+        faults.cut_cable(field.lab, field.place("db1"))
+        said, _ = runner.communicate(timeout=1800)
+    assert runner.returncode == 3, said[-3000:]
+    office.rawat("decide", "--outcome", "sesuai", "--official", "pranata", expect=0)
+    office.rawat("resume", expect=3)
+    office.rawat("decide", "--outcome", "ditetapkan", "--official", "kabid", expect=0)
+    office.rawat("resume", expect=0)
+    faults.mend(field.lab, field.place("db1"))
+
+    journal = office.journal()
+    told = {
+        f"{event['step']}/{event['part']}": event["hosts"]["db1"]
+        for event in journal
+        if event["event"] == "action_finished" and event["step"] in {7, 8} and "db1" in event["hosts"]
+    }
+    (bag,) = (path.parent for path in (office.folder / "archive").rglob("bagit.txt"))
+    (report,) = bag.rglob("*-laporan-hasil-update-ratified.json")
+    states = {host["host"]: host["state"] for host in json.loads(report.read_bytes())["hosts"]}
+    made = field.upgrades("db1")
+    figure(
+        12, whole_run="db1 vanished", told=told, report=states, changes_made_twice=len(made) - len(set(made))
+    )
+    office.rawat("verify", str(bag), expect=0)
+    assert told["7/1"] == "unknown"
+    assert "ok" not in told.values()
+    assert states == {"db1": "unknown", "file1": "updated"}
+    assert len(made) == len(set(made))
