@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +16,8 @@ from rich.text import Text
 import lab.cli
 from runner import archive, errors, journal, record, report, sop, verify
 from runner.canonical import sha256_hex
-from runner.clock import SystemClock, format_utc
-from runner.engine import Closed, Engine, Tools, Waiting
+from runner.clock import SystemClock, format_utc, parse_utc, sleep_until
+from runner.engine import Closed, Engine, Shut, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
@@ -31,6 +32,7 @@ from runner.screens import Screen, gate_view, one_line, print_error, start_panel
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
 from runner.timing import step_times
+from runner.windows import Windows, parse_windows
 from runner.workspace import RunFolder, Workspace, find_workspace
 
 app = typer.Typer(
@@ -101,6 +103,7 @@ def run(
         roster=roster,
         operator=_operator(roster, operator),
         failure_budget=failure_budget,
+        windows=_windows(inventory),
     )
     folder = start_run(workspace, SystemClock(), start)
     now = record.load(folder)
@@ -111,10 +114,14 @@ def run(
 
 
 @app.command()
-def resume(run: RunArgument = None) -> None:
-    """Go on after a gate, a crash, a stop or a reboot."""
+def resume(
+    run: RunArgument = None,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Sleep until a maintenance window opens")] = False,
+) -> None:
+    """Go on after a gate, a crash, a stop or a reboot, or when a maintenance window has opened."""
     workspace = find_workspace()
-    _go_on(workspace, workspace.run_folder(run), resumed=True)
+    _go_on(workspace, workspace.run_folder(run), resumed=True, wait=wait)
 
 
 @app.command()
@@ -164,6 +171,8 @@ def status(
         console.print(gate_view(now.state.gate, now))
         console.print(Text(f"awaited: {awaited['position']}, since {awaited['since']}", style="magenta"))
         console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
+    if now.state.window_awaited:
+        _print_shut(now, Shut(now.state.window_awaited))
     console.print(times_table(now.sop, step_times(now.sop, now.events, _now_if_open(now))))
 
 
@@ -278,7 +287,7 @@ def _build_document(now: Record, output: Output, step: int, attempt: int, as_of:
     )
 
 
-def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
+def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool = False) -> None:
     screen = Screen(console, record.load(folder).sop)
     engine = _engine(workspace, folder, screen)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
@@ -286,6 +295,10 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
     try:
         with screen.closing():
             stop = engine.run(ask, resumed=resumed)
+            while wait and isinstance(stop, Shut) and stop.opens is not None:
+                _print_shut(record.load(folder), stop)
+                sleep_until(stop.opens, SystemClock())
+                stop = engine.run(ask, resumed=True)
     except KeyboardInterrupt:
         error_console.print(Text(f"\nstopped; go on with: rawat resume {folder.name}", style="bold"))
         raise typer.Exit(errors.EXIT_INTERRUPTED) from None
@@ -294,6 +307,10 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool) -> None:
     console.print(times_table(now.sop, now.times))
     if isinstance(stop, Waiting):
         _print_waiting(folder, stop)
+        raise typer.Exit(errors.EXIT_WAITING)
+    if isinstance(stop, Shut):
+        _print_shut(now, stop)
+        console.print(Text(f"go on then:  rawat resume {folder.name} --wait"))
         raise typer.Exit(errors.EXIT_WAITING)
     _print_closed(stop)
 
@@ -304,6 +321,24 @@ def _print_waiting(folder: RunFolder, stop: Waiting) -> None:
     names = " | ".join(gate.outcomes)
     console.print(Text(f"decide:  rawat decide {folder.name} --outcome '{names}' --official ID"))
     console.print(Text(f"go on:   rawat resume {folder.name}"))
+
+
+def _print_shut(now: Record, stop: Shut) -> None:
+    awaited = stop.awaited
+    opens = _local(now, stop.opens)
+    told = f"row {awaited['step']} waits for a maintenance window ({awaited['reason']}); it opens {opens}"
+    console.print(Text(told, style="bold magenta"))
+    standing = now.state.plan
+    for made in now.state.decisions if standing and stop.opens else []:
+        expires = parse_utc(now.statement(made)["expires"])
+        if standing and made["subject"]["plan"] == standing.sha256 and stop.opens and expires <= stop.opens:
+            told = f"the decision of row {made['step']} holds only until {_local(now, expires)}"
+            console.print(Text(f"{told}; it will be asked for again", style="yellow"))
+
+
+def _local(now: Record, at: datetime | None) -> str:
+    """Return a moment in the office's time."""
+    return "in years" if at is None else f"{at.astimezone(now.state.zone):%A %Y-%m-%d %H:%M %Z}"
 
 
 def _print_closed(stop: Closed) -> None:
@@ -338,6 +373,9 @@ def _status(now: Record) -> dict[str, Any]:
             "since": format_utc(gate.opened.instant.at),
             "subject": gate.subject,
         },
+        "window": None
+        if state.window_awaited is None
+        else {key: state.window_awaited[key] for key in ("opens", "reason")},
         "failed": state.failed,
         "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,
@@ -365,6 +403,8 @@ def _state_word(now: Record) -> str:
         return "closed"
     if now.state.failed is not None:
         return "failed"
+    if now.state.window_awaited is not None:
+        return "window"
     return "waiting" if now.state.gate else "open"
 
 
@@ -374,6 +414,12 @@ def _now_if_open(now: Record) -> Any:  # noqa: ANN401 - an Instant or None
 
 def _roster_path(inventory: Path) -> Path:
     return (inventory if inventory.is_dir() else inventory.parent) / "officials.yml"
+
+
+def _windows(inventory: Path) -> Windows | None:
+    """Return the office's maintenance windows; without the file hosts may be changed at any time."""
+    file = _roster_path(inventory).with_name("windows.yml")
+    return parse_windows(_read_text(file), str(file)) if file.exists() else None
 
 
 def _keys(workspace: Workspace, folder: RunFolder) -> Path:

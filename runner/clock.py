@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+
+_NAP = 20.0
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,15 @@ class SystemClock:
     def now(self) -> Instant:
         """Return this moment; CLOCK_BOOTTIME goes on while the machine sleeps."""
         return Instant(datetime.now(UTC), time.clock_gettime_ns(time.CLOCK_BOOTTIME), self._boot)
+
+
+def sleep_until(at: datetime, clock: Clock, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Sleep until the wall clock shows ``at``.
+
+    Only in short pieces, so that a clock that is set meanwhile is noticed in good time.
+    """
+    while (left := (at - clock.now().at).total_seconds()) > 0:
+        sleep(min(left, _NAP))
 
 
 def format_utc(at: datetime) -> str:

@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from runner import authority, drift, errors, evidence, gates, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
-from runner.clock import Clock
+from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.decisions import Decisions
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
@@ -28,8 +29,9 @@ from runner.journal import Event, Journal
 from runner.moves import Gate, Part
 from runner.record import Record
 from runner.sop import Output, Step
-from runner.state import RunState, next_move
+from runner.state import RunState, next_move, window_closed
 from runner.waves import hosts_that_may_fail
+from runner.windows import WindowClosed
 from runner.workspace import RunFolder, Workspace
 
 BuildDocument = Callable[[Record, Output, int, int, int], Sequence[Path]]
@@ -91,6 +93,18 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Shut:
+    """The run waits for a maintenance window; ``awaited`` says until when, and why."""
+
+    awaited: Event
+
+    @property
+    def opens(self) -> datetime | None:
+        """Return when the window opens, None when that is too far off to say."""
+        return parse_utc(self.awaited["opens"]) if self.awaited["opens"] else None
+
+
+@dataclass(frozen=True)
 class Closed:
     """The run is over; ``archive`` is its sealed copy where the SOP archives."""
 
@@ -118,8 +132,8 @@ class Engine:
 
     # The loop ------------------------------------------------------------------------------------
 
-    def run(self, ask: Ask | None = None, *, resumed: bool = False) -> Waiting | Closed:
-        """Go on until the run is closed or waits for somebody.
+    def run(self, ask: Ask | None = None, *, resumed: bool = False) -> Waiting | Shut | Closed:
+        """Go on until the run is closed or waits for somebody, or for a maintenance window.
 
         With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
         decision can also come from another terminal.
@@ -132,7 +146,7 @@ class Engine:
         while True:
             with self._locked():
                 stop = self._advance()
-            if isinstance(stop, Closed) or ask is None:
+            if not isinstance(stop, Waiting) or ask is None:
                 return stop
             answer = ask(stop.gate, self.record())
             if answer is None:
@@ -160,16 +174,24 @@ class Engine:
             if self._state.finished is None:
                 self._append("run_resumed")
 
-    def _append(self, event: str, **fields: Any) -> Event:  # noqa: ANN401 - a field holds any JSON
-        written = self._journal.append(event, **fields)
+    def _append(
+        self,
+        event: str,
+        *,
+        instant: Instant | None = None,
+        **fields: Any,  # noqa: ANN401 - a field holds any JSON
+    ) -> Event:
+        written = self._journal.append(event, instant=instant, **fields)
         self._state.apply(written)
         return written
 
-    def _advance(self) -> Waiting | Closed:
+    def _advance(self) -> Waiting | Shut | Closed:
         while True:
             move = next_move(self._state)
             if isinstance(move, moves.AwaitDecision):
                 return Waiting(move.gate)
+            if isinstance(move, moves.AwaitWindow):
+                return Shut(move.awaited)
             if isinstance(move, moves.Nothing):
                 return self._closed()
             try:
@@ -226,8 +248,15 @@ class Engine:
         if (changes or part.kind == "reprobe") and not self._has_authority(expires=part.kind != "recover"):
             return
         self._require_reserve(part)
+        # Judged and recorded with one look at the clock: what is announced in time was begun in time.
+        now = self._tools.clock.now()
+        closed = window_closed(state, part, now.at)
+        if closed is not None:
+            self._await_window(part, closed, now)
+            return
         self._append(
             "action_started",
+            instant=now,
             step=step.no,
             attempt=state.attempt,
             part=part.name,
@@ -254,6 +283,17 @@ class Engine:
         needed = RESERVE + len(part.hosts) * RESERVE_PER_HOST
         for path in (self._folder.path, self._workspace.archive):
             require_reserve(path, self._tools.free_bytes(path), needed)
+
+    def _await_window(self, part: Part, closed: WindowClosed, now: Instant) -> None:
+        self._append(
+            "window_awaited",
+            instant=now,
+            step=self._state.step.no,
+            attempt=self._state.attempt,
+            part=part.name,
+            opens=None if closed.opens is None else format_utc(closed.opens),
+            reason=closed.reason,
+        )
 
     def _execute(self, part: Part, *, changes: bool) -> tuple[HostResult, ...]:
         if part.kind == "archive":
@@ -355,7 +395,7 @@ class Engine:
         )
         now = evidence.read(self._folder, told["evidence"])
         alike, differing = drift.of_hosts(plan, now, state.changed_under_plan)
-        at = {"step": state.step.no, "attempt": state.attempt, "part": part.name}
+        at: dict[str, Any] = {"step": state.step.no, "attempt": state.attempt, "part": part.name}
         if not differing:
             self._append("plan_confirmed", **at, hosts=list(alike))
             return

@@ -14,6 +14,7 @@ from runner.journal import Event
 from runner.moves import PartKind
 from runner.sop import Target, path_text
 from runner.waves import BUDGET
+from runner.windows import Windows
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1)]
@@ -93,6 +94,7 @@ class RunStarted(_Shape):
     office: str
     timezone: str
     failure_budget: Annotated[str, Field(pattern=BUDGET.pattern)]
+    windows: Windows | None
     assumptions: list[Any]
     versions: dict[str, str]
 
@@ -194,6 +196,14 @@ class DecisionLapsed(_Shape):
     reason: str
 
 
+class WindowAwaited(_OfAttempt):
+    """A change of hosts was due while the office allows none; ``opens`` tells when, null: in years."""
+
+    part: str
+    opens: str | None
+    reason: Annotated[str, Field(min_length=1)]
+
+
 class DocumentWritten(_OfAttempt):
     """A document was made from the run as it stood after record ``as_of``."""
 
@@ -261,6 +271,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "vote_made": VoteMade,
     "decision_made": DecisionMade,
     "decision_lapsed": DecisionLapsed,
+    "window_awaited": WindowAwaited,
     "document_written": DocumentWritten,
     "step_spanned": StepSpanned,
     "step_finished": StepFinished,

@@ -91,8 +91,16 @@ class Journal:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def append(self, event: str, **fields: Any) -> Event:  # noqa: ANN401 - a field holds any JSON
+    def append(
+        self,
+        event: str,
+        *,
+        instant: Instant | None = None,
+        **fields: Any,  # noqa: ANN401 - a field holds any JSON
+    ) -> Event:
         """Write one line and return it once it is durable.
+
+        The moment is now, or the ``instant`` on which the caller judged that the act may be begun.
 
         Raises:
             CannotRecordError: when it could not be written; the run must stop.
@@ -100,10 +108,10 @@ class Journal:
         if self._descriptor is None:
             raise RuntimeError("the journal is appended to only while its lock is held")
         with _uninterrupted(), self._ending_on_failure():
-            return self._append(self._descriptor, event, fields)
+            return self._append(self._descriptor, event, instant or self._clock.now(), fields)
 
-    def _append(self, descriptor: int, event: str, fields: dict[str, Any]) -> Event:
-        line = self._line(event, fields)
+    def _append(self, descriptor: int, event: str, instant: Instant, fields: dict[str, Any]) -> Event:
+        line = self._line(event, instant, fields)
         if os.write(descriptor, line) != len(line):
             raise cannot_record(self.path, "only a part of the line was taken")
         os.fsync(descriptor)
@@ -120,7 +128,7 @@ class Journal:
         if not self._events:
             raise errors.VerificationError(self.path.name, "holds no record: the run was never begun")
         with _uninterrupted(), self._ending_on_failure():
-            line = self._line("torn_line_dropped", {"bytes": len(torn)})
+            line = self._line("torn_line_dropped", self._clock.now(), {"bytes": len(torn)})
             # Opened once more: what is appended to by its mode cannot be written over.
             descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
@@ -133,8 +141,7 @@ class Journal:
                 os.close(descriptor)
             self._take_in(line)
 
-    def _line(self, event: str, fields: dict[str, Any]) -> bytes:
-        instant = self._clock.now()
+    def _line(self, event: str, instant: Instant, fields: dict[str, Any]) -> bytes:
         return canonical_json(
             {
                 **fields,

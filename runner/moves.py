@@ -142,6 +142,13 @@ class AwaitDecision:
 
 
 @dataclass(frozen=True)
+class AwaitWindow:
+    """Hosts may not be changed now; ``awaited`` says until when, and why."""
+
+    awaited: Event
+
+
+@dataclass(frozen=True)
 class WriteDocument:
     """Write one document of the row's Output."""
 
@@ -190,6 +197,7 @@ Move = (
     | FailStep
     | OpenGate
     | AwaitDecision
+    | AwaitWindow
     | WriteDocument
     | SpanOn
     | FinishStep

@@ -7,7 +7,9 @@ what the record says, field by field. Besides:
    it is announced again only after the run was resumed.
 3. A decision is by somebody who might pass that gate, on its very subject, in time, and its signed
    statement says the same.
-4. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+4. A change of hosts begins within the office's windows, and a window is awaited only while none is open,
+   by the record's own time.
+5. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from runner.journal import Event
 from runner.moves import Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
-from runner.state import RunState, next_move
+from runner.state import RunState, next_move, window_closed
 from runner.waves import hosts_that_may_fail
 
 Fields = dict[str, Any]
@@ -88,6 +90,9 @@ class _Judge:
             return
         if isinstance(move, moves.ComparePlan):
             self._require_comparison(move.part, event)
+            return
+        if event.name == "window_awaited":
+            self._require_window_awaited(move, event)
             return
         name, fields = self._announced(move, event)
         if event.name != name:
@@ -250,6 +255,19 @@ class _Judge:
             raise self._wrong(event, "action_started: announced again without the run being resumed")
         if changes:
             self._require_authority(part, previous, event)
+        shut = window_closed(self.state, part, event.instant.at)
+        if shut is not None:
+            raise self._wrong(event, f"action_started: no change was to begin then: {shut.reason}")
+
+    def _require_window_awaited(self, move: moves.Move, event: Event) -> None:
+        shut = (
+            window_closed(self.state, move.part, event.instant.at) if isinstance(move, moves.DoPart) else None
+        )
+        if shut is None or not isinstance(move, moves.DoPart):
+            raise self._wrong(event, "window_awaited: no change was held up then")
+        here = {"step": self.state.current, "attempt": self.state.attempt, "part": move.part.name}
+        opens = None if shut.opens is None else format_utc(shut.opens)
+        self._require_fields(event, {**here, "opens": opens, "reason": shut.reason})
 
     def _require_authority(self, part: Part, previous: Event, event: Event) -> None:
         if self.state.plan is None:

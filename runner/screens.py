@@ -225,6 +225,8 @@ def start_panel(record: Record) -> Panel:
     table.add_row("Number", Text(identity.nomor_sop or "not known"))
     table.add_row("Hosts", Text(", ".join(display(host) for host in started["inventory"]["hosts"])))
     table.add_row("May fail", Text(_budget_text(started["failure_budget"])))
+    for name, line in windows_text(record):
+        table.add_row(name, Text(display(line)))
     table.add_row("Operator", Text(f"{started['operator']['name']} ({started['operator']['position']})"))
     table.add_row("Run", Text(str(record.folder.path)))
     parts: list[Any] = [table]
@@ -232,6 +234,20 @@ def start_panel(record: Record) -> Panel:
         parts += [Text(), Text("Assumed where the paper is lost or cut off:", style="yellow")]
         parts += [Text(f"  · {a.field}: {a.text}", style="yellow") for a in record.sop.assumptions]
     return Panel(Group(*parts), title="Rawat", title_align="left")
+
+
+def windows_text(record: Record) -> Iterator[tuple[str, str]]:
+    """Yield what the office's windows say, as (head, line)."""
+    windows = record.state.windows
+    if windows is None:
+        yield "Windows", "none: hosts may be changed at any time"
+        return
+    for number, window in enumerate(windows.windows or []):
+        yield "" if number else "Windows", f"{window} {record.started['timezone']}"
+    for number, freeze in enumerate(windows.freeze):
+        yield "" if number else "Frozen", str(freeze)
+    if windows.min_minutes:
+        yield "", f"a change begins only while {windows.min_minutes} minutes of the window are left"
 
 
 def _budget_text(given: str) -> str:

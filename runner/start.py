@@ -28,6 +28,7 @@ from runner.journal import Journal
 from runner.officials import Holder, Official, Roster
 from runner.sop import Sop, Step, parse_sop, sop_digest
 from runner.waves import BUDGET
+from runner.windows import Windows, closed
 from runner.workspace import RunFolder, Workspace
 
 
@@ -41,6 +42,7 @@ class Start:
     roster: Roster
     operator: Official
     failure_budget: str = "0"
+    windows: Windows | None = None
 
 
 def start_run(
@@ -59,6 +61,12 @@ def start_run(
             hint="expected a number of hosts such as 3, or a share of the planned hosts such as 10%",
         )
     now = clock.now()
+    shut = closed(start.windows, ZoneInfo(start.roster.timezone), now.at)
+    if shut is not None and shut.opens is None:
+        raise errors.InputError(
+            "the maintenance windows never open long enough for a change to begin",
+            hint="compare min_minutes, windows and freeze in windows.yml beside the inventory",
+        )
     _require_officials(sop, start, start.roster.day(now.at))
     needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
     for path in (workspace.runs, workspace.archive):
@@ -86,6 +94,7 @@ def start_run(
             office=start.roster.office,
             timezone=start.roster.timezone,
             failure_budget=start.failure_budget,
+            windows=None if start.windows is None else start.windows.recorded(),
             assumptions=[assumption.model_dump() for assumption in sop.assumptions],
             versions={
                 "rawat": __version__,

@@ -7,23 +7,30 @@ Order rules, enforced by ``next_move`` and by nothing else:
    is done again and its gates decide anew. What was confirmed before a stop is confirmed again.
 4. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
    that was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
-5. A decision by result recovers the hosts that failed and tests them once more before it leads on.
+5. A change of hosts begins only within the office's windows; outside them the run stops and, resumed, asks
+   again. Taking back what failed does not wait.
+6. A decision by result recovers the hosts that failed and tests them once more before it leads on.
    Hosts that nobody tested have not passed.
-6. A row that spans later rows is finished when the row it names is finished.
-7. A row sent back to, or failed and resumed, gets a new attempt.
+7. A row that spans later rows is finished when the row it names is finished.
+8. A row sent back to, or failed and resumed, gets a new attempt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import ValidationError
 
 from runner import errors, moves
 from runner.journal import Event
 from runner.moves import Gate, Part, PartKind, Plan
 from runner.sop import TEST_AGAIN, Action, Sop, Step, Target, Waves
 from runner.waves import Order, divide_into_waves, in_natural_order
+from runner.windows import WindowClosed, Windows, closed
 
 HOST_OK = "ok"
 
@@ -57,6 +64,9 @@ class RunState:
         self.given_budget = "0"
         self.failure_budget = 0
         self.lost: set[str] = set()
+        self.windows: Windows | None = None
+        self.zone = ZoneInfo("UTC")
+        self.window_awaited: Event | None = None
         self.current: Target = sop.steps[0].no
         self.came_from = 0
         self.last_outcome: str | None = None
@@ -118,6 +128,9 @@ class RunState:
             take(event)
         except KeyError as error:
             raise errors.VerificationError(f"record {event.seq}", f"{event.name} without {error}") from error
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]["msg"]
+            raise errors.VerificationError(f"record {event.seq}", f"{event.name}: {problem}") from error
 
     def _on_run_started(self, event: Event) -> None:
         self.run = event["run"]
@@ -126,6 +139,8 @@ class RunState:
         self.controllers = frozenset(event["inventory"]["controllers"])
         self.operator = event["operator"]
         self.given_budget = event["failure_budget"]
+        self.windows = None if event["windows"] is None else Windows.model_validate(event["windows"])
+        self.zone = ZoneInfo(event["timezone"])
 
     def _on_step_started(self, event: Event) -> None:
         self.attempts[event["step"]] = event["attempt"]
@@ -209,6 +224,9 @@ class RunState:
     def _on_decision_lapsed(self, event: Event) -> None:
         self._go_to(event["step"])
 
+    def _on_window_awaited(self, event: Event) -> None:
+        self.window_awaited = event
+
     def _on_document_written(self, event: Event) -> None:
         self.documents.append(event)
         self.evidence += event["files"]
@@ -234,6 +252,7 @@ class RunState:
         """A stop on purpose; the next move is the same as after a crash."""
 
     def _on_run_resumed(self, _event: Event) -> None:
+        self.window_awaited = None
         # Nobody knows how long the run stood still: what the hosts said before is not relied on.
         self.confirmed = None
         for part in self.parts:
@@ -285,11 +304,19 @@ def next_move(state: RunState) -> moves.Move:
         return span
     if state.current == "end":
         return _finish_run(state)
-    if state.failed is not None:
-        return moves.FailStep(state.failed)
+    held_up = _held_up(state)
+    if held_up:
+        return held_up
     if not state.started:
         return moves.StartStep(state.step.no, state.attempt + 1, parts_of(state.step.action, state))
     return _within_step(state)
+
+
+def _held_up(state: RunState) -> moves.Move | None:
+    """Return why the row goes on only when the run is resumed."""
+    if state.failed is not None:
+        return moves.FailStep(state.failed)
+    return moves.AwaitWindow(state.window_awaited) if state.window_awaited else None
 
 
 def _finish_run(state: RunState) -> moves.FinishRun:
@@ -301,6 +328,16 @@ def _finish_run(state: RunState) -> moves.FinishRun:
         return moves.FinishRun("completed", state.came_from, "")
     said = state.last_reason if decision.by == "official" else ""
     return moves.FinishRun("ended", state.came_from, said or state.last_outcome)
+
+
+def window_closed(state: RunState, part: Part, at: datetime) -> WindowClosed | None:
+    """Return why ``part`` may not be begun at ``at``, None when it may.
+
+    A change of hosts, and the look at them right before it, waits for a window; taking back does not.
+    """
+    action = state.step.action
+    waits = action is not None and action.changes and part.kind in {"playbook", "reprobe"}
+    return closed(state.windows, state.zone, at) if waits else None
 
 
 def _within_step(state: RunState) -> moves.Move:

@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 
 from runner.sop import parse_sop
+from runner.windows import parse_windows
 from runner.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_sop_that_the_guide_shows_is_a_good_one() -> None:
+def test_the_sop_and_the_windows_that_the_guide_shows_are_good_ones() -> None:
     page = (ROOT / "docs" / "writing-a-sop.md").read_text(encoding="utf-8")
-    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shown, calendar = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert parse_windows(calendar, "windows.yml").min_minutes == 30
 
     assert [step.no for step in parse_sop(shown, "guide", Workspace(ROOT).available()).steps] == [1, 2, 3]
 

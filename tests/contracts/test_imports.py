@@ -22,7 +22,19 @@ PARTS = {
     "front": {"cli", "__main__", "prompt", "screens"},
     "engine": {"engine", "start", "authority", "decisions"},
     # pure rules: no disk, clock, network or process
-    "rules": {"sop", "source", "state", "moves", "waves", "gates", "timing", "plan", "replay", "errors"}
+    "rules": {
+        "sop",
+        "source",
+        "state",
+        "moves",
+        "waves",
+        "windows",
+        "gates",
+        "timing",
+        "plan",
+        "replay",
+        "errors",
+    }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}

@@ -20,6 +20,7 @@ from runner.officials import Official, Roster
 from runner.record import Record
 from runner.sop import Sop, parse_sop
 from runner.start import Start, start_run
+from runner.windows import Windows
 from runner.workspace import RunFolder, Workspace
 
 HOSTS = ("web1", "db1", "file1", "web2", "web10")
@@ -40,6 +41,7 @@ class Office:
     sop_name: str
     hosts: tuple[str, ...] = HOSTS
     groups: Mapping[str, Sequence[str]] = field(default_factory=lambda: GROUPS)
+    windows: Windows | None = None
     clock: StepClock = field(default_factory=StepClock)
     playbooks: FakeExecutor = field(default_factory=FakeExecutor)
     suites: FakeExecutor = field(default_factory=FakeExecutor)
@@ -66,7 +68,9 @@ class Office:
         who = self.roster.official(operator) if operator else self.roster.officials[0]
         if who is None:
             raise LookupError(operator)
-        start = Start(self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget))
+        start = Start(
+            self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget), self.windows
+        )
         return start_run(self.workspace, self.clock, start, lambda _: self.free)
 
     def engine(self, folder: RunFolder, clock: Clock | None = None) -> Engine:
@@ -116,7 +120,15 @@ class Office:
         shutil.copytree(self.root, root, symlinks=True)
         later = StepClock(start=self.clock.now().at)
         return Office(
-            root, self.roster, self.keys, self.sop_text, self.sop_name, self.hosts, self.groups, later
+            root,
+            self.roster,
+            self.keys,
+            self.sop_text,
+            self.sop_name,
+            self.hosts,
+            self.groups,
+            self.windows,
+            later,
         )
 
 

@@ -96,6 +96,21 @@ def test_position_that_nobody_holds_stops_the_start(tmp_path: Path, inventory: P
     assert not (tmp_path / "runs").exists()
 
 
+def test_mistake_in_the_windows_is_named_with_its_line(tmp_path: Path, inventory: Path) -> None:
+    file = inventory / "windows.yml"
+    file.write_text('windows:\n  - {days: [sabtu], from: "8 malam", until: "05:00"}\n', encoding="utf-8")
+    done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
+    assert done.returncode == 2
+    assert "windows.yml:2: windows[0].from: expected a time such as 20:00, got '8 malam'" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_windows_are_no_inventory_of_ansible(tmp_path: Path, inventory: Path) -> None:
+    (inventory / "windows.yml").write_text('windows: [{from: "20:00", until: "05:00"}]\n', encoding="utf-8")
+    done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
+    assert "in the roster" in done.stderr  # what comes after the inventory and the windows were read
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

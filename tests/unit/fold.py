@@ -58,7 +58,13 @@ class Book:
         inventory = {"hosts": list(hosts), "groups": {"canary": list(canaries)}, "controllers": []}
         operator = {"id": "petugas", "nip": "0" * 18}
         return self.tell(
-            "run_started", run="run-1", inventory=inventory, operator=operator, failure_budget=str(budget)
+            "run_started",
+            run="run-1",
+            inventory=inventory,
+            operator=operator,
+            failure_budget=str(budget),
+            timezone="Asia/Jakarta",
+            windows=None,
         )
 
     def start(self) -> Book:

@@ -301,6 +301,7 @@ class SampleRun:
             timezone="Asia/Jakarta",
             versions={},
             failure_budget="3",
+            windows=None,
         )
         self.begin(1, 1)
         self.end(1, 1, 2)
