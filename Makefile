@@ -12,9 +12,9 @@ PROFILE := hermetic
 
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
-	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone
+	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -36,6 +36,10 @@ campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about a
 
 campaign-untrusted: setup ## Hosts that were broken into, hostile text and secrets, some fifteen minutes
 	$(BIN)/python -m pytest -m campaign tests/lab/test_untrusted_hosts.py
+
+campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts
+	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_crash.py tests/scenarios/test_leftovers.py
+	$(BIN)/python -m pytest -s -m campaign tests/campaign/test_crash_lab.py
 
 check: lint test ## What CI checks
 

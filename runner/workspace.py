@@ -138,17 +138,30 @@ class Workspace:
         if run is None:
             return self._newest()
         for path in (self.runs / run, Path(run)):
-            if (path / "journal.jsonl").is_file():
+            if _is_begun(path / "journal.jsonl"):
                 return RunFolder(path.resolve())
+            if path.is_dir():
+                raise errors.InputError(
+                    f"run {path.name} was cut off before its first record: nothing was begun",
+                    hint="start it anew with 'rawat run'; this folder can be removed",
+                )
         raise errors.InputError(
             f"there is no run {run!r} in {self.runs}", hint="'rawat status' names the newest"
         )
 
     def _newest(self) -> RunFolder:
-        journals = list(self.runs.glob("*/journal.jsonl"))
+        journals = [path for path in self.runs.glob("*/journal.jsonl") if _is_begun(path)]
         if not journals:
             raise errors.InputError(f"there is no run in {self.runs}", hint="start one with 'rawat run'")
         return RunFolder(max(journals, key=lambda path: path.stat().st_mtime).parent.resolve())
+
+
+def _is_begun(journal: Path) -> bool:
+    """Whether a journal holds its first record; a run killed before that never was."""
+    if not journal.is_file():
+        return False
+    with journal.open("rb") as stream:
+        return stream.readline().endswith(b"\n")
 
 
 def _digest_of_files(root: Path, folders: tuple[str, ...]) -> str:
