@@ -13,6 +13,7 @@ in a run is counted here instead: of such states only the first is taken to its 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -26,13 +27,13 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from fakes import FakeExecutor, StepClock
 
-from runner import archive, errors, journal, record, verify
+from runner import archive, errors, journal, record, signing, verify
 from runner.canonical import sha256_hex
 from runner.engine import Closed
 from runner.executors import processes
@@ -158,15 +159,8 @@ def office_in(story_office: Office, tree: Path, script: Callable[[Office], None]
     """Return the office as its ``number``-th process builds it, with the oracle beside the runs."""
     clock = StepClock()
     clock.advance(number * _HOUR)
-    plain = Office(
-        tree,
-        story_office.roster,
-        story_office.keys,
-        story_office.sop_text,
-        story_office.sop_name,
-        story_office.hosts,
-        clock,
-    )
+    # The office's own executors remember nothing: each process has its own, as after a restart.
+    plain = replace(story_office, root=tree, clock=clock, playbooks=FakeExecutor(), suites=FakeExecutor())
     script(plain)
     plain.archive = RealArchive(plain.workspace)
     oracle, synced = Oracle(tree / "oracle.jsonl"), SyncedSizes()
@@ -387,6 +381,9 @@ def _resume_and_judge(story: Story, tree: Path, process: int, end: str) -> str:
     wrong = judge_stop(tree, end)
     if wrong:
         return wrong
+    # A restarted run reads and checks the same lines and signatures many times: here each of them once.
+    journal._event = functools.cache(journal._event)
+    signing.is_signed_by = functools.cache(signing.is_signed_by)
     for number in range(process + 1, process + 40):
         office = office_in(story.office, tree, story.script, number)
         if one_process(office, story.decisions):
