@@ -341,7 +341,7 @@ class Outcome:
 
 def go_through(story: Story, case: Case, tree: Path, known: set[str]) -> Outcome:
     """Let the fault happen, go on to the end without one, and judge unless the state is ``known``."""
-    shutil.copytree(story.before[case.process], tree, symlinks=True, copy_function=_copy)
+    shutil.copytree(story.before[case.process], tree, symlinks=True)
     trace = ["-o", "/dev/null", "-e", f"trace={case.call}", "-e", f"inject={case.call}:{case.fault}"]
     end = "hangs"
     try:
@@ -359,14 +359,6 @@ def go_through(story: Story, case: Case, tree: Path, known: set[str]) -> Outcome
     except TimeoutError as error:
         wrong = str(error)
     return Outcome(case, end, wrong)
-
-
-def _copy(source: str, target: str) -> str:
-    """Copy what is appended to; link what is only ever replaced."""
-    if source.endswith(".jsonl"):
-        return str(shutil.copy2(source, target))
-    os.link(source, target)
-    return target
 
 
 def _digest(tree: Path) -> str:
