@@ -47,6 +47,7 @@ SYSCALLS = ("write", "pwrite64", "fsync", "rename", "renameat", "openat", "unlin
 """Where a process is killed: whatever changes, syncs, opens or locks a file."""
 FAILING = ("write", "fsync", "openat", "rename")
 HANGS_AFTER = 30.0
+WORKERS = int(os.environ.get("RAWAT_CRASH_WORKERS", "2"))
 UNREADABLE = re.compile("Input/output error|No space left on device")
 """A judge that cannot read says so; that is no verdict on the record."""
 _HOUR = 3600.0
@@ -339,8 +340,8 @@ class Outcome:
     """This state of the disk had not been taken to its end before."""
 
 
-def go_through(story: Story, case: Case, tree: Path, known: set[str]) -> Outcome:
-    """Let the fault happen, go on to the end without one, and judge unless the state is ``known``."""
+def go_through(story: Story, case: Case, tree: Path, known: Path) -> Outcome:
+    """Let the fault happen, go on to the end without one, and judge; states with a file in ``known`` were."""
     shutil.copytree(story.before[case.process], tree, symlinks=True)
     trace = ["-o", "/dev/null", "-e", f"trace={case.call}", "-e", f"inject={case.call}:{case.fault}"]
     end = "hangs"
@@ -349,13 +350,13 @@ def go_through(story: Story, case: Case, tree: Path, known: set[str]) -> Outcome
             lambda: _go(story.office, tree, story.decisions, story.script, case.process), strace=trace
         )
         end = "killed" if ended.signal == signal.SIGKILL else ended.told
-        state = f"{case.process} {end.split(':')[0]} {_digest(tree)}"
-        if state in known:
+        state = known / f"{case.process}-{end.partition(':')[0]}-{_digest(tree)}"
+        if state.exists():
             return Outcome(case, end, is_new=False)
         after = fork(lambda: _resume_and_judge(story, tree, case.process, end))
         wrong = after.told or (f"the judge was killed by signal {after.signal}" if after.signal else "")
         if not wrong:
-            known.add(state)
+            state.touch()
     except TimeoutError as error:
         wrong = str(error)
     return Outcome(case, end, wrong)
@@ -482,13 +483,14 @@ def go_through_on_a_small_disk(story: Story, tree: Path, full: str, size: int) -
 
 
 def go_through_all(story: Story, cases: Sequence[Case], place: Path, kept: Path) -> list[Outcome]:
-    """Go through all cases in two processes; what fails leaves its journal and oracle in ``kept``."""
+    """Go through all cases in some processes; what fails leaves its journal and oracle in ``kept``."""
+    (place / "known").mkdir()
     workers = []
-    for number, some in enumerate(_halves(cases)):
+    for number in range(WORKERS):
         results = place / f"outcomes-{number}.jsonl"
         pid = os.fork()
         if pid == 0:
-            _go_through_some(story, some, place / str(number), kept, results)
+            _go_through_some(story, cases[number::WORKERS], place / str(number), kept, results)
         workers.append((pid, results))
     for pid, _ in workers:
         os.waitpid(pid, 0)
@@ -496,22 +498,13 @@ def go_through_all(story: Story, cases: Sequence[Case], place: Path, kept: Path)
     return [Outcome(**{**one, "case": Case(**one["case"])}) for one in found]
 
 
-def _halves(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
-    """Share out the cases; those of one process of the run stay together: they share states of the disk."""
-    halves: tuple[list[Case], list[Case]] = ([], [])
-    for process, _ in Counter(case.process for case in cases).most_common():
-        min(halves, key=len).extend(case for case in cases if case.process == process)
-    return halves
-
-
 def _go_through_some(story: Story, cases: Sequence[Case], place: Path, kept: Path, results: Path) -> None:
     try:
         place.mkdir()
-        known: set[str] = set()
         with results.open("w", encoding="utf-8") as stream:
             for case in cases:
                 tree = place / str(case)
-                outcome = go_through(story, case, tree, known)
+                outcome = go_through(story, case, tree, place.parent / "known")
                 told = {**vars(outcome), "case": vars(case)}
                 stream.write(json.dumps(told) + "\n")
                 stream.flush()
