@@ -188,8 +188,10 @@ class Office:
         return done.stdout
 
     def delay(self) -> float:
-        """Return after how many seconds the next process is killed: at its start or well within its work."""
-        return self.rng.uniform(0.1, 4) if self.rng.random() < 0.4 else self.rng.uniform(4, 45)
+        """Return after how many seconds the next process is killed: at its start, in its work, or late."""
+        # A part begins anew after each kill: without long delays a slow machine would never get past one.
+        least, most = self.rng.choices([(0.1, 4), (4, 45), (45, 240)], [35, 40, 25])[0]
+        return self.rng.uniform(least, most)
 
 
 def go_through(office: Office) -> None:
