@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +27,10 @@ from runner.gates import Choice
 from runner.inventory import read_inventory
 from runner.moves import Gate
 from runner.officials import Holder, Official, Roster, load_roster, title_of
+from runner.owed import owed_hosts
 from runner.prompt import Prompt
 from runner.record import Record
-from runner.screens import Screen, gate_view, one_line, print_error, start_panel, times_table
+from runner.screens import Screen, gate_view, one_line, owed_lines, print_error, start_panel, times_table
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
 from runner.timing import step_times
@@ -173,6 +175,8 @@ def status(
         console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
     if now.state.window_awaited:
         _print_shut(now, Shut(now.state.window_awaited))
+    for line in owed_lines(told["owed"]):
+        console.print(line)
     console.print(times_table(now.sop, step_times(now.sop, now.events, _now_if_open(now))))
 
 
@@ -376,6 +380,7 @@ def _status(now: Record) -> dict[str, Any]:
         "window": None
         if state.window_awaited is None
         else {key: state.window_awaited[key] for key in ("opens", "reason")},
+        "owed": [asdict(owed) for owed in owed_hosts(now.events)],
         "failed": state.failed,
         "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,

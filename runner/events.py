@@ -82,6 +82,15 @@ class InventoryShape(_Shape):
     controllers: list[str]
 
 
+class OwedShape(_Shape):
+    """A host that an earlier run could not maintain."""
+
+    host: str
+    run: str
+    since: str
+    reason: Literal["unreachable", "unknown", "left out", "stopped"]
+
+
 class RunStarted(_Shape):
     """The first record of every run; ``format`` is that of the whole record (docs/run-record.md)."""
 
@@ -95,6 +104,8 @@ class RunStarted(_Shape):
     timezone: str
     failure_budget: Annotated[str, Field(pattern=BUDGET.pattern)]
     windows: Windows | None
+    owed: list[OwedShape]
+    owed_unread: list[str]
     assumptions: list[Any]
     versions: dict[str, str]
 

@@ -28,7 +28,7 @@ from runner.moves import Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
 from runner.state import RunState, next_move, window_closed
-from runner.waves import hosts_that_may_fail
+from runner.waves import hosts_that_may_fail, in_natural_order
 
 Fields = dict[str, Any]
 _SHOWN = 120
@@ -74,6 +74,9 @@ class _Judge:
             if event.name != "run_started":
                 raise self._wrong(event, f"{event.name} cannot be the first record")
             self._sop_sha256 = event["sop"]["sha256"]
+            owed = [each["host"] for each in event["owed"]]
+            if list(in_natural_order(owed)) != owed or not set(owed) <= set(event["inventory"]["hosts"]):
+                raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
         elif event.name not in _AT_ANY_TIME or self.state.finished:
             self._require_next(self._previous, event)
         self.state.apply(event)

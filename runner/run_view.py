@@ -16,9 +16,11 @@ from pydantic import ValidationError
 
 from runner import errors, wording
 from runner.canonical import sha256_hex
+from runner.clock import parse_utc
 from runner.findings import Evidence
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
+from runner.owed import owed_hosts
 from runner.record import Record
 from runner.sop import TEST_AGAIN, Output, Step
 from runner.timing import StepTime, step_times
@@ -29,6 +31,7 @@ from runner.view import (
     DocumentView,
     Kind,
     KindCount,
+    Owed,
     Person,
     PlanReference,
     RowTime,
@@ -100,6 +103,10 @@ class _Builder:
             rows=self._rows(),
             kinds=_kinds(hosts),
             cves=_cves(hosts),
+            owed=tuple(
+                Owed(host=o.host, run=o.run, since=parse_utc(o.since).isoformat(), reason=o.reason)
+                for o in owed_hosts(self.events)
+            ),
         )
 
     def _evidence(self, entry: dict[str, str]) -> Evidence:

@@ -229,11 +229,26 @@ def start_panel(record: Record) -> Panel:
         table.add_row(name, Text(display(line)))
     table.add_row("Operator", Text(f"{started['operator']['name']} ({started['operator']['position']})"))
     table.add_row("Run", Text(str(record.folder.path)))
-    parts: list[Any] = [table]
+    parts: list[Any] = [table, *owed_lines(record.started["owed"])]
+    for run in record.started["owed_unread"]:
+        told = f"{display(run)} cannot be read: whether it owes hosts is not known"
+        parts.append(Text(told, style="yellow"))
     if record.sop.assumptions:
         parts += [Text(), Text("Assumed where the paper is lost or cut off:", style="yellow")]
         parts += [Text(f"  · {a.field}: {a.text}", style="yellow") for a in record.sop.assumptions]
     return Panel(Group(*parts), title="Rawat", title_align="left")
+
+
+def owed_lines(owed: Sequence[dict[str, str]]) -> list[Text]:
+    """Return which hosts are owed, a line per run that first owed them and day since when."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in owed:
+        told = f"{display(each['host'])} ({each['reason']})"
+        groups.setdefault((each["run"], each["since"][:10]), []).append(told)
+    return [
+        Text(f"Owed from {display(run)} since {day}: {', '.join(hosts)}", style="bold yellow")
+        for (run, day), hosts in groups.items()
+    ]
 
 
 def windows_text(record: Record) -> Iterator[tuple[str, str]]:

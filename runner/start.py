@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from runner import __version__, errors, record
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
+from runner.earlier_runs import find_owed
 from runner.files import (
     RESERVE,
     RESERVE_PER_HOST,
@@ -71,6 +72,7 @@ def start_run(
     needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
     for path in (workspace.runs, workspace.archive):
         require_reserve(path, free(path), needed)
+    earlier = find_owed(workspace, sop.id, start.inventory.hosts)
     folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
     write_once(folder.sop, start.sop_text.encode())
     roster = start.roster.snapshot()
@@ -95,6 +97,8 @@ def start_run(
             timezone=start.roster.timezone,
             failure_budget=start.failure_budget,
             windows=None if start.windows is None else start.windows.recorded(),
+            owed=[asdict(owed) for owed in earlier.owed],
+            owed_unread=list(earlier.unread),
             assumptions=[assumption.model_dump() for assumption in sop.assumptions],
             versions={
                 "rawat": __version__,

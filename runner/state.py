@@ -65,6 +65,7 @@ class RunState:
         self.failure_budget = 0
         self.lost: set[str] = set()
         self.windows: Windows | None = None
+        self.owed: frozenset[str] = frozenset()
         self.zone = ZoneInfo("UTC")
         self.window_awaited: Event | None = None
         self.current: Target = sop.steps[0].no
@@ -141,6 +142,7 @@ class RunState:
         self.given_budget = event["failure_budget"]
         self.windows = None if event["windows"] is None else Windows.model_validate(event["windows"])
         self.zone = ZoneInfo(event["timezone"])
+        self.owed = frozenset(owed["host"] for owed in event["owed"])
 
     def _on_step_started(self, event: Event) -> None:
         self.attempts[event["step"]] = event["attempt"]
@@ -486,6 +488,7 @@ def _waves(asked: Waves | None, hosts: tuple[str, ...], state: RunState) -> tupl
         first=asked.first if asked else "",
         then=tuple(asked.then) if asked else (),
         size=asked.size if asked else len(hosts),
+        owed=state.owed,
         controllers=state.controllers,
     )
     waves = divide_into_waves(hosts, state.groups, order)

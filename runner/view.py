@@ -124,6 +124,15 @@ class Cve(Finding):
     open_on: tuple[str, ...]
 
 
+class Owed(Finding):
+    """A host that could not be maintained, since when, and which run first said so."""
+
+    host: str
+    run: str
+    since: str
+    reason: str
+
+
 class KindCount(Finding):
     """Updates of one kind: how many are planned and how many are in effect, counted per host."""
 
@@ -200,6 +209,7 @@ class DocumentView(Finding):
     rows: tuple[RowTime, ...]
     kinds: tuple[KindCount, ...]
     cves: tuple[Cve, ...]
+    owed: tuple[Owed, ...]
 
     def hosts_in(self, *states: HostState) -> tuple[HostFacts, ...]:
         """Return the hosts in one of these states."""

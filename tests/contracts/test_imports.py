@@ -28,6 +28,7 @@ PARTS = {
         "state",
         "moves",
         "waves",
+        "owed",
         "windows",
         "gates",
         "timing",
@@ -42,7 +43,7 @@ PARTS = {
     | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "tree", "holder", "ansible_settings"},
+    | {"inventory", "earlier_runs", "tree", "holder", "ansible_settings"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},

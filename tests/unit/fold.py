@@ -53,7 +53,12 @@ class Book:
     # Whole pieces of a run ---------------------------------------------------------------------------
 
     def run(
-        self, hosts: Sequence[str] = HOSTS, *, canaries: Sequence[str] = ("web1",), budget: int | str = 0
+        self,
+        hosts: Sequence[str] = HOSTS,
+        *,
+        canaries: Sequence[str] = ("web1",),
+        budget: int | str = 0,
+        owed: Sequence[dict[str, str]] = (),
     ) -> Book:
         inventory = {"hosts": list(hosts), "groups": {"canary": list(canaries)}, "controllers": []}
         operator = {"id": "petugas", "nip": "0" * 18}
@@ -65,6 +70,8 @@ class Book:
             failure_budget=str(budget),
             timezone="Asia/Jakarta",
             windows=None,
+            owed=list(owed),
+            owed_unread=[],
         )
 
     def start(self) -> Book:

@@ -302,6 +302,8 @@ class SampleRun:
             versions={},
             failure_budget="3",
             windows=None,
+            owed=[],
+            owed_unread=[],
         )
         self.begin(1, 1)
         self.end(1, 1, 2)
