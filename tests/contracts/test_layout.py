@@ -75,7 +75,7 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 
 def test_runner_is_flat_but_for_its_interchangeable_parts() -> None:
     folders = {Path(name).parent.as_posix() for name in CODE if name.startswith("runner/")}
-    assert folders == {"runner", "runner/executors", "runner/callback_plugins"}
+    assert folders == {"runner", "runner/executors", "runner/callback_plugins", "runner/connection_plugins"}
 
 
 SURAKARTA = ["sesuai", "diperintahkan", "ditetapkan", "tidak normal", "Pengelola Sistem", "plan-updates",
