@@ -14,7 +14,7 @@ PROFILE := hermetic
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -40,6 +40,9 @@ campaign-untrusted: setup ## Hosts that were broken into, hostile text and secre
 campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_crash.py tests/scenarios/test_leftovers.py
 	$(BIN)/python -m pytest -s -m campaign tests/campaign/test_crash_lab.py
+
+campaign-officials: setup ## Every field of every statement altered, 1,000 races at a gate; some ten minutes
+	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_every_field.py tests/scenarios/test_races.py
 
 check: lint test ## What CI checks
 

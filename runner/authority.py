@@ -12,7 +12,7 @@ from typing import Any
 
 from runner import errors, gates, signing
 from runner.canonical import sha256_hex
-from runner.events import require_shape
+from runner.events import require_shape, signer_of
 from runner.journal import Event
 from runner.officials import roster_from_snapshot
 from runner.record import Record
@@ -57,8 +57,10 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
     for made in now.state.signed:
         statement = _required(now.folder, made["statement"]["path"], made["statement"]["sha256"])
         signature = _required(now.folder, made["signature"]["path"], made["signature"]["sha256"])
-        if not signing.is_signed_by(statement, signature, made["person"]["id"], signers):
+        if not signing.is_signed_by(statement, signature, signer_of(made), signers):
             raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
+        if "scan" in made.fields:
+            _required(now.folder, made["scan"]["path"], made["scan"]["sha256"])
         statements[made["statement"]["path"]] = statement
     name = now.folder.journal.name
     for event in now.events:

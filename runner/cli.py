@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.text import Text
 
 import lab.cli
-from runner import archive, errors, journal, record, report, sop, verify
+from runner import archive, errors, gates, journal, record, report, sop, verify
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock, format_utc, parse_utc, sleep_until
+from runner.decisions import Paper
 from runner.engine import Closed, Engine, Shut, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
@@ -26,11 +27,21 @@ from runner.files import write_once
 from runner.gates import Choice
 from runner.inventory import read_inventory
 from runner.moves import Gate
-from runner.officials import Holder, Official, Roster, load_roster, title_of
+from runner.officials import Holder, Official, Roster, load_roster
 from runner.owed import owed_hosts
 from runner.prompt import Prompt
 from runner.record import Record
-from runner.screens import Screen, gate_view, one_line, owed_lines, print_error, start_panel, times_table
+from runner.screens import (
+    Screen,
+    deadline_lines,
+    decided_lines,
+    gate_view,
+    one_line,
+    owed_lines,
+    print_error,
+    start_panel,
+    times_table,
+)
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
 from runner.timing import step_times
@@ -130,22 +141,71 @@ def resume(
 def decide(
     run: RunArgument = None,
     *,
-    outcome: Annotated[str, typer.Option(help="One of the gate's outcomes")],
-    official: Annotated[str, typer.Option(help="Id of the official who decides")],
-    reason: Annotated[str, typer.Option(help="Needed when sending back or refusing")] = "",
-    key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
+    official: Annotated[str, typer.Option(help="Id of the official who decides, confirms or withdraws")],
+    outcome: Annotated[str | None, typer.Option(help="One of the gate's outcomes")] = None,
+    reason: Annotated[str, typer.Option(help="Needed when sending back, refusing or withdrawing")] = "",
+    key: Annotated[Path | None, typer.Option(help="The own key of whoever signs")] = None,
+    wet_ink: Annotated[Path | None, typer.Option(help="Scan of the paper that the official signed")] = None,
+    entered_by: Annotated[
+        str | None, typer.Option(help="With --wet-ink: who enters it and signs that")
+    ] = None,
+    dated: Annotated[
+        str | None, typer.Option(help="With --wet-ink: date on the paper, today without it")
+    ] = None,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Confirm the entered paper, as a second person")
+    ] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the entered paper back")] = False,
 ) -> None:
     """Decide at a run's open gate, from any terminal.
 
-    The decision is signed with the official's own key; 'rawat resume' then goes on.
+    The decision is signed with the official's own key; 'rawat resume' then goes on. A paper in wet ink is
+    entered with its scan (--wet-ink, --entered-by) and counts once a second person confirms it (--confirm).
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
-    engine = _engine(workspace, folder, Screen(console, record.load(folder).sop))
-    made = engine.decide(Choice(official, outcome, reason), key or _keys(workspace, folder) / official)
-    title = title_of(made["person"]["position"], (made["person"]["deputy"] or {}).get("kind", ""))
-    console.print(f"row {made['step']}: {made['outcome']}, decided by {made['person']['name']} ({title})")
-    console.print(f"go on with: rawat resume {folder.name}")
+    _require_one_way(outcome, wet_ink, entered_by, dated, confirm=confirm, withdraw=withdraw)
+    decisions = _engine(workspace, folder, Screen(console, record.load(folder).sop)).decisions
+    own_key = key or _keys(workspace, folder) / (entered_by or official)
+    if confirm:
+        made = decisions.confirm(official, own_key)
+    elif withdraw:
+        made = decisions.withdraw(official, reason, own_key)
+    elif wet_ink and entered_by:
+        paper = Paper(wet_ink, entered_by, _day(dated))
+        made = decisions.enter(Choice(official, outcome or "", reason), paper, own_key)
+    else:
+        made = decisions.decide(Choice(official, outcome or "", reason), own_key)
+    for line in decided_lines(made, folder.name):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _require_one_way(
+    outcome: str | None,
+    wet_ink: Path | None,
+    entered_by: str | None,
+    dated: str | None,
+    *,
+    confirm: bool,
+    withdraw: bool,
+) -> None:
+    if [outcome is not None, confirm, withdraw].count(True) != 1:
+        raise errors.InputError("give one of --outcome, --confirm and --withdraw")
+    if (wet_ink is None) != (entered_by is None):
+        raise errors.InputError("--wet-ink and --entered-by go together")
+    if wet_ink is None and dated is not None:
+        raise errors.InputError("--dated goes with --wet-ink")
+    if wet_ink is not None and outcome is None:
+        raise errors.InputError("--wet-ink goes with --outcome")
+
+
+def _day(text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise errors.InputError(
+            f"--dated {text!r} is no day", hint="expected one such as 2026-11-21"
+        ) from error
 
 
 @app.command()
@@ -173,6 +233,8 @@ def status(
         console.print(gate_view(now.state.gate, now))
         console.print(Text(f"awaited: {awaited['position']}, since {awaited['since']}", style="magenta"))
         console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
+        for told_of in deadline_lines(now.state.gate, overdue=awaited["overdue"]):
+            console.print(Text(told_of, style="bold yellow"))
     if now.state.window_awaited:
         _print_shut(now, Shut(now.state.window_awaited))
     for line in owed_lines(told["owed"]):
@@ -375,6 +437,8 @@ def _status(now: Record) -> dict[str, Any]:
             "officials": [holder.official.id for holder in _awaited(now, gate)],
             "outcomes": list(gate.outcomes),
             "since": format_utc(gate.opened.instant.at),
+            **_deadline(now, gate),
+            "paper": _entered(gate),
             "subject": gate.subject,
         },
         "window": None
@@ -395,6 +459,27 @@ def _status(now: Record) -> dict[str, Any]:
             }
             for time in times
         ],
+    }
+
+
+def _deadline(now: Record, gate: Gate) -> dict[str, Any]:
+    until = gates.deadline(gate)
+    return {
+        "deadline": format_utc(until) if until else None,
+        "at_deadline": gate.deadline.then if gate.deadline else None,
+        "overdue": gates.is_overdue(gate, now.events, SystemClock().now()),
+    }
+
+
+def _entered(gate: Gate) -> dict[str, str] | None:
+    if gate.entry is None:
+        return None
+    entry = gate.entry
+    return {
+        "outcome": entry["outcome"],
+        "official": entry["person"]["id"],
+        "entered_by": entry["entered_by"]["id"],
+        "scan": entry["scan"]["path"],
     }
 
 

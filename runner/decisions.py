@@ -1,27 +1,45 @@
 """Takes decisions at the open gate of a run, whether or not a process works on it.
 
-What may be decided by whom is ``gates``' alone; here the official signs, and what was signed is recorded.
+Who may sign what is for ``gates`` and ``statements`` to say; here it is signed, judged again, and recorded.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 from runner import errors, gates, signing
 from runner.canonical import canonical_json, sha256_hex
-from runner.clock import Clock
+from runner.clock import Clock, Instant
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import Gate
-from runner.officials import Holder
 from runner.record import Record
+from runner.scans import read_scan
 from runner.state import RunState
+from runner.statements import Signed, Statements
+
+# Others who decide at the same moment hold the run for an instant each; they are waited for.
+_PATIENCE_SECONDS = 10.0
+
+
+Make = Callable[[Statements, Gate, datetime], Signed]
+"""Makes the statement for that gate at that moment, or refuses it."""
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A decision in wet ink: its scan, who enters it, and the date on it (today without one)."""
+
+    scan: Path
+    entered_by: str
+    dated: date | None = None
 
 
 class Decisions:
@@ -34,50 +52,104 @@ class Decisions:
         self._journal = journal
         self._clock = clock
 
-    def decide(self, choice: Choice, key: Path) -> Event:
+    def decide(self, choice: Choice, key: Path, seen: str | None = None) -> Event:
         """Sign and record a decision at the gate that is open now.
+
+        Args:
+            choice: what is decided, by whom.
+            key: the decider's own key.
+            seen: the nonce of the gate that was shown to the decider; at no other does it count.
 
         Raises:
             DecisionRefusedError: the decision does not count; the gate is as open as before.
         """
-        with self._locked() as state:
-            gate = _open_gate_or_refuse(state)
-            at = self._clock.now().at
-            holder = self._holder(state, gate, choice, at)
-        said = gates.statement(self._sop, self._folder.name, gate, holder, choice=choice, at=at)
-        statement, signature = self._sign(said, key)
-        # The run was unlocked while the passphrase was asked for: look at the gate again.
-        with self._locked() as state:
-            if _open_gate_or_refuse(state) != gate:
-                raise errors.DecisionRefusedError("the gate has changed meanwhile; look at it again")
-            now = self._clock.now().at
-            self._holder(state, gate, choice, now)
-            _refuse(gates.misfit(said, self._folder.name, gate, now))
-            official = holder.official
-            if not signing.is_signed_by(statement, signature, official.id, self._roster.allowed_signers()):
-                raise errors.DecisionRefusedError(
-                    f"the key {key} is not the key of {official.name} in the roster",
-                    hint="the gate is still open; sign with the awaited official's own key",
-                )
-            return self._record(gate, holder, choice, statement, signature)
+        return self._take(lambda due, gate, at: due.decision(gate, choice, at), key, seen=seen)
 
-    def _holder(self, state: RunState, gate: Gate, choice: Choice, at: datetime) -> Holder:
-        """Return as what the official decides at that moment.
+    def enter(self, choice: Choice, paper: Paper, key: Path) -> Event:
+        """Record what an official decided on paper; it counts once a second person has confirmed it.
 
         Raises:
-            DecisionRefusedError: he may not, or not so.
+            DecisionRefusedError: the paper may not be entered so.
+            InputError: when the scan cannot be used.
         """
-        _refuse(gates.refusal(self._sop, gate, self._roster, state.operator, choice, at))
-        official = self._roster.official(choice.official)
-        holder = gates.seat(gate, self._roster, official, at) if official else None
-        if holder is None:
-            raise errors.DecisionRefusedError(f"{choice.official!r} may not decide here")
-        return holder
+        scan, extension = read_scan(paper.scan)
+        dated = paper.dated or self._roster.day(self._clock.now().at)
+
+        def make(due: Statements, gate: Gate, at: datetime) -> Signed:
+            return due.entry(gate, choice, dated, sha256_hex(scan), paper.entered_by, at)
+
+        return self._take(make, key, scan=(extension, scan))
+
+    def confirm(self, official: str, key: Path) -> Event:
+        """Confirm the decision on paper that was entered at the open gate, as a second person.
+
+        Raises:
+            DecisionRefusedError: this person may not confirm it, or there is nothing to confirm.
+        """
+        return self._take(lambda due, gate, at: due.confirmation(gate, official, at), key)
+
+    def withdraw(self, official: str, reason: str, key: Path) -> Event:
+        """Take back the decision on paper that was entered at the open gate and not confirmed.
+
+        Raises:
+            DecisionRefusedError: this person may not, or there is nothing to withdraw.
+        """
+        return self._take(lambda due, gate, at: due.withdrawal(gate, official, reason, at), key)
+
+    def _take(
+        self,
+        make: Make,
+        key: Path,
+        *,
+        seen: str | None = None,
+        scan: tuple[str, bytes] | None = None,
+    ) -> Event:
+        with self._open_gate() as (due, gate, now):
+            if seen not in {None, gate.nonce}:
+                raise errors.DecisionRefusedError("this is another gate than was shown; look at it again")
+            signed = make(due, gate, now.at)
+        statement, signature = self._sign(signed.said, key)
+        # The run was unlocked while the passphrase was asked for: look at the gate again.
+        with self._open_gate() as (due, now_open, now):
+            if now_open != gate:
+                raise errors.DecisionRefusedError("the gate has changed meanwhile; look at it again")
+            make(due, gate, now.at)
+            expired = gates.misfit(signed.said, self._folder.name, gate, now.at)
+            if expired:
+                raise errors.DecisionRefusedError(expired, hint="the gate is still open")
+            signer = signed.signer
+            if not signing.is_signed_by(statement, signature, signer.id, self._roster.allowed_signers()):
+                raise errors.DecisionRefusedError(
+                    f"the key {key} is not the key of {signer.name} in the roster",
+                    hint="the gate is still open; sign with that official's own key",
+                )
+            return self._record(gate, signed, (statement, signature), scan, now)
 
     @contextmanager
-    def _locked(self) -> Iterator[RunState]:
-        with self._journal.lock():
-            yield RunState(self._sop, self._journal.events)
+    def _open_gate(self) -> Iterator[tuple[Statements, Gate, Instant]]:
+        """Hold the run at its open gate, what is decided on being as the journal names it."""
+        with self._journal.lock(patience=_PATIENCE_SECONDS):
+            state = RunState(self._sop, self._journal.events)
+            gate = _open_gate_or_refuse(state)
+            self._require_untouched(state)
+            now = self._clock.now()
+            if gates.has_closed(gate, self._journal.events, now):
+                raise errors.DecisionRefusedError(
+                    f"the gate closed at its deadline, {gates.deadline(gate):%Y-%m-%d %H:%M:%S} UTC",
+                    hint="'rawat resume' ends the run; nothing was approved",
+                )
+            yield Statements(self._sop, self._roster, self._folder.name, state.operator), gate, now
+
+    def _require_untouched(self, state: RunState) -> None:
+        """Require that plan, evidence and documents are those whose digests are about to be signed."""
+        plan = [{"path": state.plan.path, "sha256": state.plan.sha256}] if state.plan else []
+        for entry in plan + state.evidence:
+            try:
+                found = sha256_hex((self._folder.path / entry["path"]).read_bytes())
+            except OSError as error:
+                raise errors.VerificationError(entry["path"], error.strerror or "cannot be read") from error
+            if found != entry["sha256"]:
+                raise errors.VerificationError(entry["path"], "is not the file that the journal names")
 
     def _sign(self, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
         with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(self._folder.work)) as folder:
@@ -86,22 +158,34 @@ class Decisions:
             return path.read_bytes(), signature.read_bytes()
 
     def _record(
-        self, gate: Gate, holder: Holder, choice: Choice, statement: bytes, signature: bytes
+        self,
+        gate: Gate,
+        signed: Signed,
+        made: tuple[bytes, bytes],
+        scan: tuple[str, bytes] | None,
+        now: Instant,
     ) -> Event:
-        path = write_once(self._folder.statement(gate.step, gate.attempt, gate.statements + 1), statement)
-        signed = write_once(path.with_name(path.name + ".sig"), signature)
-        settled = gates.settles(self._sop, gate, choice.outcome)
+        statement, signature = made
+        place = self._folder.path / gate.next_statement
+        files = {
+            "statement": (place, statement),
+            "signature": (place.with_name(f"{place.name}.sig"), signature),
+        }
+        if scan is not None:
+            files["scan"] = (place.with_suffix(scan[0]), scan[1])
+        named: dict[str, Any] = {
+            name: {"path": self._folder.relative(write_once(path, data)), "sha256": sha256_hex(data)}
+            for name, (path, data) in files.items()
+        }
         return self._journal.append(
-            "decision_made" if settled else "vote_made",
+            signed.event,
+            instant=now,
             step=gate.step,
             attempt=gate.attempt,
-            outcome=choice.outcome,
-            reason=choice.reason.strip(),
-            person=holder.person,
             subject=gate.subject,
             nonce=gate.nonce,
-            statement={"path": self._folder.relative(path), "sha256": sha256_hex(statement)},
-            signature={"path": self._folder.relative(signed), "sha256": sha256_hex(signature)},
+            **signed.fields,
+            **named,
         )
 
 
@@ -115,8 +199,3 @@ def _open_gate_or_refuse(state: RunState) -> Gate:
         f"the run waits at no gate; row {made['step']} was decided by {made['person']['name']} "
         f"({made['outcome']}) at {made.instant.at:%Y-%m-%d %H:%M:%S} UTC"
     )
-
-
-def _refuse(reason: str | None) -> None:
-    if reason is not None:
-        raise errors.DecisionRefusedError(reason, hint="the gate is still open")

@@ -152,7 +152,7 @@ class Engine:
             if answer is None:
                 return stop
             try:
-                self.decide(*answer)
+                self.decisions.decide(*answer, seen=stop.gate.nonce)
             except errors.DecisionRefusedError as refused:
                 self._observer.decision_refused(refused)
 
@@ -188,14 +188,15 @@ class Engine:
     def _advance(self) -> Waiting | Shut | Closed:
         while True:
             move = next_move(self._state)
-            if isinstance(move, moves.AwaitDecision):
+            if isinstance(move, moves.AwaitDecision) and not self._meet_deadline(move.gate):
                 return Waiting(move.gate)
             if isinstance(move, moves.AwaitWindow):
                 return Shut(move.awaited)
             if isinstance(move, moves.Nothing):
                 return self._closed()
             try:
-                self._make(move)
+                if not isinstance(move, moves.AwaitDecision):
+                    self._make(move)
             except KeyboardInterrupt:
                 self._append("run_interrupted", reason="stopped by the operator")
                 raise
@@ -471,13 +472,30 @@ class Engine:
 
     # Decisions -----------------------------------------------------------------------------------
 
+    @property
+    def decisions(self) -> Decisions:
+        """Return what takes decisions at the gate that is open now."""
+        return Decisions(self.record(), self._journal, self._tools.clock)
+
     def decide(self, choice: Choice, key: Path) -> Event:
         """Sign and record a decision at the gate that is open now.
 
         Raises:
             DecisionRefusedError: the decision does not count; the gate is as open as before.
         """
-        return Decisions(self.record(), self._journal, self._tools.clock).decide(choice, key)
+        return self.decisions.decide(choice, key)
+
+    def _meet_deadline(self, gate: Gate) -> bool:
+        """Record what the gate's deadline calls for, if it has passed; tell whether it did."""
+        now = self._tools.clock.now()
+        due = gates.due_at_deadline(gate, self._journal.events, now)
+        if due is None:
+            return False
+        fields: dict[str, Any] = {"step": gate.step, "attempt": gate.attempt}
+        if due == "gate_closed":
+            fields["reason"] = "nobody decided by the deadline"
+        self._append(due, instant=now, **fields)
+        return True
 
     def _has_authority(self, *, expires: bool) -> bool:
         """Check, at the moment of acting, that officials decided on exactly the plan that stands.

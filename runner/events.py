@@ -173,6 +173,23 @@ class PlanDrifted(_OfAttempt):
     differences: File
 
 
+class DeadlineShape(_Shape):
+    """Until when a gate waits, counted from its opening, and what comes then."""
+
+    seconds: Number
+    then: Literal["remind", "close"]
+
+
+class Paper(_Shape):
+    """How a decision on paper came into the record."""
+
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+    scan: Digest
+    entered_by: Person
+    confirmed_by: Person
+    entry: Digest
+
+
 class GateOpened(_OfAttempt):
     """An official is awaited."""
 
@@ -182,14 +199,55 @@ class GateOpened(_OfAttempt):
     outcomes: list[str]
     subject: Subject
     nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    deadline: DeadlineShape | None
+
+
+class GateReminded(_OfAttempt):
+    """The deadline of a gate has passed; it waits on."""
+
+
+class GateClosed(_OfAttempt):
+    """The deadline of a gate has passed; nothing is approved and the run ends."""
+
+    reason: str
 
 
 class DecisionMade(_OfAttempt):
-    """An official decided; the statement was signed with the official's key."""
+    """An official decided; the statement was signed with the official's key.
+
+    ``paper`` is null, or tells of a decision in wet ink: then the statement is the confirmation.
+    """
 
     outcome: str
     reason: str
     person: Person
+    subject: Subject
+    nonce: str
+    paper: Paper | None
+    statement: File
+    signature: File
+
+
+class PaperEntered(_OfAttempt):
+    """A decision in wet ink was entered with its scan; a second person has to confirm it."""
+
+    outcome: str
+    reason: str
+    person: Person
+    date: str
+    entered_by: Person
+    scan: File
+    subject: Subject
+    nonce: str
+    statement: File
+    signature: File
+
+
+class PaperWithdrawn(_OfAttempt):
+    """The entry of a decision in wet ink was taken back before it was confirmed."""
+
+    reason: str
+    withdrawn_by: Person
     subject: Subject
     nonce: str
     statement: File
@@ -279,6 +337,10 @@ SHAPES: dict[str, type[_Shape]] = {
     "plan_confirmed": PlanConfirmed,
     "plan_drifted": PlanDrifted,
     "gate_opened": GateOpened,
+    "gate_reminded": GateReminded,
+    "gate_closed": GateClosed,
+    "paper_entered": PaperEntered,
+    "paper_withdrawn": PaperWithdrawn,
     "vote_made": VoteMade,
     "decision_made": DecisionMade,
     "decision_lapsed": DecisionLapsed,
@@ -311,10 +373,21 @@ def require_shape(event: Event, journal: str) -> None:
         ) from error
 
 
+def signer_of(event: Event) -> str:
+    """Return the id of the official who signed the statement that an event names."""
+    for key in ("withdrawn_by", "entered_by"):
+        if key in event.fields:
+            return str(event[key]["id"])
+    paper = event.fields.get("paper")
+    return str((paper["confirmed_by"] if paper else event["person"])["id"])
+
+
 def files_of(event: Event) -> list[tuple[str, str]]:
     """Return (path, SHA-256) of every file that the event names."""
     entries = [*event.fields.get("evidence", []), *event.fields.get("files", [])]
-    entries += [event[key] for key in ("statement", "signature", "differences") if key in event.fields]
+    entries += [
+        event[key] for key in ("statement", "signature", "scan", "differences") if key in event.fields
+    ]
     if event.name == "plan_made":
         entries.append(event.fields)
     return [(entry["path"], entry["sha256"]) for entry in entries]

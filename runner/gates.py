@@ -6,16 +6,18 @@ position, outcome, reason, nonce and expiry. It is checked when it is made and a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from runner.canonical import digest_of
-from runner.clock import format_utc, parse_utc
+from runner.clock import Instant, parse_utc
+from runner.expiry import is_past
 from runner.journal import Event
 from runner.moves import Gate
 from runner.officials import Holder, Official, Roster
-from runner.sop import Sop, duration_seconds
+from runner.sop import Sop, Step, duration_seconds
 from runner.state import RunState
 
 MAX_REASON = 4096
@@ -31,13 +33,13 @@ class Choice:
 
 
 def refusal(  # noqa: PLR0917 - all that a decision hangs on
-    sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choice: Choice, at: datetime
+    sop: Sop, gate: Gate, roster: Roster, operator: dict[str, Any], choice: Choice, day: date
 ) -> str | None:
-    """Return why ``choice`` is not accepted at ``gate`` at the moment ``at``, or None when it is."""
+    """Return why ``choice`` is not accepted at ``gate`` on that day, or None when it is."""
     official = roster.official(choice.official)
     if official is None:
         return f"{choice.official!r} is not in the roster of officials"
-    refused = refusal_of_person(gate, roster, operator, official, at)
+    refused = refusal_of_person(gate, roster, operator, official, day)
     if refused:
         return refused
     return _refusal_of_outcome(sop, gate, choice)
@@ -63,23 +65,21 @@ def settles(sop: Sop, gate: Gate, outcome: str) -> bool:
     return len(gate.open_seats) == 1 or sop.turns_down(sop.step(gate.step), outcome)
 
 
-def seat(gate: Gate, roster: Roster, official: Official, at: datetime) -> Holder | None:
+def seat(gate: Gate, roster: Roster, official: Official, day: date) -> Holder | None:
     """Return as what this official may take a seat of the gate that is still open, or None."""
-    day = roster.day(at)
     found = (roster.holder(official, position, day) for position in gate.open_seats)
     return next((holder for holder in found if holder is not None), None)
 
 
 def refusal_of_person(
-    gate: Gate, roster: Roster, operator: dict[str, Any], official: Official, at: datetime
+    gate: Gate, roster: Roster, operator: dict[str, Any], official: Official, day: date
 ) -> str | None:
-    """Return why this official may not decide at ``gate`` at that moment, or None when he may."""
+    """Return why this official may not decide at ``gate`` on that day, or None when he may."""
     if _is(roster, operator, official):
         return f"{official.name} operates this run and may not decide its gates"
-    if any(_is(roster, vote["person"], official) for vote in gate.votes):
+    if _took_part(gate, roster, official):
         return f"{official.name} has decided here already; {gate.awaited} decides too"
-    day = roster.day(at)
-    if seat(gate, roster, official, at) is not None:
+    if seat(gate, roster, official, day) is not None:
         return None
     if not official.valid.includes(day):
         return f"{official.name} is an official {official.valid.days()}, not on {day}"
@@ -88,6 +88,15 @@ def refusal_of_person(
         days = " and ".join(deputy.days() for deputy in named)
         return f"{official.name} stands in for {named[0].position} {days}, not on {day}"
     return f"{official.name} does not hold the awaited position, {gate.awaited}"
+
+
+def _deadline_of(step: Step) -> dict[str, Any] | None:
+    if step.decision is None or step.decision.deadline is None:
+        return None
+    return {
+        "seconds": duration_seconds(step.decision.deadline),
+        "then": step.decision.at_deadline or "remind",
+    }
 
 
 def standing(sop: Sop, state: RunState) -> dict[int, Event]:
@@ -108,7 +117,124 @@ def _is_of_officials(sop: Sop, made: Event) -> bool:
 def signed_for(state: RunState, made: Event) -> list[Event]:
     """Return the records whose statements make up a decision: its own, and before it the other official's."""
     at = made["step"], made["attempt"]
-    return [signed for signed in state.signed if (signed["step"], signed["attempt"]) == at]
+    made_so = {"vote_made", "decision_made"}
+    return [one for one in state.signed if one.name in made_so and (one["step"], one["attempt"]) == at]
+
+
+def _took_part(gate: Gate, roster: Roster, official: Official) -> bool:
+    """Tell whether this person decided at the gate, or confirmed the other's decision on paper."""
+    persons = [vote["person"] for vote in gate.votes]
+    persons += [vote["paper"]["confirmed_by"] for vote in gate.votes if vote["paper"]]
+    return any(_is(roster, person, official) for person in persons)
+
+
+# Decisions on paper -----------------------------------------------------------------------------------
+
+
+def refusal_of_entry(  # noqa: PLR0917 - all that an entry hangs on
+    gate: Gate, roster: Roster, paper: date, enterer: str, decider: str, day: date
+) -> str | None:
+    """Return why a decision on paper may not be entered so, or None when it may.
+
+    Args:
+        gate: the open gate.
+        roster: the officials of the run.
+        paper: the date on the paper.
+        enterer: the id of who enters it; may be the operator.
+        decider: the id of whose decision it is.
+        day: the day on which it is entered.
+    """
+    opened = roster.day(gate.opened.instant.at)
+    if not opened <= paper <= day:
+        return f"the paper is dated {paper}; the gate has been open from {opened}, and today is {day}"
+    return _refusal_of_second(roster, enterer, decider, day)
+
+
+def refusal_of_confirmation(
+    gate: Gate, roster: Roster, operator: dict[str, Any], confirmer: str, day: date
+) -> str | None:
+    """Return why somebody may not confirm the entered decision on paper, or None when he may."""
+    if gate.entry is None:
+        return "no decision on paper was entered that could be confirmed"
+    refused = _refusal_of_second(roster, confirmer, gate.entry["person"]["id"], day)
+    official = roster.official(confirmer)
+    if refused or official is None:
+        return refused
+    if _is(roster, gate.entry["entered_by"], official):
+        return f"{official.name} entered this decision; a second person has to confirm it"
+    if _is(roster, operator, official):
+        return f"{official.name} operates this run and may not confirm a decision of it"
+    if _took_part(gate, roster, official):
+        return f"{official.name} has decided here already and may not confirm the other decision"
+    return None
+
+
+def refusal_of_withdrawal(gate: Gate, roster: Roster, official_id: str, reason: str, day: date) -> str | None:
+    """Return why somebody may not withdraw the entered decision on paper, or None when he may."""
+    if gate.entry is None:
+        return "no decision on paper was entered that could be withdrawn"
+    official = roster.official(official_id)
+    if official is None:
+        return f"{official_id!r} is not in the roster of officials"
+    if not official.valid.includes(day):
+        return f"{official.name} is an official {official.valid.days()}, not on {day}"
+    if not reason.strip():
+        return "to withdraw needs a reason"
+    if len(reason) > MAX_REASON:
+        return f"the reason is longer than {MAX_REASON} characters"
+    return None
+
+
+def _refusal_of_second(roster: Roster, official_id: str, decider: str, day: date) -> str | None:
+    """Return why somebody may not vouch for a paper that another signed."""
+    official = roster.official(official_id)
+    if official is None:
+        return f"{official_id!r} is not in the roster of officials"
+    if not official.valid.includes(day):
+        return f"{official.name} is an official {official.valid.days()}, not on {day}"
+    other = roster.official(decider)
+    if other is not None and official.is_same_person(other):
+        return f"{official.name} signed the paper; others have to enter and confirm it"
+    return None
+
+
+# Deadlines --------------------------------------------------------------------------------------------
+
+
+def deadline(gate: Gate) -> datetime | None:
+    """Return until when a gate waits, in wall time, or None when it waits for ever."""
+    return gate.opened.instant.at + timedelta(seconds=gate.deadline.seconds) if gate.deadline else None
+
+
+def due_at_deadline(gate: Gate, events: Sequence[Event], now: Instant) -> str | None:
+    """Return the record that a deadline calls for now: ``gate_reminded`` (once), ``gate_closed`` or None.
+
+    A deadline never decides anything. Time is measured as ``expiry`` does.
+    """
+    if gate.deadline is None or not is_overdue(gate, events, now):
+        return None
+    if gate.deadline.then == "close":
+        return "gate_closed"
+    return None if gate.reminded else "gate_reminded"
+
+
+def is_overdue(gate: Gate, events: Sequence[Event], now: Instant) -> bool:
+    """Tell whether the deadline of a gate has passed."""
+    return gate.deadline is not None and _is_past_deadline(gate, events, now)
+
+
+def has_closed(gate: Gate, events: Sequence[Event], now: Instant) -> bool:
+    """Tell whether a gate takes no decision any more."""
+    return due_at_deadline(gate, events, now) == "gate_closed"
+
+
+def _is_past_deadline(gate: Gate, events: Sequence[Event], now: Instant) -> bool:
+    until = deadline(gate)
+    readings = [event.instant for event in events if event.seq >= gate.opened.seq]
+    return until is not None and is_past(until, readings, now)
+
+
+# What is recorded -------------------------------------------------------------------------------------
 
 
 def _is(roster: Roster, person: dict[str, Any], official: Official) -> bool:
@@ -132,31 +258,12 @@ def opening(sop: Sop, state: RunState, sop_sha256: str) -> dict[str, Any]:
         "position": seats[0],
         "second": seats[1] if len(seats) > 1 else None,
         "outcomes": list(sop.gate_outcomes(step)),
+        "deadline": _deadline_of(step),
         "subject": {
             "sop": sop_sha256,
             "plan": state.plan.sha256 if state.plan else None,
             "evidence": digest_of(state.evidence),
         },
-    }
-
-
-def statement(
-    sop: Sop, run: str, gate: Gate, holder: Holder, *, choice: Choice, at: datetime
-) -> dict[str, Any]:
-    """Return the statement that the holder of the awaited position signs."""
-    step = sop.step(gate.step)
-    valid_for = duration_seconds(step.decision.valid_for) if step.decision else 0
-    return {
-        "format": 1,
-        "run": run,
-        "gate": {"step": gate.step, "attempt": gate.attempt, "kegiatan": step.kegiatan},
-        "subject": gate.subject,
-        "person": holder.person,
-        "outcome": choice.outcome,
-        "reason": choice.reason.strip(),
-        "nonce": gate.nonce,
-        "decided": format_utc(at),
-        "expires": format_utc(at + timedelta(seconds=valid_for)),
     }
 
 

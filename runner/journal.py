@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from runner.files import cannot_record, recording, sync_dir
 from runner.holder import held_by
 
 FIRST_PREV = "0" * 64
+_PAUSE_SECONDS = 0.02
 _COMMON = frozenset({"seq", "prev", "at", "mono", "boot", "event"})
 
 
@@ -63,8 +65,10 @@ class Journal:
         return tuple(self._events)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the run for this process, having read what others appended meanwhile.
+
+        Who holds it now is waited for up to ``patience`` seconds.
 
         Raises:
             InputError: when another process works on this run, naming it.
@@ -77,7 +81,7 @@ class Journal:
             descriptor = os.open(self.path, flags, 0o600)
         try:
             with recording(self.path):
-                _take(descriptor, self.path)
+                _take(descriptor, self.path, patience)
                 data = _read(descriptor)
             whole, torn = split_torn(data, self.path.name)
             self._events = list(parse(whole, self.path.name))
@@ -190,14 +194,21 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _take(descriptor: int, path: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise errors.InputError(
-            f"another process is working on run {path.parent.name}: {held_by(descriptor)}",
-            hint="wait for it, or end it; 'rawat status' shows where the run stands",
-        ) from error
+def _take(descriptor: int, path: Path, patience: float) -> None:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < until:
+                time.sleep(_PAUSE_SECONDS)
+                continue
+            raise errors.InputError(
+                f"another process is working on run {path.parent.name}: {held_by(descriptor)}",
+                hint="wait for it, or end it; 'rawat status' shows where the run stands",
+            ) from error
+        else:
+            return
 
 
 def _read(descriptor: int) -> bytes:

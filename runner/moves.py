@@ -11,6 +11,7 @@ from typing import Literal
 from runner.journal import Event
 from runner.sop import Output, Target
 
+SCAN_EXTENSIONS = (".pdf", ".jpg", ".png")
 PartKind = Literal["playbook", "suite", "check", "reprobe", "recover", "retest", "archive"]
 
 
@@ -23,6 +24,14 @@ class Part:
     hosts: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Deadline:
+    """How long the officials of a gate may take, and what is done when they have not decided by then."""
+
+    seconds: int
+    then: Literal["remind", "close"]
+
+
 def statement_name(step: int, attempt: int, number: int) -> str:
     """Return the name of a statement signed at a gate: ``3-1``, and ``3-1-2`` for the second of that gate."""
     return f"{step}-{attempt}" if number == 1 else f"{step}-{attempt}-{number}"
@@ -33,7 +42,8 @@ class Gate:
     """An open gate: who is awaited, on what the decision is, and the nonce that binds it.
 
     ``second`` is the position that must decide the same where the row is done together; ``votes`` are the
-    decisions (``vote_made``) that await the other's.
+    decisions (``vote_made``) that await the other's. ``entry`` is a decision on paper (``paper_entered``)
+    which a second person has not confirmed yet; ``signed`` counts the statements of this gate.
     """
 
     step: int
@@ -46,6 +56,10 @@ class Gate:
     opened: Event
     second: str | None = None
     votes: tuple[Event, ...] = ()
+    entry: Event | None = None
+    signed: int = 0
+    deadline: Deadline | None = None
+    reminded: bool = False
 
     @property
     def open_seats(self) -> tuple[str, ...]:
@@ -60,14 +74,9 @@ class Gate:
         return " and ".join(self.open_seats)
 
     @property
-    def statements(self) -> int:
-        """Return how many statements have been signed at this gate."""
-        return len(self.votes)
-
-    @property
     def next_statement(self) -> str:
         """Return the path in the run folder of the statement that is signed next at this gate."""
-        return f"decisions/{statement_name(self.step, self.attempt, self.statements + 1)}.json"
+        return f"decisions/{statement_name(self.step, self.attempt, self.signed + 1)}.json"
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,12 @@ class Prompt:
         return Choice(official.id, outcome, reason), key
 
     def _official(self, gate: Gate, record: Record) -> Official | None:
-        operator, now = record.started["operator"], SystemClock().now().at
+        operator, today = record.started["operator"], record.roster.day(SystemClock().now().at)
         able = [
             holder
             for position in gate.open_seats
-            for holder in record.roster.holders(position, record.roster.day(now))
-            if gates.refusal_of_person(gate, record.roster, operator, holder.official, now) is None
+            for holder in record.roster.holders(position, today)
+            if gates.refusal_of_person(gate, record.roster, operator, holder.official, today) is None
         ]
         if not able:
             return None

@@ -22,15 +22,17 @@ from runner.canonical import canonical_json, parse_canonical
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
-from runner.gates import Choice
 from runner.journal import Event
-from runner.moves import Gate, Part
+from runner.moves import SCAN_EXTENSIONS, Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
 from runner.state import RunState, next_move, window_closed
+from runner.statements import Statements
 from runner.waves import hosts_that_may_fail, in_natural_order
 
 Fields = dict[str, Any]
+_AT_DEADLINE = frozenset({"gate_reminded", "gate_closed"})
+_OF_PAPER = frozenset({"paper_entered", "paper_withdrawn"})
 _SHOWN = 120
 _AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed", "torn_line_dropped"})
 
@@ -94,8 +96,8 @@ class _Judge:
         if isinstance(move, moves.ComparePlan):
             self._require_comparison(move.part, event)
             return
-        if event.name == "window_awaited":
-            self._require_window_awaited(move, event)
+        if event.name == "window_awaited" or event.name in _AT_DEADLINE:
+            self._require_time_to(move, event)
             return
         name, fields = self._announced(move, event)
         if event.name != name:
@@ -105,7 +107,7 @@ class _Judge:
         if isinstance(move, moves.DoPart):
             self._require_start_of_action(move.part, previous, event, changes=fields["changes"])
         if isinstance(move, moves.AwaitDecision):
-            self._require_decision(move.gate, event)
+            self._require_signed(move.gate, event)
         if isinstance(move, moves.OpenGate):
             self._require_new_nonce(event)
         if isinstance(move, moves.MakePlan | moves.WriteDocument):
@@ -138,7 +140,9 @@ class _Judge:
                 return self._led_on(move, here)
 
     def _due_at(self, gate: Gate, event: Event) -> str:
-        """Return which record a decision at the gate is: one of two, or the one that settles it."""
+        """Return which record is due at a gate: of a paper, of one decision of two, or what settles it."""
+        if event.name in _OF_PAPER:
+            return event.name
         outcome = event.fields.get("outcome")
         settled = outcome not in gate.outcomes or gates.settles(self._sop, gate, outcome)
         return "decision_made" if settled else "vote_made"
@@ -217,30 +221,46 @@ class _Judge:
 
     # Authority -----------------------------------------------------------------------------------
 
-    def _require_decision(self, gate: Gate, event: Event) -> None:
-        choice = Choice(event["person"]["id"], event["outcome"], event["reason"])
+    def _require_signed(self, gate: Gate, event: Event) -> None:
+        """Require that whoever signed might do so, then and when it was recorded, and signed just this."""
         said = self._said(event)
-        decided = parse_utc(said["decided"])
-        for moment in (decided, event.instant.at):
-            refused = gates.refusal(self._sop, gate, self._roster, self.state.operator, choice, moment)
-            if refused:
-                raise self._wrong(event, f"{event.name}: {refused}")
-        official = self._roster.official(choice.official)
-        holder = gates.seat(gate, self._roster, official, decided) if official else None
-        if holder is None:
-            raise self._wrong(event, f"{event.name}: by nobody of the roster")
-        self._require_fields(event, {"person": holder.person})
+        due = Statements(self._sop, self._roster, self.state.run, self.state.operator)
+        try:
+            due.of_record(gate, event, event.instant.at)
+            signed = due.of_record(gate, event, parse_utc(said["decided"]))
+        except (errors.DecisionRefusedError, ValueError) as error:
+            raise self._wrong(event, f"{event.name}: {error}") from error
+        self._require_fields(event, signed.fields)
         path = gate.next_statement
         if (event["statement"]["path"], event["signature"]["path"]) != (path, f"{path}.sig"):
             raise self._wrong(event, f"{event.name}: statement and signature are not {path} and {path}.sig")
-        expected = gates.statement(self._sop, self.state.run, gate, holder, choice=choice, at=decided)
+        places = {path.removesuffix(".json") + extension for extension in SCAN_EXTENSIONS}
+        if "scan" in event.fields and event["scan"]["path"] not in places:
+            raise self._wrong(event, f"{event.name}: the scan is not beside {path}")
         differing = [
-            field for field in sorted({*expected, *said}) if [said.get(field)] != [expected.get(field)]
-        ] or sorted(expected.keys() ^ said.keys())
+            field for field in sorted({*signed.said, *said}) if [said.get(field)] != [signed.said.get(field)]
+        ] or sorted(signed.said.keys() ^ said.keys())
         if differing:
             raise errors.VerificationError(path, f"does not fit the gate and the journal in {differing[0]!a}")
         if said["expires"] <= format_utc(event.instant.at):
             raise self._wrong(event, f"{event.name}: the statement had expired at {said['expires']}")
+        if gates.has_closed(gate, self._taken, event.instant):
+            raise self._wrong(event, f"{event.name}: the gate had closed at its deadline")
+
+    def _require_time_to(self, move: moves.Move, event: Event) -> None:
+        """Require of a record that only the clock calls for that it was time for it."""
+        if event.name == "window_awaited":
+            self._require_window_awaited(move, event)
+        else:
+            self._require_deadline(move, event)
+
+    def _require_deadline(self, move: moves.Move, event: Event) -> None:
+        due = None
+        if isinstance(move, moves.AwaitDecision):
+            due = gates.due_at_deadline(move.gate, self._taken, event.instant)
+        if event.name != due:
+            raise self._wrong(event, f"{event.name}: no deadline had passed")
+        self._require_fields(event, {"step": self.state.current, "attempt": self.state.attempt})
 
     def _said(self, made: Event) -> Fields:
         """Return what a signed statement says, once it is sure that it says it in one way only."""

@@ -18,8 +18,9 @@ from runner import drift, errors, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
-from runner.events import files_of, require_shape
+from runner.events import files_of, require_shape, signer_of
 from runner.journal import Event
+from runner.moves import SCAN_EXTENSIONS
 from runner.officials import Roster, roster_from_snapshot
 from runner.plan import hosts_to_change
 from runner.replay import replay
@@ -216,7 +217,7 @@ def _require_says(path: str, tree: Tree, expected: dict[str, Any]) -> dict[str, 
 
 def _require_signature(made: Event, roster: Roster, tree: Tree) -> None:
     statement, signature = made["statement"]["path"], made["signature"]["path"]
-    person = made["person"]["id"]
+    person = signer_of(made)
     if not signing.is_signed_by(tree.read(statement), tree.read(signature), person, roster.allowed_signers()):
         raise errors.VerificationError(signature, f"is not the signature of {display(person)} on {statement}")
 
@@ -243,7 +244,9 @@ def _under_way(run: CheckedRun) -> set[str]:
         case moves.ComparePlan(part):
             paths.add(f"plans/{run.state.step.no}-{run.state.attempt}-{part.name}.json")
         case moves.AwaitDecision(gate):
-            paths |= {gate.next_statement, f"{gate.next_statement}.sig"}
+            place = gate.next_statement
+            paths |= {place, f"{place}.sig"}
+            paths |= {place.removesuffix(".json") + extension for extension in SCAN_EXTENSIONS}
         case moves.WriteDocument(step, attempt, output):
             stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}

@@ -32,6 +32,7 @@ from runner.view import (
     Kind,
     KindCount,
     Owed,
+    Paper,
     Person,
     PlanReference,
     RowTime,
@@ -217,6 +218,7 @@ class _Builder:
             decided_at=_at(event),
             statement_sha256=event["statement"]["sha256"],
             together_with=self._together_with(event),
+            paper=_paper(event),
         )
 
     def _together_with(self, made: Event) -> tuple[Person, ...]:
@@ -325,6 +327,14 @@ class _Builder:
             note=note,
             position=self._position(row),
         )
+
+
+def _paper(made: Event) -> Paper | None:
+    told = made["paper"]
+    if told is None:
+        return None
+    entered, confirmed = Person(**told["entered_by"]), Person(**told["confirmed_by"])
+    return Paper(date=told["date"], scan=told["scan"], entered_by=entered, confirmed_by=confirmed)
 
 
 def _at(event: Event) -> str:

@@ -20,10 +20,12 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from runner import drift, errors
+from runner import drift, errors, gates
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
+from runner.journal import Event
 from runner.moves import Gate, Part
+from runner.officials import title_of
 from runner.plan import has_antivirus_update
 from runner.record import Record
 from runner.sop import Output, Sop, Step
@@ -287,7 +289,7 @@ def gate_view(gate: Gate, record: Record) -> Group:
     digest = Table.grid(padding=(0, 2))
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
-    return Group(*body, digest)
+    return Group(*body, digest, *_vote_lines(gate), *_entry_lines(gate))
 
 
 def difference_view(record: Record) -> list[Any]:
@@ -328,6 +330,59 @@ def _added_hosts(plan: dict[str, Any], differing: Mapping[str, drift.Difference 
     """Return the whole plan of the hosts that the earlier one did not have."""
     added = {host: plan["hosts"][host] for host, told in differing.items() if told == "added"}
     return plan_view({"hosts": added, "not_planned": {}}) if added else []
+
+
+def _entry_lines(gate: Gate) -> list[Text]:
+    """Return what is told of a decision on paper that waits for its confirmation."""
+    if gate.entry is None:
+        return []
+    entry = gate.entry
+    said = f"on paper of {entry['date']}: {entry['outcome']}, signed in wet ink by {_named(entry['person'])}"
+    entered = f"entered by {_named(entry['entered_by'])}, scan {entry['scan']['path']}"
+    return [
+        Text(f"     {one_line(said)}", style="bold yellow"),
+        Text(f"     {one_line(entered)}", style="yellow"),
+        Text(
+            "     a second person looks at the scan and confirms: rawat decide --confirm --official ID",
+            "yellow",
+        ),
+    ]
+
+
+def _vote_lines(gate: Gate) -> list[Text]:
+    told = [f"{vote['outcome']}, decided by {_named(vote['person'])}" for vote in gate.votes]
+    return [Text(f"     {one_line(line)}; the other still decides", style="bold") for line in told]
+
+
+def _named(person: dict[str, Any]) -> str:
+    title = title_of(person["position"], (person["deputy"] or {}).get("kind", ""))
+    return f"{person['name']} ({title})"
+
+
+def decided_lines(made: Event, run: str) -> list[str]:
+    """Return what is told once somebody has decided, entered, confirmed or withdrawn."""
+    row, go_on = f"row {made['step']}", f"go on with: rawat resume {run}"
+    if made.name == "paper_withdrawn":
+        return [f"{row}: the paper was withdrawn by {_named(made['withdrawn_by'])}; the gate is still open"]
+    said = f"{row}: {made['outcome']}, decided by {_named(made['person'])}"
+    if made.name == "paper_entered":
+        confirm = f"it counts once a second person confirms it: rawat decide {run} --confirm --official ID"
+        return [f"{said} on paper, entered by {_named(made['entered_by'])}", confirm]
+    if made.name == "vote_made":
+        return [said, "the gate is still open: the other official decides too"]
+    return [said, go_on]
+
+
+def deadline_lines(gate: Gate, *, overdue: bool) -> list[str]:
+    """Return until when a gate waits and what comes then, if it has a deadline."""
+    until = gates.deadline(gate)
+    if until is None or gate.deadline is None:
+        return []
+    then = (
+        "then the run ends, nothing approved" if gate.deadline.then == "close" else "it waits on after that"
+    )
+    when = f"{until:%Y-%m-%d %H:%M:%S} UTC"
+    return [f"overdue since {when} (terlambat)" if overdue else f"deadline: {when}; {then}"]
 
 
 def plan_view(plan: dict[str, Any] | None) -> list[Any]:

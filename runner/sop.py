@@ -148,6 +148,13 @@ class Decision(_Model):
         "'disaksikan' or 'uji ulang', before the row leads on",
     )
     valid_for: Annotated[str, Field(pattern=_DURATION.pattern)] = "7 Hari"
+    deadline: Annotated[str, Field(pattern=_DURATION.pattern)] | None = Field(
+        default=None, description="How long an official may take"
+    )
+    at_deadline: Literal["remind", "close"] | None = Field(
+        default=None,
+        description="remind: say so once (the default); close: end the run with nothing approved",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Decision:
@@ -159,6 +166,10 @@ class Decision(_Model):
             raise ValueError("a decision by result has exactly two outcomes, 'when: ok' and 'when: failed'")
         if self.by == "official" and any(o.when or o.recover for o in self.outcomes):
             raise ValueError("'when' and 'recover' belong to a decision by result")
+        if self.at_deadline and not self.deadline:
+            raise ValueError("'at_deadline' needs a deadline")
+        if self.deadline and self.by == "result" and not self.witness:
+            raise ValueError("'deadline' is for somebody who decides or witnesses; a result takes no time")
         if self.by == "official" and self.witness:
             raise ValueError("'witness' belongs to a decision by result")
         if self.witness and {WITNESSED, TEST_AGAIN} & set(names):
@@ -328,6 +339,7 @@ _PLAIN = {
 }
 _EXPECTED = {
     "waktu": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
+    "deadline": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "valid_for": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "next": "expected the number of a row, or end",
 }

@@ -79,6 +79,8 @@ class RunState:
         self.gate: Gate | None = None
         self.decision: Event | None = None
         self.decisions: list[Event] = []
+        self.closed: str | None = None
+        """Why a gate was closed without a decision."""
         self.signed: list[Event] = []
         """Every record that names a signed statement, in order."""
         self.written: set[tuple[str | None, str]] = set()
@@ -208,12 +210,39 @@ class RunState:
             nonce=event["nonce"],
             opened=event,
             second=event["second"],
+            deadline=moves.Deadline(**event["deadline"]) if event["deadline"] else None,
         )
 
-    def _on_vote_made(self, event: Event) -> None:
+    def _on_gate_reminded(self, event: Event) -> None:
+        self.gate = replace(self._open_gate(event), reminded=True)
+
+    def _on_gate_closed(self, event: Event) -> None:
+        self._go_to("end")
+        self.came_from = event["step"]
+        self.closed = event["reason"]
+
+    def _on_paper_entered(self, event: Event) -> None:
+        gate = self._open_gate(event)
+        self.gate = replace(gate, entry=event, signed=gate.signed + 1)
+        self.signed.append(event)
+
+    def _on_paper_withdrawn(self, event: Event) -> None:
+        gate = self._open_gate(event)
+        self.gate = replace(gate, entry=None, signed=gate.signed + 1)
+        self.signed.append(event)
+
+    def _open_gate(self, event: Event) -> Gate:
         if self.gate is None:
-            raise errors.VerificationError(f"record {event.seq}", "vote_made at no open gate")
-        self.gate = replace(self.gate, votes=(*self.gate.votes, event))
+            raise errors.VerificationError(f"record {event.seq}", f"{event.name} at no open gate")
+        return self.gate
+
+    def _on_vote_made(self, event: Event) -> None:
+        gate = self._open_gate(event)
+        entry = gate.entry
+        # An entry of the same position is settled by this; one of the other position still waits.
+        if entry is not None and entry["person"]["position"] == event["person"]["position"]:
+            entry = None
+        self.gate = replace(gate, votes=(*gate.votes, event), entry=entry, signed=gate.signed + 1)
         self.signed.append(event)
 
     def _on_decision_made(self, event: Event) -> None:
@@ -323,6 +352,8 @@ def _held_up(state: RunState) -> moves.Move | None:
 
 def _finish_run(state: RunState) -> moves.FinishRun:
     """A run is ended, not completed, when a decision led out of it: an official's, or by a failed result."""
+    if state.closed is not None:
+        return moves.FinishRun("ended", state.came_from, state.closed)
     decision = state.sop.step(state.came_from).decision
     if decision is None or state.last_outcome is None:
         return moves.FinishRun("completed", state.came_from, "")

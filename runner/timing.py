@@ -45,7 +45,7 @@ class _Open:
         self.waiting = 0.0
 
 
-_DECIDED = {"decision_made", "decision_lapsed"}
+_DECIDED = {"decision_made", "decision_lapsed", "gate_closed"}
 _STOPS = {"run_interrupted", "step_failed", "window_awaited", "lock_broken"}
 # The first record after a standstill: nobody was at work since the one before it.
 _AFTER_STANDSTILL = {"run_resumed", "torn_line_dropped", "lock_broken"}
@@ -82,7 +82,10 @@ def step_times(sop: Sop, events: Iterable[Event], now: Instant | None = None) ->
 def _closes(event: Event, key: tuple[int, int], current: tuple[int, int]) -> bool:
     if event.name == "decision_lapsed":
         return key == current  # the row that could not act on it; the gate gets a new attempt
-    return event.name in {"step_finished", "step_failed", "window_awaited"} and key[0] == event["step"]
+    return (
+        event.name in {"step_finished", "step_failed", "window_awaited", "gate_closed"}
+        and key[0] == event["step"]
+    )
 
 
 def _pass_time(

@@ -52,6 +52,15 @@ class SopBlock(Finding):
     legal_basis: tuple[str, ...]
 
 
+class Paper(Finding):
+    """How a decision in wet ink came into the record."""
+
+    date: str
+    scan: str
+    entered_by: Person
+    confirmed_by: Person
+
+
 class DecisionMade(Finding):
     """A decision of an official, with the digest of the statement that was signed."""
 
@@ -66,6 +75,7 @@ class DecisionMade(Finding):
     decided_at: str
     statement_sha256: str
     together_with: tuple[Person, ...]
+    paper: Paper | None
 
 
 class Approval(Finding):

@@ -37,13 +37,13 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses"},
+    | {"expiry", "drift", "addresses", "statements"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "earlier_runs", "tree", "holder", "ansible_settings"},
+    | {"inventory", "earlier_runs", "tree", "holder", "ansible_settings", "scans"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},

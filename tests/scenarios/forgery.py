@@ -43,7 +43,7 @@ def forge(run: Path, change: Callable[[list[Record]], None]) -> None:
 
 def _files_of(record: Record) -> list[Record]:
     named = [*record.get("evidence", []), *record.get("files", [])]
-    named += [record[key] for key in ("statement", "signature", "differences") if key in record]
+    named += [record[key] for key in ("statement", "signature", "scan", "differences") if key in record]
     return [*named, record] if record["event"] == "plan_made" else named
 
 

@@ -175,7 +175,10 @@ def test_the_signed_statement_names_all_that_it_is_about(contoh: Office, decided
     said = json.loads(decided.statement(2, 1).read_bytes())
     gate = events_of(decided, "gate_opened")[0]
     assert said == {
-        "format": 1,
+        "format": 2,
+        "kind": "decision",
+        "signer": "kabid",
+        "paper": None,
         "run": decided.name,
         "gate": {"step": 2, "attempt": 1, "kegiatan": "Menyetujui perbaikan"},
         "subject": gate["subject"],

@@ -111,7 +111,14 @@ class Book:
     def gate(self) -> Book:
         """Open the gate of the row; tests of time alone open one at rows that have none."""
         at = {"step": self.state.current, "attempt": self.state.attempt}
-        nobody = {"actor": "", "position": "", "second": None, "outcomes": [], "subject": {}}
+        nobody = {
+            "actor": "",
+            "position": "",
+            "second": None,
+            "outcomes": [],
+            "subject": {},
+            "deadline": None,
+        }
         opened = opening(self.sop, self.state, "5" * 64) if self.sop.seats(self.state.step) else at | nobody
         return self.tell("gate_opened", **opened, nonce="n")
 

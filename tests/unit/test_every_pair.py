@@ -118,7 +118,7 @@ def test_no_operator_decides_and_nobody_decides_in_a_position_that_is_not_his(so
         for name, account in ACCOUNTS.items():
             for gate in gates_of(sop):
                 choice = Choice(name, gate.outcomes[0], "Alasan contoh")
-                told = refusal(sop, gate, ROSTER, person, choice, NOW)
+                told = refusal(sop, gate, ROSTER, person, choice, NOW.date())
                 if is_one_person(operating, account):
                     own += 1
                     assert told == f"Nama {name} operates this run and may not decide its gates", gate

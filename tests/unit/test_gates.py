@@ -9,9 +9,10 @@ import pytest
 from fakes import START
 from fold import Book
 
-from runner.gates import MAX_REASON, Choice, misfit, refusal, statement
+from runner.gates import MAX_REASON, Choice, misfit, refusal
 from runner.moves import Gate
-from runner.officials import Deputy, Holder, Official, Roster, Validity
+from runner.officials import Deputy, Official, Roster, Validity
+from runner.statements import Statements
 
 KEPALA, PETUGAS = "Kepala Contoh", "Petugas Contoh"
 OPERATOR = {"id": "petugas", "name": "Nama Petugas", "nip": "0" * 17 + "1", "position": PETUGAS}
@@ -47,7 +48,7 @@ def open_gate() -> tuple[Book, Gate]:
 
 def refused(choice: Choice, officials: Roster = ALL) -> str | None:
     book, gate = open_gate()
-    return refusal(book.sop, gate, officials, OPERATOR, choice, START)
+    return refusal(book.sop, gate, officials, OPERATOR, choice, START.date())
 
 
 def test_the_awaited_official_may_decide() -> None:
@@ -161,7 +162,8 @@ def test_the_operator_s_key_under_another_id_and_number_may_not_decide() -> None
 def said() -> tuple[dict[str, Any], Gate]:
     book, gate = open_gate()
     choice = Choice("kepala", "dibatalkan", "  no money \n")
-    return statement(book.sop, "run-1", gate, Holder(KEPALA_2, KEPALA), choice=choice, at=START), gate
+    made = Statements(book.sop, ALL, "run-1", OPERATOR).decision(gate, choice, START)
+    return made.said, gate
 
 
 def test_a_statement_expires_after_the_time_that_the_row_gives() -> None:
