@@ -11,8 +11,14 @@ from lab.layout import HostPlan, Lab
 TABLE = "inet faults"
 RULES = """\
 table inet faults {{
-    chain incoming {{ type filter hook input priority -10; policy accept; {incoming} }}
-    chain outgoing {{ type filter hook output priority -10; policy accept; {outgoing} }}
+    chain incoming {{
+        type filter hook input priority -10; policy accept;
+        {incoming}
+    }}
+    chain outgoing {{
+        type filter hook output priority -10; policy accept;
+        {outgoing}
+    }}
 }}
 """
 

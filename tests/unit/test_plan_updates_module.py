@@ -360,3 +360,11 @@ def test_holder_of_a_lock_is_named_once_whether_apt_names_it_or_not(monkeypatch:
 
     for output in (waited + gave_up, named):
         assert packages.why_failed(output).count("held by process 7 (python3)") == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "broken"), [("ii", False), ("iF", False), ("iH", True), ("iHR", True), ("hi", False)]
+)
+def test_package_whose_files_are_a_mess_is_told(status: str, *, broken: bool) -> None:
+    """Apt takes it for installed at its old version; only installing it again heals it."""
+    assert shared("debian_packages").PackageState("1.0", status).is_broken is broken

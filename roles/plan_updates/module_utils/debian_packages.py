@@ -67,6 +67,11 @@ class PackageState(NamedTuple):
         return self.status[1:] == "i"
 
     @property
+    def is_broken(self) -> bool:
+        """Whether its files are not all there, or dpkg demands that it is installed again."""
+        return self.status[1:2] == "H" or self.status[2:3] == "R"
+
+    @property
     def is_held(self) -> bool:
         """Whether an administrator put the package on hold."""
         return self.status.startswith("h")

@@ -129,12 +129,19 @@ class Host:
         offers = updates.read_offers([update.package for update in self.approved])
         self.restore, self.not_undone = judge(self.approved, self.states, offers)
 
+    def again(self) -> list[str]:
+        """Return the option for packages whose files are a mess although dpkg's table names the old version.
+
+        So a full disk leaves them; apt would take them for installed and do nothing.
+        """
+        return ["--reinstall"] if any(self.states[name].is_broken for name in self.restore) else []
+
     def command(self, *options: str) -> list[str]:
         """Return the apt-get call that brings the old versions back."""
         command: list[str] = packages.install_command(
             self.restore,
             lock_timeout=self.parameters["lock_timeout"],
-            options=["--allow-downgrades", "--only-upgrade", *options],
+            options=["--allow-downgrades", "--only-upgrade", *self.again(), *options],
         )
         return command
 

@@ -15,6 +15,7 @@ from lab import driver
 pytestmark = [pytest.mark.lab, pytest.mark.campaign, pytest.mark.timeout(1800)]
 
 HOSTS = ("web1", "db1", "file1", "web2")
+ROUNDS = 3
 Plan = dict[str, Any]
 
 
@@ -31,7 +32,7 @@ def statuses(results: Results) -> dict[str, str]:
 def test_mirror_that_moves_after_the_gate_brings_nothing_unapproved(field: Field, figure: Figure) -> None:
     """Row 21: newer versions come out after the plan, index refreshed or not; 0 of them are installed."""
     installed = changes = 0
-    for number in range(5):
+    for number in range(ROUNDS):
         field.fresh(*HOSTS)
         plan, path = field.make_plan(*HOSTS)
         before = {host: len(field.upgrades(host)) for host in HOSTS}
@@ -48,7 +49,7 @@ def test_mirror_that_moves_after_the_gate_brings_nothing_unapproved(field: Field
             # All or nothing: the approved versions, or the host as it was.
             assert field.is_updated(host, plan) is (results[host].status == "ok"), results[host]
             assert field.is_updated(host, plan) or field.is_as_before(host, plan)
-    figure(21, moves=5, hosts=5 * len(HOSTS), changes=changes, unapproved=installed)
+    figure(21, moves=ROUNDS, hosts=ROUNDS * len(HOSTS), changes=changes, unapproved=installed)
     assert installed == 0
     assert changes > 0
 
