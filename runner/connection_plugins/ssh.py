@@ -49,6 +49,10 @@ class _Counted:
     def __init__(self, pipe: Any, process: subprocess.Popen[bytes]) -> None:
         self._pipe, self._process, self._left = pipe, process, MAX_OUTPUT
 
+    @property
+    def closed(self) -> bool:
+        return bool(self._pipe.closed)
+
     def fileno(self) -> int:
         return int(self._pipe.fileno())
 
