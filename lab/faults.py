@@ -8,6 +8,7 @@ from __future__ import annotations
 from lab.command import is_successful, run
 from lab.layout import HostPlan, Lab
 
+ALL = 100
 TABLE = "inet faults"
 RULES = """\
 table inet faults {{
@@ -30,7 +31,8 @@ def cut_cable(lab: Lab, plan: HostPlan) -> None:
 
 def drop_packets(lab: Lab, plan: HostPlan, percent: int) -> None:
     """Lose so many of a host's packets at random, both ways; all of them is a half-open connection."""
-    verdict = f"numgen random mod 100 < {percent} drop"
+    # nft takes no number that the random one cannot have.
+    verdict = f"numgen random mod 100 < {percent} drop" if percent < ALL else "drop"
     _filter(lab, plan, incoming=verdict, outgoing=verdict)
 
 

@@ -104,7 +104,7 @@ class Field:
         """Return where a file of a host lies on the controller."""
         return self.lab.root(self.place(host)) / path.lstrip("/")
 
-    def await_file(self, host: str, path: str, seconds: float = 90) -> None:
+    def await_file(self, host: str, path: str, seconds: float = 300) -> None:
         """Wait until a file is on a host's disk (not below /run, which only the host sees)."""
         deadline = time.monotonic() + seconds
         while not self.disk(host, path).exists():

@@ -17,7 +17,9 @@ HOSTS = ("web1", "db1", "file1", "web2", "web3")
 # Packs an installed package again under a later version, out of the files it installed, and offers it.
 OFFER_AGAIN = """
 set -e; p={package}; cd /srv; mkdir -p again; cd again; rm -rf tree; mkdir -p tree/DEBIAN
-dpkg -L $p | while read -r f; do [ -d "$f" ] && [ ! -L "$f" ] || cp -a --parents "$f" tree/; done
+dpkg -L $p | while read -r f; do
+  [ -d "$f" ] && [ ! -L "$f" ] || (cd / && cp -a --parents ".$f" /srv/again/tree/)
+done
 for s in preinst postinst prerm postrm conffiles templates config; do
   [ ! -e /var/lib/dpkg/info/$p.$s ] || cp -a /var/lib/dpkg/info/$p.$s tree/DEBIAN/$s
 done
