@@ -14,7 +14,7 @@ PROFILE := hermetic
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials campaign-machine check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -43,6 +43,9 @@ campaign-crash: setup ## kill -9 and disk faults at every system call of a run, 
 
 campaign-officials: setup ## Every field of every statement altered, 1,000 races at a gate; some ten minutes
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_every_field.py tests/scenarios/test_races.py
+
+campaign-machine: setup ## 100,000 steps of everything that may happen to a run, in any order
+	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_machine.py
 
 check: lint test ## What CI checks
 

@@ -63,13 +63,15 @@ class Record:
 
     @cached_property
     def decided_before(self) -> tuple[dict[str, Any], Event] | None:
-        """Return the newest plan before this one that officials decided on, with their last decision."""
-        made = [event for event in self.events if event.name == "plan_made"]
-        decided = {event["subject"]["plan"]: event for event in self.events if event.name == "decision_made"}
-        for event in reversed(made[:-1]):
-            if event["sha256"] in decided:
-                return json.loads((self.folder.path / event["path"]).read_bytes()), decided[event["sha256"]]
-        return None
+        """Return the plan that hosts were last found to differ from, with the last decision on it."""
+        drifted = next((event for event in reversed(self.events) if event.name == "plan_drifted"), None)
+        if drifted is None:
+            return None
+        earlier = [event for event in self.events if event.seq < drifted.seq]
+        made = next(event for event in reversed(earlier) if event.name == "plan_made")
+        decided = [event for event in earlier if event.name == "decision_made"]
+        last = next(event for event in reversed(decided) if event["subject"]["plan"] == made["sha256"])
+        return json.loads((self.folder.path / made["path"]).read_bytes()), last
 
     def finished_actions(self) -> list[Event]:
         """Return the ``action_finished`` events since the standing plan was made, that one included."""

@@ -9,12 +9,12 @@ SOP's wording is data and is passed on to the letter.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from runner import errors, wording
+from runner import drift, errors, wording
 from runner.canonical import sha256_hex
 from runner.clock import parse_utc
 from runner.findings import Evidence
@@ -27,6 +27,7 @@ from runner.timing import StepTime, step_times
 from runner.view import (
     Approval,
     Cve,
+    DecidedBefore,
     DecisionMade,
     DocumentView,
     Kind,
@@ -34,6 +35,7 @@ from runner.view import (
     Owed,
     Paper,
     Person,
+    PlanChange,
     PlanReference,
     RowTime,
     Schedule,
@@ -95,6 +97,7 @@ class _Builder:
             attendants=self._attendants(row),
             hosts=hosts,
             plan=self._plan(),
+            decided_before=self._decided_before(),
             schedule=self._schedule(),
             order=order,
             order_outcomes=self._order_outcomes(order),
@@ -135,6 +138,15 @@ class _Builder:
         if sha256_hex(data) != entry["sha256"]:
             raise errors.VerificationError(path, "is not the file the journal names: its SHA-256 differs")
         return data
+
+    def _decided_before(self) -> DecidedBefore | None:
+        now = self.record.at(self.as_of)
+        if now.decided_before is None or now.plan is None:
+            return None
+        old, made = now.decided_before
+        differing = drift.of_plans(old, now.plan).items()
+        changes = tuple(change for host, told in differing for change in _plan_changes(host, told))
+        return DecidedBefore(decision=self._decision(made), changes=changes)
 
     def _plan(self) -> PlanReference | None:
         event = self.plan_event
@@ -349,6 +361,29 @@ def _row_state(times: list[StepTime]) -> str:
     if not times:
         return "not_reached"
     return "done" if times[-1].finished else "under_way"
+
+
+def _plan_changes(host: str, told: drift.Difference | str) -> Iterator[PlanChange]:
+    if isinstance(told, str):
+        left_out = told.partition(": ")[2]
+        yield PlanChange(host=host, what="left_out" if left_out else "added", now=left_out)
+        return
+    for update in told["appeared"]:
+        yield PlanChange(host=host, what="appeared", package=update["package"], now=_versions(update))
+    for update in told["gone"]:
+        yield PlanChange(host=host, what="gone", package=update["package"], before=_versions(update))
+    for item in told["changed"]:
+        before, now = _versions(item["approved"]), _versions(item["found"])
+        yield PlanChange(host=host, what="changed", package=item["package"], before=before, now=now)
+    if come := told["new_packages"]:
+        before, now = (", ".join(come[key]) for key in ("approved", "found"))
+        yield PlanChange(host=host, what="new_packages", before=before, now=now)
+    if told["reboot"]:
+        yield PlanChange(host=host, what="reboot")
+
+
+def _versions(update: Mapping[str, str]) -> str:
+    return f"{update['from']} \N{RIGHTWARDS ARROW} {update['to']}"
 
 
 def _kinds(hosts: tuple[HostFacts, ...]) -> tuple[KindCount, ...]:

@@ -187,6 +187,23 @@ class CveGroup(Finding):
     cves: tuple[str, ...]
 
 
+class PlanChange(Finding):
+    """Something that is not as it was in the plan officials decided on before: one line of a table."""
+
+    host: str
+    what: Literal["added", "left_out", "appeared", "gone", "changed", "new_packages", "reboot"]
+    package: str = ""
+    before: str = ""
+    now: str = ""
+
+
+class DecidedBefore(Finding):
+    """What differs from the newest plan that officials decided on before this one."""
+
+    decision: DecisionMade
+    changes: tuple[PlanChange, ...]
+
+
 class DocumentView(Finding):
     """Everything one version of one document says."""
 
@@ -210,6 +227,7 @@ class DocumentView(Finding):
     attendants: tuple[Person, ...]
     hosts: tuple[HostFacts, ...]
     plan: PlanReference | None
+    decided_before: DecidedBefore | None
     schedule: Schedule | None
     order: DecisionMade | None
     order_outcomes: tuple[str, ...]

@@ -27,7 +27,7 @@ NEWER = {**update("lab-good"), "to": "1.0-1+deb12u2"}
 
 def probed(host: str, *updates: object) -> HostResult:
     found = {"updates": list(updates), "reboot": {"expected": False, "because": []}}
-    return HostResult(host, "ok", {"plan_updates": found})
+    return HostResult(host, "ok", {"plan-made-up": found})
 
 
 def publish(office: Office, host: str = "db1", *, plan: int = 1, change: int = 3) -> None:

@@ -365,7 +365,7 @@ class SampleRun:
             second=None,
             outcomes=list(self.sop.gate_outcomes(row)),
             deadline=None,
-            subject={"sop": self.digest, "plan": None, "evidence": None},
+            subject=self._subject(),
             nonce="00",
             expires="2026-11-28T00:00:00.000000Z",
         )
@@ -378,10 +378,16 @@ class SampleRun:
             outcome=outcome,
             reason=reason,
             paper=None,
+            subject=self._subject(),
+            nonce="00",
             person=next(h for h in holders if h.official == self.roster.officials[who]).person,
             statement={"path": f"decisions/{step}-{attempt}.json", "sha256": statement},
             signature={"path": f"decisions/{step}-{attempt}.json.sig", "sha256": statement},
         )
+
+    def _subject(self) -> dict[str, str | None]:
+        plans = [event["sha256"] for event in self.journal.events if event.name == "plan_made"]
+        return {"sop": self.digest, "plan": plans[-1] if plans else None, "evidence": None}
 
     def check(
         self,

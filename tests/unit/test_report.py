@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from copy import deepcopy
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from sample_run import FOUND, HOSTS, ROSTER, RUN, SampleRun, found, update, whole_run
 
 from runner import errors, report
+from runner.moves import Part
 from runner.officials import Deputy
 from runner.view import DocumentView
 
@@ -221,6 +223,35 @@ def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample:
     assert text.count("7.2-1+deb12u1") == 1
     assert "Tidak dapat dipasang sendiri: membutuhkan paket baru lab-dep" in text
     assert "No route to host" in text
+
+
+def test_a_plan_decided_on_again_tells_only_what_has_changed(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.order()
+    nowhere = {"path": "plans/7-1-1-reprobe-1.json", "sha256": "0" * 64}
+    sample.write("step_spanned", step=5, attempt=1, until=8, next=7)
+    sample.begin(7, 1, [Part("1", "playbook", ("db1",))])
+    drifted = {"part": "1-reprobe-1", "hosts": ["db1"], "to": 2, "differences": nowhere}
+    sample.write("plan_drifted", step=7, attempt=1, **drifted)
+    newer: Any = deepcopy(FOUND)
+    newer["db1"]["updates"][0] = {**newer["db1"]["updates"][0], "to": "99.9-1"}
+    newer["db1"]["reboot"] = {**newer["db1"]["reboot"], "expected": True}
+    newer["file1"]["updates"] = []
+    del newer["web1"]
+    sample.check(3, newer)
+    text = shown(sample, "laporan-hasil-pengecekan", "draft")
+    changes = text.partition("Perubahan terhadap rencana")[2].partition("D. Simpulan")[0]
+
+    assert "diputuskan pada langkah 4 (diperintahkan)" in changes
+    assert "99.9-1" in changes
+    assert "sudah terpasang atau tidak ditawarkan lagi" in changes
+    assert "web1 (seluruhnya) termasuk rencana tidak dapat dicek" in changes
+    assert "web2" not in changes
+
+
+def test_a_plan_that_was_only_sent_back_is_told_whole(sample: SampleRun) -> None:
+    assert "Perubahan terhadap rencana" not in shown(sample, "laporan-hasil-pengecekan", "verified")
 
 
 def test_check_schedule_is_due_a_month_later(sample: SampleRun) -> None:
