@@ -12,7 +12,7 @@ PROFILE := hermetic
 
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
-	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace
+	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime
 
 .PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials campaign-machine check lint fix setup packages clean
 .DEFAULT_GOAL := help

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -17,19 +18,25 @@ from rich.text import Text
 import lab.cli
 from runner import archive, errors, gates, journal, record, report, sop, verify
 from runner.canonical import sha256_hex
-from runner.clock import SystemClock, format_utc, parse_utc, sleep_until
+from runner.clock import Instant, SystemClock, format_utc, parse_utc, sleep_until
 from runner.decisions import Paper
+from runner.display import display
 from runner.engine import Closed, Engine, Shut, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.files import write_once
 from runner.gates import Choice
+from runner.holder import is_held
 from runner.inventory import read_inventory
+from runner.journal import Event
 from runner.moves import Gate
+from runner.notes import Notes
 from runner.officials import Holder, Official, Roster, load_roster
 from runner.owed import owed_hosts
 from runner.prompt import Prompt
+from runner.questions import Questions
+from runner.reasons import condition_told, reasons_given
 from runner.record import Record
 from runner.screens import (
     Screen,
@@ -40,11 +47,11 @@ from runner.screens import (
     owed_lines,
     print_error,
     start_panel,
-    times_table,
 )
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
-from runner.timing import step_times
+from runner.times import times_view, wall_text
+from runner.timing import StepTime, elapsed, step_times
 from runner.windows import Windows, parse_windows
 from runner.workspace import RunFolder, Workspace, find_workspace
 
@@ -209,6 +216,35 @@ def _day(text: str | None) -> date | None:
 
 
 @app.command()
+def note(
+    run: RunArgument = None,
+    *,
+    row: Annotated[int | None, typer.Option(help="Row whose work took longer than its standard time")] = None,
+    attempt: Annotated[int | None, typer.Option(help="Attempt of the row; the newest by default")] = None,
+    condition: Annotated[
+        str | None, typer.Option(help="'normal' or 'tidak normal', for the whole run")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Why; not needed for 'normal'")] = "",
+    official: Annotated[str, typer.Option(help="Id of who says it; the operator by default")] = "",
+) -> None:
+    """Note why a row took longer than its standard time, or whether the conditions were normal.
+
+    Until the run is closed; a later note is shown in place of an earlier one, and both stay in the record.
+    """
+    if (row is None) == (condition is None) or (attempt is not None and row is None):
+        raise errors.InputError("give either --row (and --attempt) or --condition")
+    folder = find_workspace().run_folder(run)
+    notes = Notes(record.load(folder), SystemClock())
+    if row is not None:
+        made = notes.reason(row, reason, attempt=attempt, official=official)
+        about = f"row {made['step']}, attempt {made['attempt']}"
+    else:
+        made = notes.condition(condition or "", reason, official=official)
+        about = f"conditions: {made['condition']}"
+    console.print(Text(f"noted, {about}: {display(made['reason']) or '-'} ({made['person']['name']})"))
+
+
+@app.command()
 def status(
     run: RunArgument = None, *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
 ) -> None:
@@ -231,7 +267,8 @@ def status(
     if now.state.gate:
         awaited = told["awaited"]
         console.print(gate_view(now.state.gate, now))
-        console.print(Text(f"awaited: {awaited['position']}, since {awaited['since']}", style="magenta"))
+        since = wall_text(now.state.gate.opened.instant.at, ZoneInfo(now.roster.timezone))
+        console.print(Text(f"awaited: {awaited['position']}, since {since}", style="magenta"))
         console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
         for told_of in deadline_lines(now.state.gate, overdue=awaited["overdue"]):
             console.print(Text(told_of, style="bold yellow"))
@@ -239,7 +276,8 @@ def status(
         _print_shut(now, Shut(now.state.window_awaited))
     for line in owed_lines(told["owed"]):
         console.print(line)
-    console.print(times_table(now.sop, step_times(now.sop, now.events, _now_if_open(now))))
+    moment = _now_if_open(now)
+    console.print(times_view(now, _times(now, moment), moment))
 
 
 @app.command()
@@ -358,19 +396,20 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     engine = _engine(workspace, folder, screen)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     ask = Prompt(console, _keys(workspace, folder)) if at_terminal else None
+    operator = Questions(console) if at_terminal else None
     try:
         with screen.closing():
-            stop = engine.run(ask, resumed=resumed)
+            stop = engine.run(ask, operator, resumed=resumed)
             while wait and isinstance(stop, Shut) and stop.opens is not None:
                 _print_shut(record.load(folder), stop)
                 sleep_until(stop.opens, SystemClock())
-                stop = engine.run(ask, resumed=True)
+                stop = engine.run(ask, operator, resumed=True)
     except KeyboardInterrupt:
         error_console.print(Text(f"\nstopped; go on with: rawat resume {folder.name}", style="bold"))
         raise typer.Exit(errors.EXIT_INTERRUPTED) from None
     now = record.load(folder)
     console.print()
-    console.print(times_table(now.sop, now.times))
+    console.print(times_view(now, now.times))
     if isinstance(stop, Waiting):
         _print_waiting(folder, stop)
         raise typer.Exit(errors.EXIT_WAITING)
@@ -423,7 +462,8 @@ def _status(now: Record) -> dict[str, Any]:
     """Return what ``status --json`` prints; documented in docs/run-record.md."""
     state = now.state
     gate = state.gate
-    times = step_times(now.sop, now.events, _now_if_open(now))
+    moment = _now_if_open(now)
+    reasons = reasons_given(now.events)
     return {
         "run": now.folder.name,
         "sop": now.sop.id,
@@ -448,16 +488,27 @@ def _status(now: Record) -> dict[str, Any]:
         "failed": state.failed,
         "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,
+        "timezone": now.roster.timezone,
+        "elapsed_seconds": elapsed(now.events, moment),
+        "condition": _note(condition_told(now.events), "condition"),
         "rows": [
             {
                 "row": time.step,
                 "attempt": time.attempt,
-                "work_seconds": round(time.work, 3),
-                "waiting_seconds": round(time.waiting, 3),
+                "started": format_utc(time.started.at),
+                "ended": format_utc(time.finished.at) if time.finished else None,
+                "total_seconds": time.total,
+                "work_seconds": time.work,
+                "waiting_seconds": time.waiting,
+                "waits": [{"on": w.on, "position": w.position, "seconds": w.seconds} for w in time.waits],
                 "standard_seconds": time.standard,
+                "deviation_seconds": time.deviation,
+                "reason": _note(reasons.get((time.step, time.attempt))),
+                "clock_set_seconds": list(time.shifts),
+                "reboots": time.reboots,
                 "finished": time.finished is not None,
             }
-            for time in times
+            for time in _times(now, moment)
         ],
     }
 
@@ -488,6 +539,15 @@ def _awaited(now: Record, gate: Gate) -> list[Holder]:
     return [holder for position in gate.open_seats for holder in now.roster.holders(position, today)]
 
 
+def _note(told: Event | None, *more: str) -> dict[str, Any] | None:
+    fields = (*more, "reason", "person")
+    return None if told is None else {field: told[field] for field in fields}
+
+
+def _times(now: Record, moment: Instant | None) -> list[StepTime]:
+    return step_times(now.sop, now.events, moment, at_work=is_held(now.folder.journal))
+
+
 def _state_word(now: Record) -> str:
     if now.state.finished:
         return "closed"
@@ -498,7 +558,7 @@ def _state_word(now: Record) -> str:
     return "waiting" if now.state.gate else "open"
 
 
-def _now_if_open(now: Record) -> Any:  # noqa: ANN401 - an Instant or None
+def _now_if_open(now: Record) -> Instant | None:
     return None if now.state.finished else SystemClock().now()
 
 

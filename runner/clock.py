@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -24,14 +24,18 @@ class Instant:
     boot: str
     """The kernel's boot id."""
 
-    def seconds_since(self, earlier: Instant) -> float:
-        """Return the seconds from ``earlier`` to here, never negative.
+    def nanoseconds_since(self, earlier: Instant) -> int:
+        """Return the time from ``earlier`` to here, never negative.
 
         Within one boot the monotonic clock decides; across boots only wall time is left.
         """
         if self.boot == earlier.boot:
-            return max(0.0, (self.mono - earlier.mono) / 1e9)
-        return max(0.0, (self.at - earlier.at).total_seconds())
+            return max(0, self.mono - earlier.mono)
+        return max(0, (self.at - earlier.at) // timedelta(microseconds=1) * 1000)
+
+    def shift_since(self, earlier: Instant) -> float:
+        """Return by how many seconds the wall clock was set since ``earlier``, of the same boot."""
+        return (self.at - earlier.at).total_seconds() - (self.mono - earlier.mono) / 1e9
 
 
 class Clock(Protocol):

@@ -27,6 +27,8 @@ from runner.files import RESERVE, RESERVE_PER_HOST, free_bytes, make_private_dir
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import Gate, Part
+from runner.notes import Notes
+from runner.reasons import Answer, Question, question_due
 from runner.record import Record
 from runner.sop import Output, Step
 from runner.state import RunState, next_move, window_closed
@@ -116,6 +118,9 @@ class Closed:
 Ask = Callable[[Gate, Record], tuple[Choice, Path] | None]
 """Asks the awaited official at the terminal: the choice and the key to sign it with, or None."""
 
+AskOperator = Callable[[Question, Record], Answer | None]
+"""Asks whoever operates the run at the terminal; None leaves it for later ('rawat note')."""
+
 
 class Engine:
     """Works on one run."""
@@ -132,11 +137,14 @@ class Engine:
 
     # The loop ------------------------------------------------------------------------------------
 
-    def run(self, ask: Ask | None = None, *, resumed: bool = False) -> Waiting | Shut | Closed:
+    def run(
+        self, ask: Ask | None = None, operator: AskOperator | None = None, *, resumed: bool = False
+    ) -> Waiting | Shut | Closed:
         """Go on until the run is closed or waits for somebody, or for a maintenance window.
 
         With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
-        decision can also come from another terminal.
+        decision can also come from another terminal. With ``operator`` the operator is asked for what
+        only he can tell; the run goes on without it.
 
         Raises:
             StepFailedError: a row could not be done; a later call with ``resumed`` tries it again.
@@ -145,7 +153,10 @@ class Engine:
             self._resume()
         while True:
             with self._locked():
-                stop = self._advance()
+                stop = self._advance(attended=operator is not None)
+            if isinstance(stop, Question):
+                self._ask_operator(operator, stop)
+                continue
             if not isinstance(stop, Waiting) or ask is None:
                 return stop
             answer = ask(stop.gate, self.record())
@@ -185,9 +196,34 @@ class Engine:
         self._state.apply(written)
         return written
 
-    def _advance(self) -> Waiting | Shut | Closed:
+    def _ask_operator(self, operator: AskOperator | None, question: Question) -> None:
+        """Ask while the run is unlocked, so that a note can also come from another terminal."""
+        try:
+            answer = operator(question, self.record()) if operator else None
+        except KeyboardInterrupt:
+            with self._locked():
+                self._append("run_interrupted", reason="stopped by the operator")
+            raise
+        if answer is None:
+            return
+        notes = Notes(self.record(), self._tools.clock, self._journal)
+        if question.step is None:
+            notes.condition(answer.condition, answer.reason)
+        else:
+            notes.reason(question.step, answer.reason, attempt=question.attempt)
+
+    def _advance(self, *, attended: bool) -> Waiting | Shut | Closed | Question:
         while True:
             move = next_move(self._state)
+            question = question_due(self._sop, self._journal.events, move) if attended else None
+            if question:
+                self._append(
+                    "question_asked",
+                    about=question.about,
+                    step=question.step,
+                    attempt=question.attempt,
+                )
+                return question
             if isinstance(move, moves.AwaitDecision) and not self._meet_deadline(move.gate):
                 return Waiting(move.gate)
             if isinstance(move, moves.AwaitWindow):

@@ -303,6 +303,29 @@ class StepFailed(_OfAttempt):
     reason: str
 
 
+class QuestionAsked(_Shape):
+    """The operator is asked at the terminal; only once for each of these."""
+
+    about: Literal["reason", "condition"]
+    step: Number | None
+    attempt: Number | None
+
+
+class ReasonGiven(_OfAttempt):
+    """Somebody said why an attempt took longer than its row's standard time."""
+
+    reason: Annotated[str, Field(min_length=1)]
+    person: Person
+
+
+class ConditionTold(_Shape):
+    """Somebody said whether the conditions were normal, as the SOP's standard times suppose."""
+
+    condition: Literal["normal", "tidak normal"]
+    reason: str
+    person: Person
+
+
 class RunInterrupted(_Shape):
     """The operator stopped the work."""
 
@@ -349,6 +372,9 @@ SHAPES: dict[str, type[_Shape]] = {
     "step_spanned": StepSpanned,
     "step_finished": StepFinished,
     "step_failed": StepFailed,
+    "question_asked": QuestionAsked,
+    "reason_given": ReasonGiven,
+    "condition_told": ConditionTold,
     "run_interrupted": RunInterrupted,
     "run_resumed": RunResumed,
     "torn_line_dropped": TornLineDropped,

@@ -29,6 +29,16 @@ def held_by(descriptor: int) -> str:
     return _described(pid)
 
 
+def is_held(path: Path) -> bool:
+    """Tell whether a process holds the lock on a file; asked without opening it, which disturbs nobody."""
+    found = path.stat()
+    try:
+        locks = (_PROC / "locks").read_text(encoding="ascii")
+    except OSError:
+        return True  # the kernel does not tell: nothing is said against whoever is at work
+    return _holder(locks, found.st_dev, found.st_ino) is not None
+
+
 def _holder(locks: str, device: int, inode: int) -> int | None:
     """Return the process that holds a whole-file lock, from the lines of /proc/locks.
 

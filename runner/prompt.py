@@ -35,7 +35,7 @@ class Prompt:
         """Show what is decided on and return the choice with the key, or None when nobody answers."""
         self._console.print(gate_view(gate, record))
         self._console.print(Text(f"     awaited: {gate.awaited}", style="bold magenta"))
-        _forget_typed_ahead()
+        forget_typed_ahead()
         try:
             official = self._official(gate, record)
             if official is None:
@@ -99,7 +99,7 @@ class Prompt:
         return Path(self._read_line(f"     Key of {official.name} (path): ").strip()).expanduser()
 
 
-def _forget_typed_ahead() -> None:
+def forget_typed_ahead() -> None:
     """Drop keys pressed before the question was seen: nobody decides by accident."""
     if sys.stdin.isatty():
         termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -2,7 +2,9 @@
 
 For every record: fold those before it, ask ``state.next_move`` what came next, and require that it is
 what the record says, field by field. Besides:
-1. ``run_interrupted``, ``run_resumed`` and ``torn_line_dropped`` may stand anywhere before the end.
+1. ``run_interrupted``, ``run_resumed`` and ``torn_line_dropped`` may stand anywhere before the end, and so
+   may what the operator is asked (once each) and what is noted: by somebody of the roster, about an attempt
+   that was over its standard time.
 2. An action is announced, then told: ``action_finished`` follows its own ``action_started`` at once, and
    it is announced again only after the run was resumed.
 3. A decision is by somebody who might pass that gate, on its very subject, in time, and its signed
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import errors, gates, moves
+from runner import errors, gates, moves, reasons
 from runner.canonical import canonical_json, parse_canonical
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
@@ -34,7 +36,7 @@ Fields = dict[str, Any]
 _AT_DEADLINE = frozenset({"gate_reminded", "gate_closed"})
 _OF_PAPER = frozenset({"paper_entered", "paper_withdrawn"})
 _SHOWN = 120
-_AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed", "torn_line_dropped"})
+_AT_ANY_TIME = frozenset({"run_interrupted", "run_resumed", "torn_line_dropped"}) | reasons.EVENTS
 
 
 def replay(
@@ -81,9 +83,12 @@ class _Judge:
                 raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
         elif event.name not in _AT_ANY_TIME or self.state.finished:
             self._require_next(self._previous, event)
+        elif event.name in reasons.EVENTS:
+            self._require_note(event)
         self.state.apply(event)
-        self._previous = event
         self._taken.append(event)
+        if event.name not in reasons.EVENTS:
+            self._previous = event
 
     def _require_next(self, previous: Event, event: Event) -> None:
         if event.name == "action_finished":
@@ -218,6 +223,11 @@ class _Judge:
         if event["nonce"] in self._nonces:
             raise self._wrong(event, "gate_opened: the nonce was used before")
         self._nonces.add(event["nonce"])
+
+    def _require_note(self, event: Event) -> None:
+        wrong = reasons.misfit(self._sop, self._roster, self.state.operator, self._taken, event)
+        if wrong:
+            raise self._wrong(event, f"{event.name}: {wrong}")
 
     # Authority -----------------------------------------------------------------------------------
 

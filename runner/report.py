@@ -121,6 +121,8 @@ def _environment() -> jinja2.Environment:
         "moment": _in_zone(wording.moment),
         "short_moment": _in_zone(wording.short_moment),
         "duration": wording.duration,
+        "deviation": wording.deviation,
+        "shift": wording.shift,
         "number": wording.number,
         "size": wording.size,
         "listing": wording.listing,

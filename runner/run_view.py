@@ -21,11 +21,14 @@ from runner.findings import Evidence
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.owed import owed_hosts
+from runner.reasons import condition_told, reasons_given
 from runner.record import Record
 from runner.sop import TEST_AGAIN, Output, Step
-from runner.timing import StepTime, step_times
+from runner.timing import StepTime, elapsed, step_times
 from runner.view import (
     Approval,
+    AttemptTime,
+    ConditionTold,
     Cve,
     DecidedBefore,
     DecisionMade,
@@ -40,6 +43,7 @@ from runner.view import (
     RowTime,
     Schedule,
     SopBlock,
+    Waited,
 )
 from runner.waves import in_natural_order
 
@@ -71,6 +75,7 @@ class _Builder:
         self.zone = ZoneInfo(self.begin["timezone"])
         self.plan_event = next((e for e in reversed(self.events) if e.name == "plan_made"), None)
         self.times = step_times(self.sop, self.events)
+        self.reasons = reasons_given(self.events)
 
     def view(self, document: str, version: str, step: int, attempt: int) -> DocumentView:
         row = self.sop.step(step)
@@ -105,6 +110,8 @@ class _Builder:
             approvals=approvals,
             decisions=self._decisions(),
             rows=self._rows(),
+            elapsed=elapsed(self.events),
+            condition=self._condition(),
             kinds=_kinds(hosts),
             cves=_cves(hosts),
             owed=tuple(
@@ -319,7 +326,48 @@ class _Builder:
             ended_at=own[-1].finished.at.isoformat() if own and own[-1].finished else "",
             state=_row_state(own),
             outcome=self._outcome(row) if own else "",
+            span=row.span,
+            tries=tuple(self._attempt_time(row, time) for time in own),
         )
+
+    def _attempt_time(self, row: Step, time: StepTime) -> AttemptTime:
+        told = self.reasons.get((time.step, time.attempt))
+        return AttemptTime(
+            attempt=time.attempt,
+            started_at=time.started.at.isoformat(),
+            ended_at=time.finished.at.isoformat() if time.finished else "",
+            measured=time.total,
+            work=time.work,
+            waiting=time.waiting,
+            waits=tuple(Waited(on=w.on, position=w.position, seconds=w.seconds) for w in time.waits),
+            deviation=time.deviation,
+            over=time.over,
+            reason=told["reason"] if told else "",
+            reason_by=Person(**told["person"]) if told else None,
+            outcome=self._attempt_outcome(row, time.attempt),
+            shifts=time.shifts,
+            reboots=time.reboots,
+        )
+
+    def _attempt_outcome(self, row: Step, attempt: int) -> str:
+        """Return how the attempt was left; the row that is just being done is left by what it comes to."""
+        # A witness's word is no outcome of the row.
+        by_official = row.decision is not None and row.decision.by == "official"
+        names = {"decision_made", "step_finished"} if by_official else {"step_finished"}
+        ends = [e["outcome"] for e in self.events if e.name in names and self._is_of(e, row, attempt)]
+        newest = max((time.attempt for time in self.times if time.step == row.no), default=0)
+        return next((outcome for outcome in ends if outcome), self._outcome(row) if attempt == newest else "")
+
+    @staticmethod
+    def _is_of(event: Event, row: Step, attempt: int) -> bool:
+        return (event["step"], event["attempt"]) == (row.no, attempt)
+
+    def _condition(self) -> ConditionTold | None:
+        told = condition_told(self.events)
+        if told is None:
+            return None
+        person = Person(**told["person"])
+        return ConditionTold(condition=told["condition"], reason=told["reason"], person=person)
 
     def _schedule(self) -> Schedule | None:
         """Return when the row that makes the plan was done, and when its note says it is due again."""

@@ -29,7 +29,6 @@ from runner.officials import title_of
 from runner.plan import has_antivirus_update
 from runner.record import Record
 from runner.sop import Output, Sop, Step
-from runner.timing import StepTime
 
 _STATUS_STYLE = {
     "ok": "green",
@@ -50,16 +49,6 @@ _PART_NAMES = {
 # Heads of narrow columns: the row's number says the rest.
 _SHORT_NAMES = {"playbook": "", "suite": "tests", "check": "check", "recover": "undo", "retest": "retest"}
 _MESSAGE_SHOWN = 160
-_MINUTE, _HOUR = 60, 3600
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration for the terminal: ``2 h 05 min``, ``3 min 20 s``, ``4.2 s``."""
-    if seconds >= _HOUR:
-        return f"{int(seconds // _HOUR)} h {int(seconds % _HOUR // _MINUTE):02d} min"
-    if seconds >= _MINUTE:
-        return f"{int(seconds // _MINUTE)} min {int(seconds % _MINUTE):02d} s"
-    return f"{seconds:.1f} s"
 
 
 def one_line(text: object, longest: int = _MESSAGE_SHOWN) -> str:
@@ -452,22 +441,4 @@ def _results_view(record: Record) -> Table:
     for host in record.state.hosts:
         statuses = [column.get(host, "-") for column in columns.values()]
         table.add_row(display(host), *(Text(s, style=_STATUS_STYLE.get(s, "dim")) for s in statuses))
-    return table
-
-
-def times_table(sop: Sop, times: Sequence[StepTime]) -> Table:
-    """Return work and waiting time of every row against its standard time."""
-    table = Table(title="Time per row", title_justify="left", header_style="bold", expand=True)
-    table.add_column("Row", justify="right", no_wrap=True, min_width=6)
-    table.add_column("Kegiatan", ratio=1, overflow="ellipsis", no_wrap=True)
-    # Short enough for 80 columns: the numbers are never cut, the wording of the row is.
-    for column, width in (("Work", 11), ("Waiting", 11), ("Standard", 8), ("", 6)):
-        table.add_column(column, justify="right", no_wrap=True, min_width=width)
-    for time in times:
-        step = sop.step(time.step)
-        number = f"{time.step}" if time.attempt == 1 else f"{time.step} ({time.attempt})"
-        judged = "" if time.standard is None else ("over" if time.over else "within")
-        style = "yellow" if judged == "over" else ""
-        cells = (seconds_text(time.work), seconds_text(time.waiting), step.waktu or "-", judged)
-        table.add_row(number, step.kegiatan, *cells, style=style)
     return table

@@ -279,6 +279,11 @@ class RunState:
     def _on_step_failed(self, event: Event) -> None:
         self.failed = event["reason"]
 
+    def _on_question_asked(self, _event: Event) -> None:
+        """What is asked of the operator, and what he notes, changes nothing that comes next."""
+
+    _on_reason_given = _on_condition_told = _on_question_asked
+
     def _on_run_interrupted(self, _event: Event) -> None:
         """A stop on purpose; the next move is the same as after a crash."""
 

@@ -88,8 +88,43 @@ class Approval(Finding):
     decision: DecisionMade | None
 
 
+class Waited(Finding):
+    """A part of an attempt's waiting time: ``on`` is official, operator or window; seconds."""
+
+    on: str
+    position: str
+    seconds: float
+
+
+class AttemptTime(Finding):
+    """One attempt of a row against its standard time, in seconds; ``ended_at`` is empty while under way."""
+
+    attempt: int
+    started_at: str
+    ended_at: str
+    measured: float
+    work: float
+    waiting: float
+    waits: tuple[Waited, ...]
+    deviation: float | None
+    over: float
+    reason: str
+    reason_by: Person | None
+    outcome: str
+    shifts: tuple[float, ...]
+    reboots: int
+
+
+class ConditionTold(Finding):
+    """Whether the conditions were normal, as the standard times suppose, and who says so."""
+
+    condition: str
+    reason: str
+    person: Person
+
+
 class RowTime(Finding):
-    """A row's time against its standard time, all attempts together, in seconds."""
+    """A row's time against its standard time, all attempts together and each for itself, in seconds."""
 
     no: int
     activity: str
@@ -104,6 +139,8 @@ class RowTime(Finding):
     ended_at: str
     state: str
     outcome: str
+    span: int | None
+    tries: tuple[AttemptTime, ...]
 
 
 class PlanReference(Finding):
@@ -235,6 +272,8 @@ class DocumentView(Finding):
     approvals: tuple[Approval, ...]
     decisions: tuple[DecisionMade, ...]
     rows: tuple[RowTime, ...]
+    elapsed: float
+    condition: ConditionTold | None
     kinds: tuple[KindCount, ...]
     cves: tuple[Cve, ...]
     owed: tuple[Owed, ...]
@@ -369,6 +408,16 @@ class DocumentView(Finding):
     def over_rows(self) -> tuple[RowTime, ...]:
         """Return the rows whose work took longer than their standard time."""
         return tuple(row for row in self.rows if row.over)
+
+    @property
+    def spanning_rows(self) -> tuple[RowTime, ...]:
+        """Return the rows that went on beside later ones."""
+        return tuple(row for row in self.rows if row.span and row.tries)
+
+    @property
+    def is_clock_remarkable(self) -> bool:
+        """Tell whether a wall clock was set, or a measurement went across a restart of the machine."""
+        return any(time.shifts or time.reboots for row in self.rows for time in row.tries)
 
 
 def _shared(changes: Iterable[tuple[str, str, Update | Change]]) -> tuple[SharedChange, ...]:

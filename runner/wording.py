@@ -1,7 +1,8 @@
 """Numbers, dates and spans of time in the words of an Indonesian office.
 
-Pure functions. Babel knows the names of days and months and the three zones (WIB, WITA, WIT); its spans round
-away minutes ("2 jam" for 135 minutes), so spans are our own.
+Pure functions. Babel knows the names of days and months and the three zones (WIB, WITA, WIT); zones elsewhere
+are named by their distance from UTC. Babel's spans round away minutes ("2 jam" for 135 minutes), so spans are
+our own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 LOCALE = "id_ID"
 _SPANS = (("hari", 86400), ("jam", 3600), ("menit", 60), ("detik", 1))
+_ZONES = frozenset({"WIB", "WITA", "WIT"})
 _SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _TENTHS_BELOW = 10  # seconds; a faster step is told to a tenth
 
@@ -35,7 +37,7 @@ def weekday_date(at: datetime, zone: ZoneInfo) -> str:
 
 def clock(at: datetime, zone: ZoneInfo) -> str:
     """Return a time of day as ``16.05 WIB``."""
-    return format_time(at, "HH.mm z", tzinfo=zone, locale=LOCALE)
+    return f"{format_time(at, 'HH.mm', tzinfo=zone, locale=LOCALE)} {zone_name(at, zone)}"
 
 
 def clock_seconds(at: datetime, zone: ZoneInfo) -> str:
@@ -44,8 +46,9 @@ def clock_seconds(at: datetime, zone: ZoneInfo) -> str:
 
 
 def zone_name(at: datetime, zone: ZoneInfo) -> str:
-    """Return the zone's name at that time, ``WIB``."""
-    return format_time(at, "z", tzinfo=zone, locale=LOCALE)
+    """Return the zone's name at that time: ``WIB``, ``WITA``, ``WIT``; ``UTC+09:00`` outside of Indonesia."""
+    name = format_time(at, "z", tzinfo=zone, locale=LOCALE)
+    return name if name in _ZONES else f"UTC{at.astimezone(zone).isoformat()[-6:]}"
 
 
 def moment(at: datetime, zone: ZoneInfo) -> str:
@@ -75,6 +78,18 @@ def duration(seconds: float) -> str:
         if count:
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def deviation(seconds: float) -> str:
+    """Return a deviation from a standard time: ``lebih 5 menit``, ``kurang 1 jam 58 menit``, ``tepat``."""
+    if not seconds:
+        return "tepat"
+    return f"{'lebih' if seconds > 0 else 'kurang'} {duration(abs(seconds))}"
+
+
+def shift(seconds: float) -> str:
+    """Return by how much a wall clock was set: ``maju 1 jam 3 menit``, ``mundur 5 detik``."""
+    return f"{'maju' if seconds > 0 else 'mundur'} {duration(abs(seconds))}"
 
 
 def size(count: float) -> str:

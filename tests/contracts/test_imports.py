@@ -19,8 +19,8 @@ MODULES = {
 # Which part of the way each module is. A new module needs a place here, and with it its rules.
 PARTS = {
     # cli / console: parse, build the parts, show
-    "front": {"cli", "__main__", "prompt", "screens"},
-    "engine": {"engine", "start", "authority", "decisions"},
+    "front": {"cli", "__main__", "prompt", "questions", "screens", "times"},
+    "engine": {"engine", "start", "authority", "decisions", "notes"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
@@ -37,7 +37,7 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses", "statements"},
+    | {"expiry", "drift", "addresses", "statements", "reasons"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},

@@ -78,7 +78,8 @@ def test_runner_is_flat_but_for_its_interchangeable_parts() -> None:
     assert folders == {"runner", "runner/executors", "runner/callback_plugins", "runner/connection_plugins"}
 
 
-SURAKARTA = ["sesuai", "diperintahkan", "ditetapkan", "tidak normal", "Pengelola Sistem", "plan-updates",
+# Row 8's "tidak normal" is missing here: it is also how every SOP speaks of the conditions its times suppose.
+SURAKARTA = ["sesuai", "diperintahkan", "ditetapkan", "Pengelola Sistem", "plan-updates",
              "apply-updates", "rollback-updates", "backup-hosts"]  # fmt: skip
 
 

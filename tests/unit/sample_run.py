@@ -35,10 +35,13 @@ class SteppedClock:
 
     def __init__(self) -> None:
         self.elapsed = 0.0
+        self.set_by = 0.0
+        """By how much somebody set the wall clock."""
+        self.boot = "boot"
 
     def now(self) -> Instant:
-        at = datetime(2026, 11, 21, 1, 5, tzinfo=UTC) + timedelta(seconds=self.elapsed)
-        return Instant(at, int(self.elapsed * 1e9), "boot")
+        at = datetime(2026, 11, 21, 1, 5, tzinfo=UTC) + timedelta(seconds=self.elapsed + self.set_by)
+        return Instant(at, int(self.elapsed * 1e9), self.boot)
 
 
 def _official(number: int, name: str, position: str) -> Official:
@@ -268,6 +271,7 @@ class SampleRun:
     clock: SteppedClock = field(default_factory=SteppedClock)
     roster: Roster = ROSTER
     marks: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    zone: str = "Asia/Jakarta"
 
     def __post_init__(self) -> None:
         text = SOP.read_text(encoding="utf-8")
@@ -298,7 +302,7 @@ class SampleRun:
             officials_sha256=hashlib.sha256(self.roster.snapshot()).hexdigest(),
             operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
             assumptions=[a.model_dump() for a in self.sop.assumptions],
-            timezone="Asia/Jakarta",
+            timezone=self.zone,
             versions={},
             failure_budget="3",
             windows=None,
@@ -439,12 +443,12 @@ class SampleRun:
         self.begin(5, 1)
         self.write("step_spanned", step=5, attempt=1, until=8, next=6)
 
-    def back_up(self) -> None:
+    def back_up(self, seconds: float = 41) -> None:
         """Row 6."""
         hosts = tuple(FOUND)
         part = Part("1", "playbook", hosts)
         self.begin(6, 1, [part])
-        self.act(6, 1, part, 41, results({h: {"back_up_host": backed_up(h)} for h in hosts}, {}))
+        self.act(6, 1, part, seconds, results({h: {"back_up_host": backed_up(h)} for h in hosts}, {}))
         self.document(6, 1)
         self.end(6, 1, 7)
 
@@ -508,6 +512,14 @@ class SampleRun:
         self.begin(9, attempt)
         self.document(9, attempt)
         self.end(9, attempt, 10)
+
+    def note_reason(self, step: int, reason: str, attempt: int = 1, who: int = 0) -> None:
+        person = ROSTER.officials[who].person()
+        self.write("reason_given", step=step, attempt=attempt, reason=reason, person=person)
+
+    def note_condition(self, condition: str, reason: str = "", who: int = 0) -> None:
+        person = ROSTER.officials[who].person()
+        self.write("condition_told", condition=condition, reason=reason, person=person)
 
     def record(self) -> record.Record:
         """Return the run as the product reads it."""

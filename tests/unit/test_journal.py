@@ -207,6 +207,22 @@ def test_a_user_without_a_name_is_told_by_number() -> None:
     assert holder._user(4_000_000) == "4000000"
 
 
+def test_whether_a_process_is_at_work_is_told_without_disturbing_it(path: Path) -> None:
+    fill(path, 1)
+    told = [holder.is_held(path)]
+    with Journal(path, FixedClock()).lock():
+        told.append(holder.is_held(path))
+    assert [*told, holder.is_held(path)] == [False, True, False]
+
+
+def test_where_the_kernel_tells_of_no_locks_a_run_is_taken_to_be_at_work(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path, 1)
+    monkeypatch.setattr(holder, "_PROC", path.with_name("none"))
+    assert holder.is_held(path)
+
+
 def test_the_lock_is_free_again_after_an_error(path: Path) -> None:
     with pytest.raises(KeyError), Journal(path, FixedClock()).lock():
         raise KeyError

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from copy import deepcopy
 from html import unescape
 from html.parser import HTMLParser
@@ -335,6 +336,118 @@ def test_report_shows_what_was_sent_back_and_why(sample: SampleRun) -> None:
 
     assert "perlu perbaikan \u2013 Tambahkan keterangan untuk web2." in text
     assert "belum \u2013 Host pc06 tidak terjangkau; mohon dicoba sekali lagi." in text
+
+
+# Times ----------------------------------------------------------------------------------------------
+
+Told = Callable[[SampleRun], None]
+UPDATE_REPORT = ("laporan-hasil-update", "ratified")
+
+
+def slow_run(path: Path, zone: str = "Asia/Jakarta", *, after_backup: Told, before_report: Told) -> SampleRun:
+    """Return a whole run whose row 6 takes 12 minutes more than its three hours."""
+    run = SampleRun(path, zone=zone)
+    run.start()
+    run.order()
+    run.back_up(3 * 3600 + 720)
+    after_backup(run)
+    run.apply()
+    run.verify()
+    before_report(run)
+    run.report()
+    return run
+
+
+def nothing(_run: SampleRun) -> None:
+    """Leave it all untold."""
+
+
+def test_report_shows_for_every_attempt_standard_work_deviation_and_on_whom_it_waited(
+    sample: SampleRun,
+) -> None:
+    text = shown(sample, *UPDATE_REPORT)
+
+    row = "Langkah 3: bekerja 2 detik dari waktu baku 15 Menit 2 detik kurang 14 menit 58 detik"
+    assert f"{row} Analis Sistem Informasi dan Jaringan: 10 menit" in text
+    assert "langkah 3, percobaan ke-2 15 Menit" in text
+
+
+def test_report_says_that_rows_beside_each_other_do_not_add_up(sample: SampleRun) -> None:
+    view, text = view_of(sample, *UPDATE_REPORT), shown(sample, *UPDATE_REPORT)
+
+    assert "Langkah 5 berjalan bersamaan dengan langkah 6 sampai 8." in text
+    assert "sehingga jumlah per langkah bukan lama pelaksanaan" in text
+    assert f"Lama pelaksanaan sampai dokumen ini dibuat {report.wording.duration(view.elapsed)}" in text
+    assert sum(row.work + row.waiting for row in view.rows) > view.elapsed
+
+
+def test_report_without_a_word_on_the_conditions_says_so(sample: SampleRun) -> None:
+    assert "Kondisi pelaksanaan: tidak dinyatakan . Waktu baku SOP berlaku dalam kondisi normal" in shown(
+        sample, *UPDATE_REPORT
+    )
+
+
+def test_report_shows_what_was_over_why_and_in_what_conditions(tmp_path: Path) -> None:
+    def note(run: SampleRun) -> None:
+        run.note_reason(6, "Alasan pertama")
+        run.note_reason(6, "Jaringan lambat <b>", who=3)
+        run.note_condition("tidak normal", "Listrik padam")
+
+    text = shown(slow_run(tmp_path, after_backup=nothing, before_report=note), *UPDATE_REPORT)
+
+    assert "Kondisi pelaksanaan: tidak normal \u2013 Listrik padam (menurut Nama Pengelola, Pengelola" in text
+    assert "6 3 Jam 3 jam 12 menit lebih 12 menit 3 detik Jaringan lambat <b> (Nama Kepala Bidang)" in text
+    assert "Alasan pertama" not in text
+    assert "5 3 Jam 3 jam 15 menit lebih 15 menit 41 detik belum diberi alasan" in text
+    assert "Waktu baku terlampaui pada langkah 5 dan 6; alasannya ada pada bagian B." in text
+
+
+def test_report_tells_of_a_clock_that_was_set_and_of_a_reboot(tmp_path: Path) -> None:
+    def disturb(run: SampleRun) -> None:
+        run.clock.set_by = -3780
+        run.write("run_interrupted", reason="why")
+        run.clock.boot = "boot-2"
+        run.write("run_resumed")
+
+    run = slow_run(tmp_path, after_backup=disturb, before_report=nothing)
+    tries = {row.no: row.tries[0] for row in view_of(run, *UPDATE_REPORT).rows if row.tries}
+    text = shown(run, *UPDATE_REPORT)
+
+    assert (tries[5].shifts, tries[5].reboots) == ((-3780.0,), 1)
+    assert (tries[7].shifts, tries[7].reboots) == ((), 0)
+    assert tries[5].measured > 3 * 3600 + 720
+    assert "Jam dinding bergeser mundur 1 jam 3 menit; lama diukur dengan jam monoton." in text
+    assert "Pengukuran melintasi reboot; untuk saat itu jam dinding dipakai." in text
+
+
+@pytest.mark.parametrize(
+    ("zone", "begun", "ended", "named"),
+    [
+        ("Asia/Jakarta", "21 Nov 2026 08.37", "21 Nov 2026 11.49", "Mulai (WIB)"),
+        ("Asia/Makassar", "21 Nov 2026 09.37", "21 Nov 2026 12.49", "Mulai (WITA)"),
+        ("Asia/Jayapura", "21 Nov 2026 10.37", "21 Nov 2026 13.49", "Mulai (WIT)"),
+        ("Pacific/Auckland", "21 Nov 2026 14.37", "21 Nov 2026 17.49", "Mulai (UTC+13:00)"),
+        ("Pacific/Honolulu", "20 Nov 2026 15.37", "20 Nov 2026 18.49", "Mulai (UTC-10:00)"),
+    ],
+)
+def test_report_shows_the_office_s_own_time(
+    tmp_path: Path, zone: str, begun: str, ended: str, named: str
+) -> None:
+    text = shown(slow_run(tmp_path, zone, after_backup=nothing, before_report=nothing), *UPDATE_REPORT)
+
+    assert named in text
+    assert f"{begun} {ended} 3 jam 12 menit" in text
+
+
+def test_a_run_across_midnight_shows_both_days(tmp_path: Path) -> None:
+    def wait(run: SampleRun) -> None:
+        run.clock.elapsed += 11.5 * 3600
+
+    run = slow_run(tmp_path, "Asia/Jayapura", after_backup=wait, before_report=nothing)
+    text = shown(run, *UPDATE_REPORT)
+
+    assert "21 Nov 2026 10.37 22 Nov 2026 01.23" in text
+    assert "Tanggal Minggu, 22 November 2026, pukul 01.53 WIT" in text
 
 
 def test_sop_wording_stands_to_the_letter(sample: SampleRun) -> None:

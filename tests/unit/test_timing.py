@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import random
+from datetime import timedelta
+
 import pytest
 from fold import CONTOH, Book, sop
 
-from runner.timing import StepTime, step_times
+from runner.clock import format_utc
+from runner.timing import StepTime, elapsed, step_times
 
 HOUR = 3600.0
 
@@ -134,6 +138,197 @@ def test_a_row_whose_decision_lapsed_has_an_end() -> None:
     assert of(book, 3).finished == book.now()
 
 
+# On whom a row waits ----------------------------------------------------------------------------------
+
+
+def waits(book: Book, step: int) -> list[tuple[str, str, float]]:
+    return [(wait.on, wait.position, wait.seconds) for wait in of(book, step).waits]
+
+
+def test_an_open_gate_waits_for_the_awaited_position() -> None:
+    assert waits(finished(gate(10, 500), 2), 2) == [("official", "Kepala Contoh", 500)]
+
+
+def test_a_run_left_after_the_decision_waits_for_the_operator() -> None:
+    book = gate(10, 500).pass_time(HOUR).tell("run_resumed")
+    assert waits(book, 2) == [("official", "Kepala Contoh", 500), ("operator", "", HOUR)]
+
+
+def test_an_interrupted_run_waits_for_the_operator() -> None:
+    book = started(1).tell("run_interrupted", reason="why").pass_time(HOUR).tell("run_resumed")
+    assert waits(book, 1) == [("operator", "", HOUR)]
+
+
+def test_a_row_beside_a_failed_one_waits_for_the_operator() -> None:
+    book = started(1).tell("step_spanned", step=1, attempt=1, until=3, next=2)
+    book = started(2, 1, book).tell("step_failed", step=2, attempt=1, reason="why").pass_time(HOUR)
+    assert waits(book.tell("run_resumed"), 1) == [("operator", "", HOUR)]
+
+
+def test_a_question_at_the_terminal_is_waited_for_the_operator_until_anything_happens() -> None:
+    book = started(1).pass_time(5).tell("question_asked", about="condition", step=None, attempt=None)
+    assert waits(book.pass_time(60).tell("run_interrupted", reason="why"), 1) == [("operator", "", 60)]
+
+
+def test_the_same_cause_twice_is_told_once() -> None:
+    book = started(1).tell("run_interrupted", reason="why").pass_time(100).tell("run_resumed").pass_time(1)
+    book.tell("run_interrupted", reason="why").pass_time(10).tell("run_resumed")
+    assert waits(book, 1) == [("operator", "", 110)]
+
+
+def test_a_run_that_nobody_works_on_waits_for_the_operator_until_now() -> None:
+    book = started(1).pass_time(60)
+    told = [step_times(book.sop, book.events, book.now(), at_work=at_work)[0] for at_work in (True, False)]
+    assert [(time.work, time.waiting) for time in told] == [(60, 0), (0, 60)]
+
+
+def test_a_gate_that_nobody_works_on_still_waits_for_the_official() -> None:
+    book = started(2).gate().pass_time(60)
+    (time,) = step_times(book.sop, book.events, book.now(), at_work=False)
+    assert [(wait.on, wait.seconds) for wait in time.waits] == [("official", 60)]
+
+
+def await_window(book: Book, opens_in: float | None) -> Book:
+    opens = None if opens_in is None else format_utc(book.now().at + timedelta(seconds=opens_in))
+    return book.tell("window_awaited", step=1, attempt=1, part="1", opens=opens, reason="why")
+
+
+def test_a_window_is_waited_for_until_it_opens_and_then_the_operator() -> None:
+    book = await_window(started(1).pass_time(5), 100).pass_time(130).tell("run_resumed")
+    book = finished(book.pass_time(20), 1)
+    assert (of(book, 1).work, waits(book, 1)) == (25, [("window", "", 100), ("operator", "", 30)])
+
+
+def test_a_window_that_is_looked_at_too_early_is_waited_for_all_the_time() -> None:
+    book = await_window(started(1), 100).pass_time(40).tell("run_resumed")
+    book = await_window(book, 60).pass_time(60).tell("run_resumed")
+    assert waits(finished(book, 1), 1) == [("window", "", 100)]
+
+
+def test_a_window_that_opens_in_years_is_waited_for() -> None:
+    book = await_window(started(1), None).pass_time(400 * 24 * HOUR).tell("run_resumed")
+    assert waits(finished(book, 1), 1) == [("window", "", 400 * 24 * HOUR)]
+
+
+def test_a_clock_that_was_set_does_not_change_how_long_the_window_was_waited_for() -> None:
+    book = await_window(started(1), 100).pass_time(130)
+    book.wall -= HOUR
+    assert waits(book.tell("run_resumed"), 1) == [("window", "", 100), ("operator", "", 30)]
+
+
+NOTE = {"reason": "why", "person": {}}
+
+
+def test_a_note_ends_neither_work_nor_waiting() -> None:
+    plain = started(1).pass_time(60).tell("run_interrupted", reason="why").pass_time(30).pass_time(30)
+    noted = started(1).pass_time(20).tell("condition_told", condition="normal", **NOTE).pass_time(40)
+    noted = noted.tell("run_interrupted", reason="why").pass_time(30)
+    noted = noted.tell("reason_given", step=1, attempt=1, **NOTE).pass_time(30)
+    assert times(finished(plain.tell("run_resumed"), 1)) == times(finished(noted.tell("run_resumed"), 1))
+
+
+def test_a_note_after_a_crash_is_no_sign_of_work() -> None:
+    book = started(1).pass_time(HOUR).tell("condition_told", condition="normal", **NOTE).pass_time(HOUR)
+    assert times(finished(book.tell("run_resumed"), 1)) == [(1, 1, 0, 2 * HOUR)]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_work_and_the_parts_of_waiting_are_the_total_to_the_millisecond(seed: int) -> None:
+    seeded = random.Random(seed)  # noqa: S311 - a seeded test
+    book = started(1).tell("step_spanned", step=1, attempt=1, until=3, next=2)
+    book = started(2, 1, book)
+    for _ in range(40):
+        book.pass_time(seeded.uniform(0, 10 ** seeded.uniform(-6, 6)))
+        name = seeded.choice(["run_interrupted", "run_resumed", "gate", "decided"])
+        if name == "gate":
+            book.gate()
+        elif name == "decided" and book.state.gate:
+            book.decide("disetujui")
+        elif name in {"run_interrupted", "run_resumed"}:
+            book.tell(name, reason="why")
+    for time in step_times(book.sop, book.events, book.now()):
+        parts = [round(1000 * part) for part in (time.work, *(wait.seconds for wait in time.waits))]
+        assert sum(parts) == round(1000 * time.total), f"seed {seed}"
+        assert min(parts) >= 0, f"seed {seed}"
+
+
+# Rows beside each other ---------------------------------------------------------------------------------
+
+
+def test_rows_beside_each_other_do_not_add_up_to_what_went_by() -> None:
+    book = started(1).pass_time(10).tell("step_spanned", step=1, attempt=1, until=3, next=2)
+    book = finished(finished(started(2, 1, book).pass_time(20), 2), 1)
+    assert sum(time.total for time in step_times(book.sop, book.events)) == 50
+    assert elapsed(book.events) == 30
+
+
+def test_elapsed_time_goes_on_to_now() -> None:
+    book = started(1).pass_time(7.5)
+    assert (elapsed(book.events), elapsed(book.events, book.now())) == (0, 7.5)
+
+
+# Clocks -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", [-3650 * 24 * HOUR, -HOUR, HOUR, 3650 * 24 * HOUR])
+def test_a_wall_clock_that_was_set_is_told_and_not_counted(by: float) -> None:
+    book = started(1).pass_time(60)
+    book.wall += by
+    time = of(finished(book.pass_time(5), 1), 1)
+    assert (time.total, time.shifts, time.reboots) == (65, (by,), 0)
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_second_up_or_down_is_not_worth_a_word(by: float) -> None:
+    book = started(1).pass_time(60)
+    book.wall += by
+    time = of(finished(book, 1), 1)
+    assert (time.total, time.shifts) == (60, ())
+
+
+def test_a_clock_set_while_another_row_ran_is_not_told_of_this_one() -> None:
+    book = finished(started(1).pass_time(60), 1)
+    book.wall -= HOUR
+    book = finished(started(2, 1, book).pass_time(5), 2)
+    assert [time.shifts for time in step_times(book.sop, book.events)] == [(), ()]
+
+
+def test_a_reboot_is_told() -> None:
+    book = started(1).pass_time(30)
+    book.boot, book.mono = "boot-2", 2.0
+    assert of(finished(book.tell("run_resumed"), 1), 1).reboots == 1
+
+
+def test_time_in_which_the_machine_slept_is_counted_and_is_no_shift() -> None:
+    """CLOCK_BOOTTIME goes on while the machine sleeps, as the wall clock does."""
+    time = of(finished(started(1).pass_time(8 * HOUR), 1), 1)
+    assert (time.total, time.shifts) == (8 * HOUR, ())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_clock_makes_a_time_negative_or_a_row_begin_out_of_order(seed: int) -> None:
+    seeded = random.Random(seed)  # noqa: S311 - a seeded test
+    book = Book().run()
+    measured = 0.0
+    for attempt in range(1, 30):
+        book.tell("step_started", step=1, attempt=attempt, parts=[])
+        passed = seeded.uniform(0, 1000)
+        book.pass_time(passed)
+        measured += passed
+        book.wall += seeded.choice([-1, 1]) * 10 ** seeded.uniform(0, 8.5)
+        finished(book, 1, attempt)
+    told = step_times(book.sop, book.events)
+    assert [time.attempt for time in told] == list(range(1, 30))
+    assert min(time.total for time in told) >= 0
+    assert elapsed(book.events) == pytest.approx(measured, abs=0.1)
+
+
+def test_a_row_whose_plan_drifted_counts_no_further() -> None:
+    book = started(3).pass_time(60).tell("plan_drifted", to=2)
+    started(2, 2, book).pass_time(HOUR).tell("run_resumed")
+    assert (of(book, 3).total, of(book, 3).finished is None) == (60, False)
+
+
 # Against the standard time ----------------------------------------------------------------------------
 
 
@@ -149,3 +344,8 @@ def test_waiting_is_never_over() -> None:
 def test_a_row_without_a_standard_time_is_never_over() -> None:
     book = Book(sop(CONTOH.replace("    waktu: 10 Menit\n", "")))
     assert of(finished(started(1, 1, book.run()).pass_time(99 * HOUR), 1), 1).over == 0
+
+
+@pytest.mark.parametrize(("seconds", "deviation"), [(0, -600), (600, 0), (601.5, 1.5)])
+def test_the_deviation_is_work_less_the_standard_time(seconds: float, deviation: float) -> None:
+    assert of(finished(started(1).pass_time(seconds), 1), 1).deviation == deviation

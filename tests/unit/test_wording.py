@@ -24,6 +24,37 @@ def test_moment_names_the_zone(zone: str, shown: str) -> None:
     assert wording.moment(NOON, ZoneInfo(zone)) == shown
 
 
+@pytest.mark.parametrize(
+    ("zone", "name"),
+    [
+        ("Asia/Jakarta", "WIB"),
+        ("Asia/Pontianak", "WIB"),
+        ("Asia/Makassar", "WITA"),
+        ("Asia/Jayapura", "WIT"),
+        ("Asia/Tokyo", "UTC+09:00"),
+        ("Asia/Kolkata", "UTC+05:30"),
+        ("America/New_York", "UTC-05:00"),
+        ("UTC", "UTC+00:00"),
+    ],
+)
+def test_a_zone_outside_of_indonesia_is_named_by_its_distance_from_utc(zone: str, name: str) -> None:
+    assert wording.zone_name(NOON, ZoneInfo(zone)) == name
+    assert wording.clock(NOON, ZoneInfo(zone)).endswith(f" {name}")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "tepat"), (300, "lebih 5 menit"), (-7080, "kurang 1 jam 58 menit"), (0.5, "lebih 0,5 detik")],
+)
+def test_a_deviation_is_said_in_words(seconds: float, shown: str) -> None:
+    assert wording.deviation(seconds) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(3780, "maju 1 jam 3 menit"), (-5, "mundur 5 detik")])
+def test_a_clock_that_was_set_is_told_with_its_direction(seconds: float, shown: str) -> None:
+    assert wording.shift(seconds) == shown
+
+
 def test_date_is_the_one_of_the_zone_not_of_utc() -> None:
     late = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
 
