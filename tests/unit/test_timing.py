@@ -48,11 +48,17 @@ def test_without_now_a_row_under_way_counts_up_to_the_last_event() -> None:
     assert times(started(1).pass_time(60)) == [(1, 1, 0, 0)]
 
 
+ROW_2 = {"step": 2, "attempt": 1}
+
+
+def open_gate(book: Book, second: str | None = None) -> Book:
+    fields = {"actor": "kepala", "position": "Kepala Contoh", "second": second}
+    return book.tell("gate_opened", **ROW_2, **fields, outcomes=[], subject={}, nonce="n")
+
+
 def gate(before: float, waiting: float) -> Book:
     """Return row 2 with a gate that opens after ``before`` seconds and is decided ``waiting`` later."""
-    book = started(2).pass_time(before)
-    book.gate().pass_time(waiting)
-    return book.decide("disetujui")
+    return open_gate(started(2).pass_time(before)).pass_time(waiting).decide("disetujui")
 
 
 def test_the_time_a_gate_is_open_is_waiting() -> None:
@@ -147,6 +153,16 @@ def waits(book: Book, step: int) -> list[tuple[str, str, float]]:
 
 def test_an_open_gate_waits_for_the_awaited_position() -> None:
     assert waits(finished(gate(10, 500), 2), 2) == [("official", "Kepala Contoh", 500)]
+
+
+def test_of_two_who_decide_together_the_one_that_has_not_yet_is_waited_for() -> None:
+    book = open_gate(started(2), "Analis Contoh").pass_time(10)
+    book.tell("vote_made", **ROW_2, outcome="disetujui", person={"position": "Kepala Contoh"})
+    book.pass_time(500).decide("disetujui")
+    assert waits(book, 2) == [
+        ("official", "Kepala Contoh, Analis Contoh", 10),
+        ("official", "Analis Contoh", 500),
+    ]
 
 
 def test_a_run_left_after_the_decision_waits_for_the_operator() -> None:
