@@ -221,6 +221,11 @@ def test_a_window_that_is_looked_at_too_early_is_waited_for_all_the_time() -> No
     assert waits(finished(book, 1), 1) == [("window", "", 100)]
 
 
+def test_what_is_recorded_while_a_window_is_awaited_does_not_make_it_longer() -> None:
+    book = await_window(started(1), 100).pass_time(40).tell("torn_line_dropped", bytes=1).pass_time(90)
+    assert waits(book.tell("run_resumed"), 1) == [("window", "", 100), ("operator", "", 30)]
+
+
 def test_a_window_that_opens_in_years_is_waited_for() -> None:
     book = await_window(started(1), None).pass_time(400 * 24 * HOUR).tell("run_resumed")
     assert waits(finished(book, 1), 1) == [("window", "", 400 * 24 * HOUR)]
