@@ -52,7 +52,7 @@ ROW_2 = {"step": 2, "attempt": 1}
 
 
 def open_gate(book: Book, second: str | None = None) -> Book:
-    fields = {"actor": "kepala", "position": "Kepala Contoh", "second": second}
+    fields = {"actor": "kepala", "position": "Kepala Contoh", "second": second, "deadline": None}
     return book.tell("gate_opened", **ROW_2, **fields, outcomes=[], subject={}, nonce="n")
 
 
