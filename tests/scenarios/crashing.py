@@ -35,6 +35,7 @@ from fakes import FakeExecutor, StepClock
 
 from runner import archive, errors, journal, record, signing, verify
 from runner.canonical import sha256_hex
+from runner.clock import format_utc, parse_utc
 from runner.engine import Closed
 from runner.executors import processes
 from runner.executors.base import ActionRequest, HostResult, Progress
@@ -287,6 +288,8 @@ def tell(office: Office, place: Path, decisions: Decisions, script: Callable[[Of
     """Go through the run without a fault, one process after the other, counting its system calls."""
     before, calls = [], []
     is_closed = False
+    # Loads a module of Python's own here, so that every fork opens the same files.
+    parse_utc(format_utc(office.clock.now().at))
     while not is_closed:
         number = len(before)
         before.append(place / f"before-{number}")
