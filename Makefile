@@ -14,7 +14,12 @@ PROFILE := hermetic
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials campaign-machine check lint fix setup packages clean
+# The tests that are about journal, state and gates, without hosts.
+COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/test_gates.py tests/unit/test_waves.py \
+	tests/scenarios/test_gates.py tests/scenarios/test_recording.py tests/scenarios/test_waves.py \
+	tests/scenarios/test_drift.py tests/scenarios/test_run.py tests/scenarios/test_holds.py
+
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -46,6 +51,14 @@ campaign-officials: setup ## Every field of every statement altered, 1,000 races
 
 campaign-machine: setup ## 100,000 steps of everything that may happen to a run, in any order
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_machine.py
+
+campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
+	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py
+
+coverage: setup ## Branch coverage of journal, state and gates by their tests; fails under 95 %
+	$(BIN)/python -m coverage run --branch --source=runner -m pytest -q -m "not campaign" --durations=0 $(COVERED_BY)
+	$(BIN)/python -m coverage report --show-missing --fail-under=95 \
+		--include='runner/journal.py,runner/state.py,runner/moves.py,runner/gates.py'
 
 check: lint test ## What CI checks
 

@@ -54,7 +54,7 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
     roster = roster_from_snapshot(snapshot)
     signers = roster.allowed_signers()
     statements: dict[str, bytes] = {}
-    for made in now.state.signed:
+    for made in (*now.state.signed, *now.state.breaks):
         statement = _required(now.folder, made["statement"]["path"], made["statement"]["sha256"])
         signature = _required(now.folder, made["signature"]["path"], made["signature"]["sha256"])
         if not signing.is_signed_by(statement, signature, signer_of(made), signers):

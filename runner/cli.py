@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 import lab.cli
-from runner import archive, errors, gates, journal, record, report, sop, verify
+from runner import archive, errors, freeing, gates, journal, record, report, sop, verify
 from runner.canonical import sha256_hex
 from runner.clock import Instant, SystemClock, format_utc, parse_utc, sleep_until
 from runner.decisions import Paper
@@ -215,6 +215,25 @@ def _day(text: str | None) -> date | None:
         ) from error
 
 
+@app.command(name="break-lock")
+def break_lock(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run that holds the hosts")],
+    *,
+    official: Annotated[str, typer.Option(help="Id of the official who frees the hosts")],
+    reason: Annotated[str, typer.Option(help="Why nobody will finish that run now")],
+    key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
+) -> None:
+    """Free the hosts of an open run that nobody works on, on an official's signed word.
+
+    The run keeps its record; it may go on only after 'rawat resume' has taken its hosts again.
+    """
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    signed_with = key or _keys(workspace, folder) / official
+    made = freeing.break_lock(record.load(folder), SystemClock(), official, reason, signed_with)
+    console.print(f"run {folder.name} no longer holds its hosts: freed by {made['person']['name']}")
+
+
 @app.command()
 def note(
     run: RunArgument = None,
@@ -264,6 +283,8 @@ def status(
         console.print(Text(f"{torn}; 'rawat resume' drops it and says so in the journal", style="yellow"))
     if told["row"] is not None:
         console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
+    if now.state.freed:
+        console.print(Text(f"{_freed(now.state.freed)}; 'rawat resume' takes them again", style="yellow"))
     if now.state.gate:
         awaited = told["awaited"]
         console.print(gate_view(now.state.gate, now))
@@ -486,6 +507,13 @@ def _status(now: Record) -> dict[str, Any]:
         else {key: state.window_awaited[key] for key in ("opens", "reason")},
         "owed": [asdict(owed) for owed in owed_hosts(now.events)],
         "failed": state.failed,
+        "freed": None
+        if state.freed is None
+        else {
+            "by": state.freed["person"]["id"],
+            "reason": state.freed["reason"],
+            "since": format_utc(state.freed.instant.at),
+        },
         "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,
         "timezone": now.roster.timezone,
@@ -546,6 +574,11 @@ def _note(told: Event | None, *more: str) -> dict[str, Any] | None:
 
 def _times(now: Record, moment: Instant | None) -> list[StepTime]:
     return step_times(now.sop, now.events, moment, at_work=is_held(now.folder.journal))
+
+
+def _freed(event: Event) -> str:
+    person, at = event["person"]["name"], event.instant.at
+    return f"its hosts were freed by {person} at {at:%Y-%m-%d %H:%M} UTC: {one_line(event['reason'], 500)}"
 
 
 def _state_word(now: Record) -> str:

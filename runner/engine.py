@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, drift, errors, evidence, gates, moves, record
+from runner import authority, drift, errors, evidence, gates, holds, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
@@ -183,7 +183,15 @@ class Engine:
             # another runner holds it, what works for this run is not left over.
             processes.kill_marked(processes.mark(self._folder.work))
             if self._state.finished is None:
-                self._append("run_resumed")
+                with holds.taking(self._workspace):
+                    self._require_hosts()
+                    self._append("run_resumed")
+
+    def _require_hosts(self) -> None:
+        """Refuse to go on while another open run holds one of the hosts."""
+        inventory = self._journal.events[0]["inventory"]
+        hosts = tuple(inventory["hosts"])
+        holds.require_free(self._workspace, hosts, inventory["addresses"], own=self._folder)
 
     def _append(
         self,
@@ -281,6 +289,12 @@ class Engine:
 
     def _do_part(self, part: Part) -> None:
         state, step = self._state, self._state.step
+        if state.freed is not None:
+            freed_by = state.freed["person"]["name"]
+            raise errors.InputError(
+                f"the hosts of this run were freed by {freed_by}; nothing is done on them",
+                hint=f"'rawat resume {self._folder.name}' takes them again, unless another run holds them",
+            )
         changes = part.kind == "recover" or (part.kind == "playbook" and _changes(step))
         if (changes or part.kind == "reprobe") and not self._has_authority(expires=part.kind != "recover"):
             return

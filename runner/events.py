@@ -80,6 +80,7 @@ class InventoryShape(_Shape):
     hosts: list[str]
     groups: dict[str, list[str]]
     controllers: list[str]
+    addresses: dict[str, str]
 
 
 class OwedShape(_Shape):
@@ -336,6 +337,15 @@ class RunResumed(_Shape):
     """The work goes on after a stop."""
 
 
+class LockBroken(_Shape):
+    """An official freed the run's hosts, so that another run may have them."""
+
+    person: Person
+    reason: Annotated[str, Field(min_length=1)]
+    statement: File
+    signature: File
+
+
 class TornLineDropped(_Shape):
     """A crash had cut the last line off after ``bytes`` bytes; this record stands in its place."""
 
@@ -377,6 +387,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "condition_told": ConditionTold,
     "run_interrupted": RunInterrupted,
     "run_resumed": RunResumed,
+    "lock_broken": LockBroken,
     "torn_line_dropped": TornLineDropped,
     "run_finished": RunFinished,
 }

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from runner import errors
 from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.display import display
+from runner.endpoints import addresses_of
 from runner.tree import name_problem
 from runner.waves import in_natural_order
 from runner.workspace import find_workspace
@@ -37,6 +38,8 @@ class Inventory:
     hosts: tuple[str, ...]
     groups: dict[str, list[str]]
     controllers: tuple[str, ...] = ()
+    addresses: dict[str, str] = field(default_factory=dict)
+    """Host -> ``address:port``, for the hosts that the inventory gives an address."""
 
 
 def read_inventory(path: Path, limit: str | None = None) -> Inventory:
@@ -59,7 +62,9 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
         raise errors.InputError(f"{path}{named} holds no host")
     _require_file_names(hosts, path)
     _require_safe_connections(data, hosts, path)
-    return Inventory(path, hosts, {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h})
+    kept = {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h}
+    variables = data.get("_meta", {}).get("hostvars", {})
+    return Inventory(path, hosts, kept, addresses=addresses_of(hosts, variables))
 
 
 def _listed(path: Path, limit: str | None) -> dict[str, Any]:

@@ -11,7 +11,9 @@ what the record says, field by field. Besides:
    statement says the same.
 4. A change of hosts begins within the office's windows, and a window is awaited only while none is open,
    by the record's own time.
-5. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+5. The lock of a run is broken by an official of its roster who says so over the journal's last record; after
+   that nothing is begun on hosts until the run was resumed, and so has taken them again.
+6. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import errors, gates, moves, reasons
+from runner import breaks, errors, gates, moves, reasons
 from runner.canonical import canonical_json, parse_canonical
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
@@ -81,6 +83,8 @@ class _Judge:
             owed = [each["host"] for each in event["owed"]]
             if list(in_natural_order(owed)) != owed or not set(owed) <= set(event["inventory"]["hosts"]):
                 raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
+        elif event.name == "lock_broken" and not self.state.finished:
+            self._require_break(self._previous, event)
         elif event.name not in _AT_ANY_TIME or self.state.finished:
             self._require_next(self._previous, event)
         elif event.name in reasons.EVENTS:
@@ -272,6 +276,29 @@ class _Judge:
             raise self._wrong(event, f"{event.name}: no deadline had passed")
         self._require_fields(event, {"step": self.state.current, "attempt": self.state.attempt})
 
+    def _require_break(self, previous: Event, event: Event) -> None:
+        path = f"decisions/break-{len(self.state.breaks) + 1}.json"
+        if (event["statement"]["path"], event["signature"]["path"]) != (path, f"{path}.sig"):
+            raise self._wrong(event, f"lock_broken: statement and signature are not {path} and {path}.sig")
+        said, state, person = self._said(event), self.state, event["person"]
+        official = self._roster.official(person["id"])
+        at = parse_utc(said["decided"])
+        refused = breaks.refusal(state, self._roster, person["id"], event["reason"], at)
+        if refused or official is None:
+            raise self._wrong(event, f"lock_broken: {refused}")
+        self._require_fields(event, {"person": official.person()})
+        expected = breaks.statement(
+            state,
+            official,
+            sop_sha256=self._sop_sha256,
+            head=previous.digest,
+            reason=event["reason"],
+            at=said["decided"],
+        )
+        for field in sorted({*expected, *said}):
+            if [said.get(field)] != [expected.get(field)]:
+                raise errors.VerificationError(path, f"does not fit the run and the journal in {field!a}")
+
     def _said(self, made: Event) -> Fields:
         """Return what a signed statement says, once it is sure that it says it in one way only."""
         path = made["statement"]["path"]
@@ -284,6 +311,10 @@ class _Judge:
 
     def _require_start_of_action(self, part: Part, previous: Event, event: Event, *, changes: bool) -> None:
         begun = any(state.part == part and state.status == "started" for state in self.state.parts)
+        if self.state.freed is not None:
+            raise self._wrong(
+                event, "action_started: the hosts were freed, and the run was not resumed since"
+            )
         if begun and previous.name != "run_resumed":
             raise self._wrong(event, "action_started: announced again without the run being resumed")
         if changes:

@@ -238,6 +238,9 @@ def _under_way(run: CheckedRun) -> set[str]:
         for step, attempt, part, hosts in _untold_actions(run.events)
         for host in hosts
     }
+    if run.state.finished is None:
+        broken = f"decisions/break-{len(run.state.breaks) + 1}.json"
+        paths |= {broken, f"{broken}.sig"}
     match next_move(run.state):
         case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")

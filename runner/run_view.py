@@ -35,6 +35,7 @@ from runner.view import (
     DocumentView,
     Kind,
     KindCount,
+    LockBreak,
     Owed,
     Paper,
     Person,
@@ -109,6 +110,7 @@ class _Builder:
             forwarded_to=self._forwarded_to(order),
             approvals=approvals,
             decisions=self._decisions(),
+            breaks=tuple(_lock_break(event) for event in self.events if event.name == "lock_broken"),
             rows=self._rows(),
             elapsed=elapsed(self.events),
             condition=self._condition(),
@@ -395,6 +397,15 @@ def _paper(made: Event) -> Paper | None:
         return None
     entered, confirmed = Person(**told["entered_by"]), Person(**told["confirmed_by"])
     return Paper(date=told["date"], scan=told["scan"], entered_by=entered, confirmed_by=confirmed)
+
+
+def _lock_break(event: Event) -> LockBreak:
+    return LockBreak(
+        person=Person(**event["person"]),
+        reason=event["reason"],
+        at=_at(event),
+        statement_sha256=event["statement"]["sha256"],
+    )
 
 
 def _at(event: Event) -> str:

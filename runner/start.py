@@ -9,7 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from runner import __version__, errors, record
+from runner import __version__, errors, holds, record
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
@@ -52,7 +52,7 @@ def start_run(
     """Create the folder of a new run with its first record; ``free`` tells the space a path still has.
 
     Raises:
-        InputError: when the SOP or the roster does not allow a run.
+        InputError: when the SOP or the roster does not allow a run, or an open run holds one of the hosts.
         CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
     sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
@@ -72,8 +72,15 @@ def start_run(
     needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
     for path in (workspace.runs, workspace.archive):
         require_reserve(path, free(path), needed)
+    with holds.taking(workspace):
+        holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
+        return _begin(workspace, clock, start, sop)
+
+
+def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFolder:
     earlier = find_owed(workspace, sop.id, start.inventory.hosts)
-    folder = _new_folder(workspace, sop, now.at.astimezone(ZoneInfo(start.roster.timezone)))
+    day = clock.now().at.astimezone(ZoneInfo(start.roster.timezone))
+    folder = _new_folder(workspace, sop, day)
     write_once(folder.sop, start.sop_text.encode())
     roster = start.roster.snapshot()
     write_once(folder.officials, roster)
@@ -90,6 +97,7 @@ def start_run(
                 "hosts": list(start.inventory.hosts),
                 "groups": start.inventory.groups,
                 "controllers": list(start.inventory.controllers),
+                "addresses": start.inventory.addresses,
             },
             officials_sha256=sha256_hex(roster),
             operator=start.operator.person(),

@@ -82,7 +82,7 @@ class RunState:
         self.closed: str | None = None
         """Why a gate was closed without a decision."""
         self.signed: list[Event] = []
-        """Every record that names a signed statement, in order."""
+        """Every decision or half of one, in order."""
         self.written: set[tuple[str | None, str]] = set()
         self.spans: dict[int, int] = {}
         self.last_finished = 0
@@ -95,6 +95,9 @@ class RunState:
         self._untested: set[str] = set()
         self.evidence: list[dict[str, str]] = []
         self.documents: list[Event] = []
+        self.freed: Event | None = None
+        """The break by which the run's hosts were freed, until the run has taken them again."""
+        self.breaks: list[Event] = []
         self.finished: Event | None = None
         for event in events:
             self.apply(event)
@@ -293,9 +296,14 @@ class RunState:
         self.confirmed = None
         for part in self.parts:
             part.compared = part.status == "finished"
+        self.freed = None
         if self.failed is not None:
             self.failed = None
             self.started = False
+
+    def _on_lock_broken(self, event: Event) -> None:
+        self.freed = event
+        self.breaks.append(event)
 
     def _on_torn_line_dropped(self, _event: Event) -> None:
         """What the crash cut off had announced nothing that was done."""

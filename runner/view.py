@@ -78,6 +78,15 @@ class DecisionMade(Finding):
     paper: Paper | None
 
 
+class LockBreak(Finding):
+    """An official freed the run's hosts although it was not closed."""
+
+    person: Person
+    reason: str
+    at: str
+    statement_sha256: str
+
+
 class Approval(Finding):
     """A place at which an official approves this document, and the decision once it is there."""
 
@@ -271,6 +280,7 @@ class DocumentView(Finding):
     forwarded_to: tuple[str, ...]
     approvals: tuple[Approval, ...]
     decisions: tuple[DecisionMade, ...]
+    breaks: tuple[LockBreak, ...]
     rows: tuple[RowTime, ...]
     elapsed: float
     condition: ConditionTold | None

@@ -73,6 +73,10 @@ class RunFolder:
         """Return the path of a statement signed at a gate; ``number`` counts those of one gate."""
         return self.path / "decisions" / f"{statement_name(step, attempt, number)}.json"
 
+    def break_statement(self, number: int) -> Path:
+        """Return the path of the statement by which the run's lock was broken for the ``number``-th time."""
+        return self.path / "decisions" / f"break-{number}.json"
+
     def relative(self, path: Path) -> str:
         """Return ``path`` as the journal names it."""
         return path.relative_to(self.path).as_posix()
@@ -128,6 +132,15 @@ class Workspace:
     def templates_digest(self) -> str:
         """Return one SHA-256 over the templates of the documents."""
         return _digest_of_files(self.root, ("report_templates",))
+
+    def run_folders(self) -> list[RunFolder]:
+        """Return the folders of all runs that have a journal, in the order of their names."""
+        return [RunFolder(path.parent) for path in sorted(self.runs.glob("*/journal.jsonl"))]
+
+    @property
+    def hosts_lock(self) -> Path:
+        """Return the file that is locked while a run takes its hosts."""
+        return self.runs / ".hosts.lock"
 
     def run_folder(self, run: str | None) -> RunFolder:
         """Return the folder of ``run`` (an id or a path), or of the newest run when it is None.

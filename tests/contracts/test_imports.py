@@ -20,7 +20,7 @@ MODULES = {
 PARTS = {
     # cli / console: parse, build the parts, show
     "front": {"cli", "__main__", "prompt", "questions", "screens", "times"},
-    "engine": {"engine", "start", "authority", "decisions", "notes"},
+    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
@@ -37,13 +37,13 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses", "statements", "reasons"},
+    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "earlier_runs", "tree", "holder", "ansible_settings", "scans"},
+    | {"inventory", "earlier_runs", "tree", "holder", "holds", "ansible_settings", "scans"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},

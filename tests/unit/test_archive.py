@@ -68,7 +68,11 @@ def test_what_a_stopped_action_left_is_not_sealed(keys: Path, tmp_path: Path) ->
     office = make_office(tmp_path / "tree", keys)
     run = make_closed_run(office)
     lines = run.journal.read_bytes().splitlines(keepends=True)
-    begun = next(n for n, line in enumerate(lines) if b'"action_started"' in line and b'"step":3' in line)
+    begun = next(
+        n
+        for n, line in enumerate(lines)
+        if b'"action_started"' in line and b'"kind":"playbook"' in line and b'"step":3' in line
+    )
     run.journal.write_bytes(b"".join(lines[: begun + 1]))
     for left in [*run.documents.glob("04-*"), *run.path.glob("evidence/4-*")]:
         left.unlink()

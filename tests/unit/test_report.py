@@ -20,6 +20,7 @@ from sample_run import FOUND, HOSTS, ROSTER, RUN, SampleRun, found, update, whol
 from runner import errors, report
 from runner.moves import Part
 from runner.officials import Deputy
+from runner.run_view import document_view
 from runner.view import DocumentView
 
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raise %}\x1b[31m\u202e<img src=file:///etc/passwd>&lt;b&gt;\"'"
@@ -253,6 +254,31 @@ def test_a_plan_decided_on_again_tells_only_what_has_changed(tmp_path: Path) -> 
 
 def test_a_plan_that_was_only_sent_back_is_told_whole(sample: SampleRun) -> None:
     assert "Perubahan terhadap rencana" not in shown(sample, "laporan-hasil-pengecekan", "verified")
+
+
+def test_final_report_names_who_freed_the_hosts_and_why(tmp_path: Path) -> None:
+    made = SampleRun(tmp_path)
+    made.start()
+    made.order()
+    official = made.roster.officials[3]
+    statement = {"path": "decisions/break-1.json", "sha256": "0" * 64}
+    made.write(
+        "lock_broken",
+        person=official.person(),
+        reason="<b>Cuti</b>",
+        statement=statement,
+        signature=statement,
+    )
+    made.write("run_resumed")
+    now = made.record()
+    view = document_view(now, "laporan-hasil-update", "draft", 9, 1, len(now.events))
+
+    assert [(item.person.name, item.reason) for item in view.breaks] == [
+        ("Nama Kepala Bidang", "<b>Cuti</b>")
+    ]
+    page = report.render_html(view)
+    assert "Host pelaksanaan ini pernah dilepas" in page
+    assert "Nama Kepala Bidang (Kepala Bidang Teknologi dan Informatika): &lt;b&gt;Cuti&lt;/b&gt;" in page
 
 
 def test_check_schedule_is_due_a_month_later(sample: SampleRun) -> None:

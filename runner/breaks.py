@@ -1,0 +1,59 @@
+"""What it takes to free the hosts of an open run by hand, and what the break says. Pure rules.
+
+A break is a signed statement over run, SOP digest, the journal's last record, hosts, person and reason. It is
+never given by age, and it cannot be used a second time: the journal has gone on.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from runner.gates import MAX_REASON
+from runner.officials import Official, Roster
+from runner.state import RunState
+
+
+def refusal(state: RunState, roster: Roster, official_id: str, reason: str, at: datetime) -> str | None:
+    """Return why this person may not break the lock of this run now, or None when it may be done."""
+    if state.finished is not None:
+        return f"run {state.run} is closed and holds no hosts"
+    if state.freed is not None:
+        person = state.freed["person"]["name"]
+        return f"the hosts of run {state.run} were freed already, by {person}"
+    official = roster.official(official_id)
+    if official is None:
+        return f"{official_id!r} is not in the roster of officials of run {state.run}"
+    return _refusal_of_words(reason) or _refusal_of_day(official, roster, at)
+
+
+def _refusal_of_day(official: Official, roster: Roster, at: datetime) -> str | None:
+    if not official.valid.includes(roster.day(at)):
+        return f"{official.name} is an official only {official.valid.days()}"
+    return None
+
+
+def _refusal_of_words(reason: str) -> str | None:
+    if not reason.strip():
+        return "freeing the hosts of an open run needs a reason"
+    if len(reason) > MAX_REASON:
+        return f"the reason is longer than {MAX_REASON} characters"
+    return None
+
+
+def statement(
+    state: RunState, official: Official, *, sop_sha256: str, head: str, reason: str, at: str
+) -> dict[str, Any]:
+    """Return the statement that the official signs; ``head`` is the digest of the journal's last record."""
+    return {
+        "format": 1,
+        "act": "break-lock",
+        "signer": official.id,
+        "run": state.run,
+        "sop": sop_sha256,
+        "head": head,
+        "hosts": list(state.hosts),
+        "person": official.person(),
+        "reason": reason.strip(),
+        "decided": at,
+    }

@@ -1,0 +1,70 @@
+"""Frees the hosts of an open run on the word of an official, who signs it. Never by age.
+
+Who may is ``breaks``' alone. A living process keeps its run: the lock on the journal tells, and names it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from runner import breaks, errors, signing
+from runner.canonical import canonical_json, sha256_hex
+from runner.clock import Clock, format_utc
+from runner.files import make_private_dir, write_once
+from runner.journal import Event, Journal
+from runner.record import Record
+from runner.state import RunState
+
+
+def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Path) -> Event:
+    """Sign and record that the run's hosts are free.
+
+    Raises:
+        DecisionRefusedError: the break does not count; the run holds its hosts as before.
+        InputError: a living process works on the run, which is named.
+    """
+    journal = Journal(now.folder.journal, clock)
+    with journal.lock():
+        at = clock.now().at
+        state = RunState(now.sop, journal.events)
+        _refuse(breaks.refusal(state, now.roster, official_id, reason, at))
+        head = journal.events[-1].digest
+    official = now.roster.official(official_id)
+    if official is None:
+        raise errors.DecisionRefusedError(f"{official_id!r} is not in the roster")
+    said = breaks.statement(
+        state, official, sop_sha256=now.sop_sha256, head=head, reason=reason, at=format_utc(at)
+    )
+    statement, signature = _signed(now, said, key)
+    if not signing.is_signed_by(statement, signature, official.id, now.roster.allowed_signers()):
+        raise errors.DecisionRefusedError(
+            f"the key {key} is not the key of {official.name} in the roster",
+            hint="the run still holds its hosts; sign with the official's own key",
+        )
+    # The run was unlocked while the passphrase was asked for: it may have gone on.
+    with journal.lock():
+        if journal.events[-1].digest != head:
+            raise errors.DecisionRefusedError(f"run {state.run} has gone on meanwhile; look at it again")
+        path = write_once(now.folder.break_statement(len(state.breaks) + 1), statement)
+        signed = write_once(path.with_name(path.name + ".sig"), signature)
+        return journal.append(
+            "lock_broken",
+            person=official.person(),
+            reason=reason.strip(),
+            statement={"path": now.folder.relative(path), "sha256": sha256_hex(statement)},
+            signature={"path": now.folder.relative(signed), "sha256": sha256_hex(signature)},
+        )
+
+
+def _signed(now: Record, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(now.folder.work)) as folder:
+        path = write_once(Path(folder, "statement.json"), canonical_json(said))
+        signature = signing.sign(path, key)
+        return path.read_bytes(), signature.read_bytes()
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise errors.DecisionRefusedError(reason)
