@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner import errors
+from runner.display import display
 from runner.journal import Event
 from runner.moves import PartKind
 from runner.sop import Target, path_text
@@ -18,6 +19,10 @@ from runner.windows import Windows
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=1)]
+
+
+FORMAT = 2
+"""Of the whole record; it changes whenever a record could be misread by the version before."""
 
 
 class _Shape(BaseModel):
@@ -391,6 +396,22 @@ SHAPES: dict[str, type[_Shape]] = {
     "torn_line_dropped": TornLineDropped,
     "run_finished": RunFinished,
 }
+
+
+def require_format(started: Event, run: str) -> None:
+    """Refuse a record of another format, older or newer: what it says may mean something else here.
+
+    Raises:
+        InputError: naming the format, and the version that made the record where it says so.
+    """
+    said = started.fields.get("format")
+    if type(said) is int and said != FORMAT:
+        made_by = str(dict(started.fields.get("versions") or {}).get("rawat", "that made it"))
+        raise errors.InputError(
+            f"the record of {display(run)} is of format {said}, this Rawat reads format {FORMAT}; "
+            "nothing was done with it",
+            hint=f"use the version of Rawat that made it: {display(made_by, longest=40)}",
+        )
 
 
 def require_shape(event: Event, journal: str) -> None:

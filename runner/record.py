@@ -13,14 +13,13 @@ from typing import Any
 
 from runner import errors, evidence, journal
 from runner.canonical import sha256_hex
+from runner.events import require_format
 from runner.journal import Event
 from runner.officials import Roster, roster_from_snapshot
 from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.timing import StepTime, step_times
 from runner.workspace import RunFolder
-
-FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -119,11 +118,7 @@ def load(folder: RunFolder) -> Record:
     if not events:
         raise errors.VerificationError(folder.journal.name, "holds no record")
     started = events[0]
-    if started.fields.get("format") != FORMAT:
-        raise errors.InputError(
-            f"{folder.name} has record format {started.fields.get('format')!r}, this Rawat reads {FORMAT}",
-            hint="read it with the version of Rawat that made it",
-        )
+    require_format(started, folder.name)
     if sha256_hex(text) != started["sop"]["sha256"]:
         raise errors.VerificationError(folder.sop.name, "is not the SOP the run was started with")
     if sha256_hex(roster) != started["officials_sha256"]:

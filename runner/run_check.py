@@ -18,7 +18,7 @@ from runner import drift, errors, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
-from runner.events import files_of, require_shape, signer_of
+from runner.events import files_of, require_format, require_shape, signer_of
 from runner.journal import Event
 from runner.moves import SCAN_EXTENSIONS
 from runner.officials import Roster, roster_from_snapshot
@@ -105,6 +105,7 @@ def _events(content: bytes) -> tuple[Event, ...]:
     events = tuple(journal.parse(content, JOURNAL))
     if not events:
         raise errors.VerificationError(JOURNAL, "holds no record")
+    require_format(events[0], str(events[0].fields.get("run")))
     for event in events:
         require_shape(event, JOURNAL)
     if events[0].name != "run_started":

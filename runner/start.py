@@ -9,11 +9,12 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from runner import __version__, errors, holds, record
+from runner import __version__, errors, holds
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
 from runner.earlier_runs import find_owed
+from runner.events import FORMAT
 from runner.files import (
     RESERVE,
     RESERVE_PER_HOST,
@@ -89,7 +90,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
     with journal.lock():
         journal.append(
             "run_started",
-            format=record.FORMAT,
+            format=FORMAT,
             run=folder.name,
             sop={"id": sop.id, "name": start.sop_name, "sha256": sop_digest(start.sop_text)},
             inventory={
