@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
 
-from runner import journal
+from runner import freeing, journal, record
 from runner.clock import Clock
 from runner.engine import Closed, Engine, Tools, Waiting
 from runner.gates import Choice
@@ -47,7 +47,7 @@ class Office:
     suites: FakeExecutor = field(default_factory=FakeExecutor)
     archive: FakeArchive = field(default_factory=FakeArchive)
     observer: RecordingObserver = field(default_factory=RecordingObserver)
-    free: int = 1 << 40
+    free_bytes: int = 1 << 40
     """Bytes that every file system still takes."""
 
     @property
@@ -71,7 +71,7 @@ class Office:
         start = Start(
             self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget), self.windows
         )
-        return start_run(self.workspace, self.clock, start, lambda _: self.free)
+        return start_run(self.workspace, self.clock, start, lambda _: self.free_bytes)
 
     def engine(self, folder: RunFolder, clock: Clock | None = None) -> Engine:
         """Return an engine as a process of its own would build it."""
@@ -82,13 +82,17 @@ class Office:
             build_document=build_document,
             check_run=self.archive.check_run,
             seal=self.archive.seal,
-            free_bytes=lambda _: self.free,
+            free_bytes=lambda _: self.free_bytes,
         )
         return Engine(self.workspace, folder, tools, self.observer)
 
     def decide(self, folder: RunFolder, outcome: str, official: str, reason: str = "Alasan contoh") -> None:
         """Decide at the open gate from a process of its own."""
         self.engine(folder).decide(Choice(official, outcome, reason), self.key(official))
+
+    def free(self, folder: RunFolder, official: str = "kabid", reason: str = "Petugas cuti") -> None:
+        """Free the hosts of an open run, as ``rawat break-lock`` does."""
+        freeing.break_lock(record.load(folder), self.clock, official, reason, self.key(official))
 
     def key(self, official: str) -> Path:
         return self.keys / official

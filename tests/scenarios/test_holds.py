@@ -43,10 +43,6 @@ def refusal(office: Office, hosts: tuple[str, ...], addresses: dict[str, str] | 
     return f"{caught.value} | {caught.value.hint}"
 
 
-def free(office: Office, folder: RunFolder, official: str = "kabid", reason: str = "Petugas cuti") -> None:
-    freeing.break_lock(record.load(folder), office.clock, official, reason, office.key(official))
-
-
 # Overlap ----------------------------------------------------------------------------------------------
 
 
@@ -275,7 +271,7 @@ def test_a_thousand_races_of_fifty_starters(contoh: Office) -> None:
 def test_a_broken_lock_frees_the_hosts_and_says_who_and_why(contoh: Office) -> None:
     folder = contoh.start()
     contoh.go_on(folder, {})
-    free(contoh, folder)
+    contoh.free(folder)
     (told,) = events_of(folder, "lock_broken")
     said = json.loads((folder.path / BREAK).read_bytes())
     assert (told["person"]["name"], told["reason"]) == ("Nama Kabid", "Petugas cuti")
@@ -288,7 +284,7 @@ def test_after_a_break_nothing_is_done_on_hosts_until_they_are_taken_again(conto
     folder = contoh.start()
     contoh.go_on(folder, {})
     contoh.decide(folder, "disetujui", "kabid")
-    free(contoh, folder)
+    contoh.free(folder)
     done = list(contoh.playbooks.done)
     with pytest.raises(errors.InputError, match="were freed by Nama Kabid; nothing is done on them"):
         contoh.go_on(folder, {})
@@ -297,7 +293,7 @@ def test_after_a_break_nothing_is_done_on_hosts_until_they_are_taken_again(conto
     other = start_on(contoh, ("web1",))
     with pytest.raises(errors.InputError, match=other.name):
         contoh.go_on(folder, {}, resumed=True)
-    free(contoh, other)
+    contoh.free(other)
     assert isinstance(contoh.go_on(folder, {}, resumed=True), Closed)
     verify.check_run(folder)
 
@@ -305,10 +301,10 @@ def test_after_a_break_nothing_is_done_on_hosts_until_they_are_taken_again(conto
 def test_a_run_that_took_its_hosts_again_holds_them(contoh: Office) -> None:
     folder = contoh.start()
     contoh.go_on(folder, {})
-    free(contoh, folder)
+    contoh.free(folder)
     assert isinstance(contoh.go_on(folder, {}, resumed=True), Waiting)
     assert folder.name in refusal(contoh, ("web1",))
-    free(contoh, folder)
+    contoh.free(folder)
     assert len(events_of(folder, "lock_broken")) == 2
     verify.check_run(folder)
 
@@ -316,7 +312,7 @@ def test_a_run_that_took_its_hosts_again_holds_them(contoh: Office) -> None:
 def test_the_gate_can_be_decided_while_the_hosts_are_free(contoh: Office) -> None:
     folder = contoh.start()
     contoh.go_on(folder, {})
-    free(contoh, folder)
+    contoh.free(folder)
     contoh.decide(folder, "disetujui", "kabid")
     assert isinstance(contoh.go_on(folder, {}, resumed=True), Closed)
     verify.check_run(folder)
@@ -333,7 +329,7 @@ def finish(office: Office, folder: RunFolder) -> None:
         ("kabid", "x" * 5000, None, "longer than 4096"),
         ("nobody", "why", None, "'nobody' is not in the roster of officials of run"),
         ("kabid", "why", finish, "is closed and holds no hosts"),
-        ("kabid", "why", free, "were freed already, by Nama Kabid"),
+        ("kabid", "why", Office.free, "were freed already, by Nama Kabid"),
     ],
 )
 def test_a_break_without_ground_is_refused(
@@ -349,7 +345,7 @@ def test_a_break_without_ground_is_refused(
         before(contoh, folder)
     breaks = len(events_of(folder, "lock_broken"))
     with pytest.raises(errors.DecisionRefusedError, match=told):
-        free(contoh, folder, official, reason)
+        contoh.free(folder, official, reason)
     assert len(events_of(folder, "lock_broken")) == breaks
 
 
@@ -366,7 +362,7 @@ def test_a_break_is_refused_while_a_living_process_holds_the_run(contoh: Office)
         journal.Journal(folder.journal, StepClock()).lock(),
         pytest.raises(errors.InputError, match=r"another process is working on run .*: process \d+ \("),
     ):
-        free(contoh, folder)
+        contoh.free(folder)
 
 
 def test_a_break_is_refused_when_the_run_went_on_meanwhile(
@@ -382,7 +378,7 @@ def test_a_break_is_refused_when_the_run_went_on_meanwhile(
 
     monkeypatch.setattr(freeing, "_signed", slow)
     with pytest.raises(errors.DecisionRefusedError, match="has gone on meanwhile"):
-        free(contoh, folder)
+        contoh.free(folder)
 
 
 # Forged breaks ------------------------------------------------------------------------------------------
@@ -393,7 +389,7 @@ def broken(contoh: Office) -> RunFolder:
     """Return a closed run whose lock was broken once on the way."""
     folder = contoh.start()
     contoh.go_on(folder, {})
-    free(contoh, folder)
+    contoh.free(folder)
     assert isinstance(contoh.go_on(folder, APPROVED, resumed=True), Closed)
     verify.check_run(folder)
     return folder
@@ -447,7 +443,7 @@ def test_a_break_that_was_never_signed_is_found(contoh: Office) -> None:
     """A decision's signature does not serve for a break, nor a break's for another moment."""
     folder = contoh.start()
     contoh.go_on(folder, {})
-    free(contoh, folder)
+    contoh.free(folder)
     contoh.go_on(folder, {}, resumed=True)
     first = find(read_journal(folder.path), "lock_broken")
     book = journal.Journal(folder.journal, contoh.clock)

@@ -74,6 +74,7 @@ def test_a_run_over_other_hosts_does_not_forget_what_is_owed(contoh: Office) -> 
 def test_a_run_that_was_left_open_owes_what_it_did_not_begin(contoh: Office) -> None:
     first = contoh.start()
     contoh.go_on(first, {})
+    contoh.free(first)
     assert {owed[2] for owed in owed_at_start(contoh.start())} == {"stopped"}
 
 

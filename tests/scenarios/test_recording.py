@@ -18,7 +18,7 @@ APPROVED = {2: ["disetujui"]}
 
 
 def test_a_run_is_not_started_without_the_space_to_record_it(contoh: Office) -> None:
-    contoh.free = 73 * MIB
+    contoh.free_bytes = 73 * MIB
     with pytest.raises(errors.CannotRecordError, match=r"runs: 73 MiB are free, 74 MiB are needed") as caught:
         contoh.start()
     assert (caught.value.exit_code, contoh.workspace.runs.exists()) == (6, False)
@@ -30,14 +30,14 @@ def test_nothing_is_begun_on_hosts_when_the_space_has_run_out(contoh: Office) ->
     contoh.go_on(folder, {})
     contoh.decide(folder, "disetujui", "kabid")
     done = len(contoh.playbooks.done)
-    contoh.free = 64 * MIB
+    contoh.free_bytes = 64 * MIB
     with pytest.raises(
         errors.CannotRecordError, match="64 MiB are free, 66 MiB are needed; nothing was begun"
     ):
         contoh.go_on(folder, {}, resumed=True)
     assert (len(contoh.playbooks.done), journal.read(folder.journal)[-1].name) == (done, "step_started")
 
-    contoh.free = 1 << 40
+    contoh.free_bytes = 1 << 40
     contoh.go_on(folder, {}, resumed=True)
     assert len(contoh.playbooks.done) > done
 
