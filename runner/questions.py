@@ -75,9 +75,10 @@ class Questions:
             answer = self._read_line(question)
         except EOFError:
             answer = None
-        if answer is None:
+        answer = (answer or "").strip()
+        if not answer:
             self._console.print(Text("     left for later: rawat note", style="dim"))
-        return (answer or "").strip()
+        return answer
 
     def _within_the_limit(self, question: str) -> str | None:
         self._console.print(Text(question), end="")

@@ -40,6 +40,8 @@ class Officials:
             return self.reasons.pop(0) if self.reasons else ""
         if prompt == 2:
             return self.keys.pop(0) if self.keys else ""
+        if prompt in OPERATOR:
+            return OPERATOR[prompt]
         return PASSPHRASE
 
 
@@ -48,7 +50,11 @@ PROMPTS = [
     r"Reason[^\r\n]*: $",
     r"Key of [^\r\n]*: $",
     r"[Ee]nter passphrase[^\r\n]*: $",
+    r"which was it\? [^\r\n]*\) $",
+    r"why\? \(Enter: later\) $",
 ]
+# What the operator answers: the conditions were normal, a reason is left for later.
+OPERATOR = {4: "normal", 5: ""}
 
 
 @pytest.fixture(scope="module", name="demo")
@@ -130,6 +136,7 @@ def test_report_says_that_the_canary_was_rolled_back(demo: tuple[Path, str, Offi
 
     assert "web1" in text
     assert "dikembalikan" in text
+    assert "Kondisi pelaksanaan: <b>normal</b> (menurut Nama Pengelola" in text
 
 
 def test_archive_verifies_with_rawat_and_with_standard_tools(demo: tuple[Path, str, Officials]) -> None:
