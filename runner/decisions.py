@@ -26,7 +26,7 @@ from runner.state import RunState
 from runner.statements import Signed, Statements
 
 # Others who decide at the same moment hold the run for an instant each; they are waited for.
-_PATIENCE_SECONDS = 10.0
+_PATIENCE_SECONDS = 20.0
 
 
 Make = Callable[[Statements, Gate, datetime], Signed]

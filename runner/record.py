@@ -57,7 +57,11 @@ class Record:
         standing = self.state.plan
         if standing is None:
             return None
-        plan: dict[str, Any] = json.loads((self.folder.path / standing.path).read_bytes())
+        data = (self.folder.path / standing.path).read_bytes()
+        # What is shown at a gate is what is signed there and what is acted on: the plan of this digest.
+        if sha256_hex(data) != standing.sha256:
+            raise errors.VerificationError(standing.path, "is not the file that the journal names")
+        plan: dict[str, Any] = json.loads(data)
         return plan
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +10,15 @@ from typing import Any
 
 import pytest
 from fakes import FixedClock, update
+from rich.console import Console
 
-from runner import errors, journal, signing
+from runner import errors, journal, record, signing
 from runner.canonical import canonical_json, sha256_hex
 from runner.engine import Closed, Engine, Waiting
 from runner.executors.base import HostResult
 from runner.gates import Choice
 from runner.journal import FIRST_PREV
+from runner.screens import gate_view
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.office import Office, events_of, rows_finished
@@ -339,6 +342,82 @@ def test_a_decision_of_the_operator_is_refused(contoh: Office, decided: RunFolde
 
     rewritten(decided, edit)
     assert "operates this run" in acts(contoh, decided)
+
+
+def alter_plan(folder: RunFolder) -> None:
+    """Exchange a version in the plan's file."""
+    plan = folder.plan(1, 1)
+    data = plan.read_bytes()
+    assert b"1.0-1+deb12u1" in data
+    plan.write_bytes(data.replace(b"1.0-1+deb12u1", b"6.6-6+evil0u1"))
+
+
+def test_a_plan_altered_before_it_is_looked_at_is_not_shown(waiting: RunFolder) -> None:
+    alter_plan(waiting)
+    now = record.load(waiting)
+    assert now.state.gate is not None
+    with pytest.raises(errors.VerificationError, match="is not the file that the journal names"):
+        gate_view(now.state.gate, now)
+
+
+def test_a_plan_altered_after_it_was_looked_at_takes_no_decision(contoh: Office, waiting: RunFolder) -> None:
+    now = record.load(waiting)
+    assert now.state.gate is not None
+    gate_view(now.state.gate, now)
+    alter_plan(waiting)
+    with pytest.raises(errors.VerificationError, match="is not the file that the journal names"):
+        contoh.decide(waiting, "disetujui", "kabid")
+    assert events_of(waiting, "decision_made") == []
+
+
+def test_a_plan_altered_while_the_official_signs_takes_no_decision(
+    contoh: Office, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = signing.sign
+
+    def sign_slowly(statement: Path, key: Path) -> Path:
+        alter_plan(waiting)
+        return real(statement, key)
+
+    monkeypatch.setattr(signing, "sign", sign_slowly)
+    with pytest.raises(errors.VerificationError, match="is not the file that the journal names"):
+        contoh.decide(waiting, "disetujui", "kabid")
+    assert events_of(waiting, "decision_made") == []
+
+
+def test_the_digest_shown_is_the_digest_signed_and_the_digest_acted_on(
+    contoh: Office, waiting: RunFolder
+) -> None:
+    now = record.load(waiting)
+    assert now.state.gate is not None
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(gate_view(now.state.gate, now))
+    contoh.decide(waiting, "disetujui", "kabid")
+    contoh.go_on(waiting, {}, resumed=True)
+    signed = json.loads(waiting.statement(2, 1).read_bytes())["subject"]["plan"]
+    (acted_on,) = {r.plan.read_bytes() for r in contoh.playbooks.requests if r.changes and r.plan}
+    assert signed in console.export_text()
+    assert signed == sha256_hex(acted_on)
+
+
+def test_the_environment_makes_nobody_an_official(
+    contoh: Office, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("USER", "LOGNAME", "SUDO_USER", "USERNAME"):
+        monkeypatch.setenv(name, "kabid")
+    assert "is not the key of Nama Kabid" in refused(contoh, waiting, Choice("kabid", "disetujui"), "analis")
+
+
+def test_a_decision_for_another_gate_than_was_shown_does_not_count(
+    contoh: Office, waiting: RunFolder
+) -> None:
+    shown = record.load(waiting).state.gate
+    assert shown is not None
+    contoh.decide(waiting, "periksa ulang", "kabid")
+    contoh.go_on(waiting, {}, resumed=True)
+    decisions = contoh.engine(waiting).decisions
+    with pytest.raises(errors.DecisionRefusedError, match="this is another gate than was shown"):
+        decisions.decide(Choice("kabid", "disetujui"), contoh.key("kabid"), seen=shown.nonce)
 
 
 def test_a_plan_altered_after_the_decision_is_refused(contoh: Office, decided: RunFolder) -> None:
