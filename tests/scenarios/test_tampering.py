@@ -356,8 +356,8 @@ def test_a_whole_run_and_its_archive_hold(long_run: RunFolder, long_office: Offi
     found = verify.verify(long_run.path)
     sealed = verify.verify(long_office.root / "archive" / "2026" / long_run.name)
 
-    assert ("run", long_run.name, records, 5) == (found.kind, found.run, found.records, found.decisions)
-    assert ("archive", long_run.name, records, 5) == (
+    assert ("run", long_run.name, records, 6) == (found.kind, found.run, found.records, found.decisions)
+    assert ("archive", long_run.name, records, 6) == (
         sealed.kind,
         sealed.run,
         sealed.records,
@@ -467,7 +467,7 @@ FORGED_FIELDS = {
         {"subject": {"sop": "0" * 64, "plan": "0" * 64, "evidence": "0" * 64}},
     ),
     "action on other hosts": ("action_started", {"step": 7}, {"hosts": ["web2"]}),
-    "action that hides its changes": ("action_started", {"step": 7}, {"changes": False}),
+    "action that hides its changes": ("action_started", {"step": 7, "kind": "playbook"}, {"changes": False}),
     "action of another kind": ("action_started", {"step": 8}, {"kind": "playbook"}),
     "results of other hosts": ("action_finished", {"step": 8}, {"hosts": {"web9": "ok"}}),
     "evidence left out": ("action_finished", {"step": 6}, {"evidence": []}),
@@ -575,7 +575,7 @@ def test_a_statement_replayed_from_another_run_is_found(forged: Path, long_offic
     ("field", "value"),
     [
         ("run", "2026-11-21-surakarta-system-update-2"),
-        ("format", 2),
+        ("format", 1),
         ("expires", "2099-01-01T00:00:00.000000Z"),
         ("decided", "yesterday"),
         ("gate", {"step": 10, "attempt": 1, "kegiatan": "lain"}),
