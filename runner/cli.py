@@ -47,6 +47,7 @@ from runner.screens import (
     owed_lines,
     print_error,
     start_panel,
+    unsettled_lines,
 )
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
@@ -142,6 +143,24 @@ def resume(
     """Go on after a gate, a crash, a stop or a reboot, or when a maintenance window has opened."""
     workspace = find_workspace()
     _go_on(workspace, workspace.run_folder(run), resumed=True, wait=wait)
+
+
+@app.command()
+def stop(
+    run: RunArgument = None,
+    *,
+    official: Annotated[str, typer.Option(help="Id of the operator or official who stops the run")],
+    reason: Annotated[str, typer.Option(help="Why; it stands in the report")],
+) -> None:
+    """End an open run early: nothing further is changed, and a report says what was done and what was not."""
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    screen = Screen(console, record.load(folder).sop)
+    with screen.closing():
+        closed = _engine(workspace, folder, screen).stop(official, reason)
+    for line in unsettled_lines(record.load(folder)):
+        console.print(line)
+    _print_closed(closed)
 
 
 @app.command()

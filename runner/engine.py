@@ -167,6 +167,38 @@ class Engine:
             except errors.DecisionRefusedError as refused:
                 self._observer.decision_refused(refused)
 
+    def stop(self, official: str, reason: str) -> Closed:
+        """End an open run early: nothing further is changed, what was done is reported, the run is closed.
+
+        Raises:
+            InputError: by whom or why is not said, another process is at work, or nothing is left to stop.
+        """
+        person = self._roster.official(official)
+        if person is None:
+            known = ", ".join(each.id for each in self._roster.officials)
+            raise errors.InputError(f"{official!r} is not in the roster of the run; there are {known}")
+        if not reason.strip() or len(reason) > gates.MAX_REASON:
+            raise errors.InputError(f"a stop needs a reason of at most {gates.MAX_REASON} characters")
+        with self._locked():
+            if self._state.finished or self._state.current == "end":
+                raise errors.InputError(
+                    "every row of this run is behind it: there is nothing to stop",
+                    hint="'rawat resume' closes it if it is still open",
+                )
+            processes.kill_marked(processes.mark(self._folder.work))
+            if self._state.stopped is None:
+                self._append(
+                    "run_stopped",
+                    step=self._state.current,
+                    attempt=self._state.attempt,
+                    person=person.person(),
+                    reason=reason.strip(),
+                )
+            closed = self._advance()
+        if not isinstance(closed, Closed):
+            raise TypeError("a stopped run waits for nobody")
+        return closed
+
     def record(self) -> Record:
         """Return the run as it stands."""
         return Record(self._folder, self._sop, self._sop_sha256, self._roster, self._journal.events)
@@ -515,7 +547,7 @@ class Engine:
         if finished is None:
             raise ValueError("the run is not closed")
         archives = any(step.action and step.action.archive for step in self._sop.steps)
-        sealed = self._tools.seal(self._folder) if archives and finished["outcome"] == "completed" else None
+        sealed = self._tools.seal(self._folder) if archives else None
         if sealed is not None:
             shutil.rmtree(self._folder.work, ignore_errors=True)
         return Closed(finished["outcome"], finished["reason"], sealed)

@@ -357,6 +357,15 @@ class TornLineDropped(_Shape):
     bytes: Number
 
 
+class RunStopped(_Shape):
+    """The operator or an official ended the run early; nothing further is done on any host."""
+
+    step: Number
+    attempt: Annotated[int, Field(ge=0)]
+    person: Person
+    reason: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
 class RunFinished(_Shape):
     """The last record: the run is closed."""
 
@@ -394,6 +403,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "run_resumed": RunResumed,
     "lock_broken": LockBroken,
     "torn_line_dropped": TornLineDropped,
+    "run_stopped": RunStopped,
     "run_finished": RunFinished,
 }
 

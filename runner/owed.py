@@ -1,7 +1,8 @@
 """Which hosts could a run not maintain? Pure: a fold over its journal.
 
 A host is owed when it was unreachable or unknown the last time that something was tried on it, when its wave
-was left out, or when the run was given up before its turn. Then:
+was left out, or when the run was given up before its turn.
+A host whose change was announced and never told of is unknown, once the run is given up. Then:
 1. What failed, or was taken back, is not owed: it was reached, and is told as failed.
 2. A host that owes from an earlier run stays so until it was changed, or found to need nothing. Since when,
    and since which run, stays what it was; the reason is the newest.
@@ -56,6 +57,7 @@ class _Fold:
         self._own: dict[str, OwedHost] = {}
         self._current: set[str] = set()
         self._begun: set[str] = set()
+        self._silent: set[str] = set()
         self._changing = False
         self._ok: dict[tuple[int, int], set[str]] = {}
         self._given_up = False
@@ -73,6 +75,7 @@ class _Fold:
                 self._changing = event["changes"]
                 if event["changes"]:
                     self._begun.update(event["hosts"])
+                    self._silent.update(event["hosts"])
             case "action_finished" if event["kind"] in _TRIES:
                 self._tried(event)
             case "action_skipped" if event["kind"] == "playbook":
@@ -85,6 +88,7 @@ class _Fold:
         self._given_up = self._given_up or event.name in _GIVEN_UP
 
     def _tried(self, event: Event) -> None:
+        self._silent.difference_update(event["hosts"])
         for host, status in event["hosts"].items():
             if status in {UNREACHABLE, UNKNOWN}:
                 self._owe(host, status, event)
@@ -110,6 +114,8 @@ class _Fold:
         found = dict(self._own)
         if self._last and (self._given_up or (abandoned and not self._finished)):
             at = format_utc(self._last.instant.at)
+            for host in self._silent:
+                found[host] = OwedHost(host, self._run, at, UNKNOWN)
             for host in set(self._hosts) - self._begun - self._current:
                 found.setdefault(host, OwedHost(host, self._run, at, STOPPED))
         for host, first in self._carried.items():

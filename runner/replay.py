@@ -85,6 +85,8 @@ class _Judge:
                 raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
         elif event.name == "lock_broken" and not self.state.finished:
             self._require_break(self._previous, event)
+        elif event.name == "run_stopped":
+            self._require_stop(event)
         elif event.name not in _AT_ANY_TIME or self.state.finished:
             self._require_next(self._previous, event)
         elif event.name in reasons.EVENTS:
@@ -322,6 +324,17 @@ class _Judge:
         shut = window_closed(self.state, part, event.instant.at)
         if shut is not None:
             raise self._wrong(event, f"action_started: no change was to begin then: {shut.reason}")
+
+    def _require_stop(self, event: Event) -> None:
+        """A run may be stopped at any row, by anybody whom its roster names; by whom was not signed."""
+        if self.state.finished or self.state.stopped or self.state.current == "end":
+            raise self._wrong(event, "run_stopped: there was nothing left to stop")
+        self._require_fields(event, {"step": self.state.current, "attempt": self.state.attempt})
+        official = self._roster.official(event["person"]["id"])
+        if official is None or official.person() != event["person"]:
+            raise self._wrong(event, "run_stopped: by nobody of the roster")
+        if not event["reason"].strip():
+            raise self._wrong(event, "run_stopped: without a reason")
 
     def _require_window_awaited(self, move: moves.Move, event: Event) -> None:
         shut = (

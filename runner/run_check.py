@@ -242,11 +242,22 @@ def _under_way(run: CheckedRun) -> set[str]:
     if run.state.finished is None:
         broken = f"decisions/break-{len(run.state.breaks) + 1}.json"
         paths |= {broken, f"{broken}.sig"}
-    match next_move(run.state):
+    # What was due when the run was stopped may lie there half-made as well.
+    stopped = next((number for number, e in enumerate(run.events) if e.name == "run_stopped"), None)
+    states = [run.state] if stopped is None else [run.state, RunState(run.sop, run.events[:stopped])]
+    for state in states:
+        paths |= _due_files(state)
+    split = [path.rpartition("/") for path in paths]
+    return paths | {f"{folder}/.{name}.partial" for folder, _, name in split}
+
+
+def _due_files(state: RunState) -> set[str]:
+    paths: set[str] = set()
+    match next_move(state):
         case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")
         case moves.ComparePlan(part):
-            paths.add(f"plans/{run.state.step.no}-{run.state.attempt}-{part.name}.json")
+            paths.add(f"plans/{state.step.no}-{state.attempt}-{part.name}.json")
         case moves.AwaitDecision(gate):
             place = gate.next_statement
             paths |= {place, f"{place}.sig"}
@@ -256,8 +267,7 @@ def _under_way(run: CheckedRun) -> set[str]:
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}
         case _:
             pass
-    split = [path.rpartition("/") for path in paths]
-    return paths | {f"{folder}/.{name}.partial" for folder, _, name in split}
+    return paths
 
 
 def _untold_actions(events: tuple[Event, ...]) -> set[tuple[int, int, str, tuple[str, ...]]]:

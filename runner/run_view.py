@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -33,6 +34,7 @@ from runner.view import (
     DecidedBefore,
     DecisionMade,
     DocumentView,
+    Ending,
     Kind,
     KindCount,
     LockBreak,
@@ -80,7 +82,12 @@ class _Builder:
 
     def view(self, document: str, version: str, step: int, attempt: int) -> DocumentView:
         row = self.sop.step(step)
+        ending = self._ending()
         hosts = host_facts(self.events, self._evidence, self._not_planned())
+        if ending:
+            hosts = tuple(
+                h.model_copy(update={"state": "unknown"}) if h.host in ending.silent else h for h in hosts
+            )
         order = self._order(row)
         approvals = self._approvals(document)
         return DocumentView(
@@ -120,6 +127,51 @@ class _Builder:
                 Owed(host=o.host, run=o.run, since=parse_utc(o.since).isoformat(), reason=o.reason)
                 for o in owed_hosts(self.events)
             ),
+            ending=ending,
+        )
+
+    def _ending(self) -> Ending | None:
+        """Return how the run ended, once it has before its last row."""
+        stop = next((e for e in reversed(self.events) if e.name in {"run_stopped", "gate_closed"}), None)
+        if stop:
+            person = Person(**stop["person"]) if stop.name == "run_stopped" else None
+            how: Literal["stopped", "closed"] = "stopped" if person else "closed"
+            return self._ended(stop, how, person, stop["reason"])
+        last = next((e for e in reversed(self.events) if e.name == "step_finished"), None)
+        if last is None or last["next"] != "end" or last["outcome"] is None:
+            return None
+        decision = self.sop.step(last["step"]).decision
+        if decision is None or decision.outcome(last["outcome"]).when == "ok":
+            return None
+        made = next((d for d in reversed(self._decisions()) if d.step == last["step"]), None)
+        if decision.by == "official" and made:
+            return self._ended(last, "refused", made.person, made.reason)
+        return self._ended(last, "failed", None, last["outcome"])
+
+    def _ended(
+        self,
+        event: Event,
+        how: Literal["stopped", "refused", "closed", "failed"],
+        person: Person | None,
+        reason: str,
+    ) -> Ending:
+        told = {(e["step"], e["attempt"], e["part"]) for e in self.events if e.name == "action_finished"}
+        silent = {
+            host
+            for e in self.events
+            if e.name == "action_started"
+            and e["changes"]
+            and (e["step"], e["attempt"], e["part"]) not in told
+            for host in e["hosts"]
+        }
+        return Ending(
+            how=how,
+            step=event["step"],
+            activity=self.sop.step(event["step"]).kegiatan,
+            at=_at(event),
+            person=person,
+            reason=reason,
+            silent=in_natural_order(silent),
         )
 
     def _evidence(self, entry: dict[str, str]) -> Evidence:

@@ -28,7 +28,8 @@ from runner.moves import Gate, Part
 from runner.officials import title_of
 from runner.plan import has_antivirus_update
 from runner.record import Record
-from runner.sop import Output, Sop, Step
+from runner.run_view import document_view
+from runner.sop import END_REPORT, Output, Sop, Step
 
 _STATUS_STYLE = {
     "ok": "green",
@@ -228,6 +229,21 @@ def start_panel(record: Record) -> Panel:
         parts += [Text(), Text("Assumed where the paper is lost or cut off:", style="yellow")]
         parts += [Text(f"  · {a.field}: {a.text}", style="yellow") for a in record.sop.assumptions]
     return Panel(Group(*parts), title="Rawat", title_align="left")
+
+
+def unsettled_lines(record: Record) -> list[Text]:
+    """Say of a stopped run what is dangerous about it: hosts of which nobody knows that all is well."""
+    report = next(e for e in reversed(record.state.documents) if e["document"] == END_REPORT)
+    view = document_view(record, END_REPORT, "final", report["step"], report["attempt"], report["as_of"])
+    told = (
+        ("their state is UNKNOWN, look at them now", view.hosts_in("unknown")),
+        ("changed and NOT TESTED", view.hosts_in("untested")),
+    )
+    return [
+        Text(f"{', '.join(display(host.host) for host in hosts)}: {what}", style="bold red")
+        for what, hosts in told
+        if hosts
+    ]
 
 
 def owed_lines(owed: Sequence[dict[str, str]]) -> list[Text]:

@@ -23,6 +23,8 @@ from runner import source
 from runner.source import Problem, SourceError
 
 Target = int | Literal["end"]
+END_REPORT = "laporan-penghentian"
+"""The document that Rawat itself writes when a run ends before its last row; no row makes it."""
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=60)]
 Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)]
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -206,6 +208,12 @@ class Step(_Model):
         default=None, description="The row goes on until this later row is finished"
     )
     next: Target | None = None
+
+    @model_validator(mode="after")
+    def _leaves_the_end_report_alone(self) -> Step:
+        if any(output.document == END_REPORT for output in self.output):
+            raise ValueError(f"{END_REPORT} is written by Rawat itself when a run ends early")
+        return self
 
     @property
     def standard_seconds(self) -> int | None:

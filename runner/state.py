@@ -12,7 +12,8 @@ Order rules, enforced by ``next_move`` and by nothing else:
 6. A decision by result recovers the hosts that failed and tests them once more before it leads on.
    Hosts that nobody tested have not passed.
 7. A row that spans later rows is finished when the row it names is finished.
-8. A row sent back to, or failed and resumed, gets a new attempt.
+8. A run that is stopped, or led out of by a decision, is reported on and closed; nothing else is done.
+9. A row sent back to, or failed and resumed, gets a new attempt.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pydantic import ValidationError
 from runner import errors, moves
 from runner.journal import Event
 from runner.moves import Gate, Part, PartKind, Plan
-from runner.sop import TEST_AGAIN, Action, Sop, Step, Target, Waves
+from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Sop, Step, Target, Waves
 from runner.waves import Order, divide_into_waves, in_natural_order
 from runner.windows import WindowClosed, Windows, closed
 
@@ -68,6 +69,7 @@ class RunState:
         self.owed: frozenset[str] = frozenset()
         self.zone = ZoneInfo("UTC")
         self.window_awaited: Event | None = None
+        self.stopped: Event | None = None
         self.current: Target = sop.steps[0].no
         self.came_from = 0
         self.last_outcome: str | None = None
@@ -308,6 +310,10 @@ class RunState:
     def _on_torn_line_dropped(self, _event: Event) -> None:
         """What the crash cut off had announced nothing that was done."""
 
+    def _on_run_stopped(self, event: Event) -> None:
+        self.stopped = event
+        self.gate = None
+
     def _on_run_finished(self, event: Event) -> None:
         self.finished = event
 
@@ -341,8 +347,9 @@ class RunState:
 
 def next_move(state: RunState) -> moves.Move:
     """Return the one thing to do next."""
-    if state.finished:
-        return moves.Nothing()
+    over = _over(state)
+    if over:
+        return over
     span = _span_to_finish(state)
     if span:
         return span
@@ -356,6 +363,16 @@ def next_move(state: RunState) -> moves.Move:
     return _within_step(state)
 
 
+def _over(state: RunState) -> moves.Move | None:
+    """Return what is left to do in a run that is closed or was stopped."""
+    if state.finished:
+        return moves.Nothing()
+    stop = state.stopped
+    if stop:
+        return _end_early(state, stop["step"], f"stopped by {stop['person']['name']}: {stop['reason']}")
+    return None
+
+
 def _held_up(state: RunState) -> moves.Move | None:
     """Return why the row goes on only when the run is resumed."""
     if state.failed is not None:
@@ -363,7 +380,15 @@ def _held_up(state: RunState) -> moves.Move | None:
     return moves.AwaitWindow(state.window_awaited) if state.window_awaited else None
 
 
-def _finish_run(state: RunState) -> moves.FinishRun:
+def _end_early(state: RunState, step: int, reason: str) -> moves.Move:
+    """Report truthfully what was done before a run that does not reach its last row is closed."""
+    report = Output(name="Laporan Penghentian Pelaksanaan", document=END_REPORT, version="final")
+    if (report.document, report.version) not in state.written:
+        return moves.WriteDocument(step, max(1, state.attempts.get(step, 1)), report)
+    return moves.FinishRun("ended", step, reason)
+
+
+def _finish_run(state: RunState) -> moves.Move:
     """A run is ended, not completed, when a decision led out of it: an official's, or by a failed result."""
     if state.closed is not None:
         return moves.FinishRun("ended", state.came_from, state.closed)
@@ -373,7 +398,7 @@ def _finish_run(state: RunState) -> moves.FinishRun:
     if decision.outcome(state.last_outcome).when == "ok":
         return moves.FinishRun("completed", state.came_from, "")
     said = state.last_reason if decision.by == "official" else ""
-    return moves.FinishRun("ended", state.came_from, said or state.last_outcome)
+    return _end_early(state, state.came_from, said or state.last_outcome)
 
 
 def window_closed(state: RunState, part: Part, at: datetime) -> WindowClosed | None:

@@ -189,6 +189,19 @@ class Owed(Finding):
     reason: str
 
 
+class Ending(Finding):
+    """How a run ended before its last row."""
+
+    how: Literal["stopped", "refused", "closed", "failed"]
+    step: int
+    activity: str
+    at: str
+    person: Person | None
+    reason: str
+    silent: tuple[str, ...]
+    """Hosts on which a change was announced and never told of."""
+
+
 class KindCount(Finding):
     """Updates of one kind: how many are planned and how many are in effect, counted per host."""
 
@@ -287,6 +300,7 @@ class DocumentView(Finding):
     kinds: tuple[KindCount, ...]
     cves: tuple[Cve, ...]
     owed: tuple[Owed, ...]
+    ending: Ending | None
 
     def hosts_in(self, *states: HostState) -> tuple[HostFacts, ...]:
         """Return the hosts in one of these states."""

@@ -67,7 +67,7 @@ def test_row_eleven_returned_leads_back_to_row_nine(surakarta: Office) -> None:
 def test_row_four_not_ordered_ends_the_run_with_its_reason(surakarta: Office) -> None:
     folder = surakarta.start()
     closed = surakarta.go_on(folder, {3: ["sesuai"], 4: ["tidak diperintahkan"]})
-    assert closed == Closed("ended", "Alasan contoh", None)
+    assert closed == Closed("ended", "Alasan contoh", surakarta.root / "archive" / folder.name)
 
 
 def test_a_run_that_was_not_ordered_changed_no_host(surakarta: Office) -> None:

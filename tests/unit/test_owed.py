@@ -128,3 +128,12 @@ def test_the_newest_reason_is_told_with_the_first_date() -> None:
     book = changed(planned(carried=["web2"]), web2="unknown")
     (owed,) = owed_hosts(book.events)
     assert (owed.run, owed.reason) == ("run-0", "unknown")
+
+
+def test_a_host_whose_change_was_never_told_of_is_unknown_once_the_run_is_given_up() -> None:
+    book = decided(planned()).start()
+    at = {"step": 3, "attempt": 1, "part": "1", "kind": "playbook"}
+    book.tell("action_started", **at, hosts=["web1"], changes=True)
+    assert owes(book) == {}
+    book.events.append(type(book.events[0])(99, "run_stopped", book.now(), {}, ""))
+    assert owes(book)["web1"] == "unknown"

@@ -21,7 +21,7 @@ from runner.moves import (
     StartStep,
     WriteDocument,
 )
-from runner.sop import Action, Output
+from runner.sop import END_REPORT, Action, Output
 from runner.state import RunState, next_move, parts_of
 
 ALL = ("db1", "web1", "web2", "web10")
@@ -246,12 +246,16 @@ def test_a_span_is_finished_when_its_own_row_is_sent_back_to() -> None:
     assert book.row_2("periksa ulang", 1).next == FinishStep(1, 1, None, None)
 
 
+END = Output(name="Laporan Penghentian Pelaksanaan", document=END_REPORT, version="final")
+
+
 # Endings ----------------------------------------------------------------------------------------------
 
 
 def test_an_official_s_exit_to_the_end_ends_the_run_with_his_reason() -> None:
     book = Book().run().row_1().row_2("dibatalkan", "end", "no money")
-    assert book.next == FinishRun("ended", 2, "no money")
+    assert book.next == WriteDocument(2, 1, END)
+    assert book.document(END_REPORT, "final").next == FinishRun("ended", 2, "no money")
 
 
 def test_a_good_result_that_leads_to_the_end_completes_the_run() -> None:
@@ -262,7 +266,16 @@ def test_a_good_result_that_leads_to_the_end_completes_the_run() -> None:
 
 def test_a_bad_result_that_leads_to_the_end_ends_the_run_and_says_so() -> None:
     book = at_the_test("web1").part("1", "suite", ["web1"], web1="failed").finish("tidak baik", "end")
-    assert book.next == FinishRun("ended", 4, "tidak baik")
+    assert book.next == WriteDocument(4, 1, END)
+    assert book.document(END_REPORT, "final").next == FinishRun("ended", 4, "tidak baik")
+
+
+def test_a_stop_is_reported_on_and_ends_the_run_whatever_was_due() -> None:
+    book = Book().run().start()
+    book.tell("run_stopped", step=1, attempt=1, person={"name": "Nama Petugas"}, reason="no power")
+    assert book.next == WriteDocument(1, 1, END)
+    told = book.document(END_REPORT, "final")
+    assert told.next == FinishRun("ended", 1, "stopped by Nama Petugas: no power")
 
 
 def test_a_closed_run_has_nothing_next() -> None:
