@@ -389,9 +389,9 @@ def _end_early(state: RunState, step: int, reason: str) -> moves.Move:
 
 
 def _finish_run(state: RunState) -> moves.Move:
-    """A run is ended, not completed, when a decision led out of it: an official's, or by a failed result."""
+    """A run is ended, not completed, when a decision led out of it, or none came by its deadline."""
     if state.closed is not None:
-        return moves.FinishRun("ended", state.came_from, state.closed)
+        return _end_early(state, state.came_from, state.closed)
     decision = state.sop.step(state.came_from).decision
     if decision is None or state.last_outcome is None:
         return moves.FinishRun("completed", state.came_from, "")

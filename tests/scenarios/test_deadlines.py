@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from fakes import StepClock
 
-from runner import errors, journal, sop, verify
+from runner import errors, journal, record, report, sop, verify
 from runner.engine import Closed, Waiting
 from runner.gates import Choice
+from runner.run_view import document_view
+from runner.sop import END_REPORT
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.forgery import forge
@@ -75,6 +77,21 @@ def test_past_its_deadline_a_gate_closes_and_the_run_ends_with_nothing_approved(
     assert events_of(folder, "decision_made") == []
     assert [request.step for request in office.playbooks.requests] == [1]
     verify.check_run(folder)
+
+
+@closes
+def test_a_run_closed_by_a_deadline_leaves_a_report_of_it_and_owes_its_hosts(office: Office) -> None:
+    folder = waiting(office)
+    office.clock.advance(2 * DAY)
+    office.go_on(folder, {}, resumed=True)
+    made = events_of(folder, "document_written")[-1]
+    assert made["document"] == END_REPORT
+    now = record.load(folder)
+    view = document_view(now.at(made["as_of"]), END_REPORT, "final", 2, 1, made["as_of"])
+    assert view.ending is not None
+    assert (view.ending.how, view.ending.step, view.ending.person) == ("closed", 2, None)
+    assert "batas waktu keputusan terlampaui" in report.render_html(view)
+    assert {owed.reason for owed in view.owed} == {"stopped"}
 
 
 @closes
@@ -178,7 +195,7 @@ def test_a_gate_closes_while_it_is_asked_at_the_terminal(office: Office) -> None
     closed = office.engine(folder).run(ask)
     assert isinstance(closed, Closed)
     assert closed.outcome == "ended"
-    assert "refused: the gate closed at its deadline" in office.observer.seen[-1]
+    assert any("refused: the gate closed at its deadline" in line for line in office.observer.seen)
 
 
 WRONG = {
