@@ -194,7 +194,7 @@ class Engine:
                     person=person.person(),
                     reason=reason.strip(),
                 )
-            closed = self._advance()
+            closed = self._advance(attended=False)
         if not isinstance(closed, Closed):
             raise TypeError("a stopped run waits for nobody")
         return closed
