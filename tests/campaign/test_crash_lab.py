@@ -34,6 +34,7 @@ KILLS = int(os.environ.get("RAWAT_CRASH_KILLS", "100"))
 DECISIONS = {
     3: ("sesuai", "analis"),
     4: ("diperintahkan", "kabid"),
+    8: ("disaksikan", "analis"),
     10: ("sesuai", "pranata"),
     11: ("ditetapkan", "kabid"),
 }
