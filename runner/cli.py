@@ -116,6 +116,7 @@ def run(
     At a terminal the awaited officials are asked at the gates; otherwise the run stops there (exit code 3).
     """
     workspace = find_workspace()
+    workspace.require_safe_place()
     roster = load_roster(_roster_path(inventory))
     start = Start(
         sop_text=_read_text(file),
@@ -142,6 +143,7 @@ def resume(
 ) -> None:
     """Go on after a gate, a crash, a stop or a reboot, or when a maintenance window has opened."""
     workspace = find_workspace()
+    workspace.require_safe_place()
     _go_on(workspace, workspace.run_folder(run), resumed=True, wait=wait)
 
 
@@ -293,7 +295,8 @@ def status(
     folder = find_workspace().run_folder(run)
     now = record.load(folder)
     if as_json:
-        sys.stdout.write(json.dumps(_status(now), ensure_ascii=False, indent=2) + "\n")
+        # For programs; but it may end on a terminal, and a reason for failing may quote a host.
+        sys.stdout.write(json.dumps(_status(now), indent=2) + "\n")
         return
     told = _status(now)
     console.print(Text(f"run {told['run']}: {told['state']}", style="bold"))

@@ -92,7 +92,7 @@ class Screen:
         title = f"     {_PART_NAMES[part.kind]}{hosts}{wave}"
         self._title = title
         if not self._console.is_terminal:
-            self._console.print(Text(title + (f": {', '.join(part.hosts)}" if part.hosts else "")))
+            self._console.print(Text(title + (f": {display(', '.join(part.hosts))}" if part.hosts else "")))
             return
         self._progress = Progress(
             TextColumn("    "),
@@ -137,7 +137,7 @@ class Screen:
     def part_skipped(self, _step: Step, part: Part, reason: str) -> None:
         """Print what was left out and why."""
         hosts = ", ".join(display(host) for host in part.hosts)
-        self._console.print(Text(f"     not done   {hosts}: {reason}", style="yellow"))
+        self._console.print(Text(f"     not done   {hosts}: {one_line(reason)}", style="yellow"))
 
     def plan_drifted(self, hosts: Sequence[str]) -> None:
         """Print that the plan is not true any more, and for which hosts."""

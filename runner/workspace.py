@@ -7,6 +7,7 @@ installed from, or ``RAWAT_ROOT``.
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,6 +125,21 @@ class Workspace:
                 if not path.name.startswith(("base.", "_"))
             ),
         )
+
+    def require_safe_place(self) -> None:
+        """Refuse to act on hosts from where anybody of this machine may have put a plugin or a role.
+
+        Raises:
+            InputError: when the current folder, the checkout or its code can be written by everybody.
+        """
+        code = [self.root / name for name in ("ansible.cfg", "playbooks", "roles", "runner", "tests")]
+        inside = (path for top in code for path in (top, *top.rglob("*")))
+        for path in (Path.cwd(), self.root, *inside):
+            if path.exists() and not path.is_symlink() and path.stat().st_mode & stat.S_IWOTH:
+                raise errors.InputError(
+                    f"{path} can be written by everybody of this machine, so what is in it is not trusted",
+                    hint=f"work from a folder of your own; for the checkout: chmod -R o-w {self.root}",
+                )
 
     def roles_digest(self) -> str:
         """Return one SHA-256 over the playbooks and roles: what acts on hosts."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +94,30 @@ def test_deep_nesting_is_cut() -> None:
 def test_values_of_json_stay_as_they_are() -> None:
     data = {"a": None, "b": True, "c": 1, "d": "text", "e": [1, {"f": False}]}
     assert evidence.capped(data) == data
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        pytest.param({"plan_updates": {"updates": "none"}}, id="another form"),
+        pytest.param({"plan_updates": 5}, id="no object"),
+        pytest.param({"apply_updates": {"outcome": "applied", "seconds": math.inf}}, id="endless"),
+        pytest.param({"apply_updates": {"outcome": "applied", "seconds": "nan"}}, id="no number"),
+        pytest.param({"back_up_host": {"bytes": 10**5000}}, id="a number of 5000 digits"),
+        pytest.param({"probe": ["x" * 19_000] * 500}, id="too large"),
+    ],
+)
+def test_results_that_no_document_could_show_stop_their_host_alone(results: dict[str, Any]) -> None:
+    found = evidence.accepted(HostResult("web1", "ok", results), changes=False)
+    changed = evidence.accepted(HostResult("web1", "ok", results), changes=True)
+
+    assert (found.status, found.results) == ("failed", {})
+    assert found.failure
+    assert changed.status == "unknown"
+
+
+def test_a_host_that_failed_by_itself_keeps_its_own_reason() -> None:
+    own = Failure("Probe", "out of reach")
+    found = evidence.accepted(HostResult("web1", "unreachable", {"plan_updates": 5}, own), changes=True)
+
+    assert (found.status, found.failure, found.results) == ("unreachable", own, {})
