@@ -41,7 +41,7 @@ campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about a
 
 campaign-untrusted: setup ## Hosts that were broken into, hostile text and secrets, some fifteen minutes
 	$(BIN)/python -m pytest -m campaign tests/lab/test_untrusted_hosts.py tests/lab/test_secrets.py \
-		tests/unit/test_hostile_text.py
+		tests/unit/test_hostile_text.py tests/unit/test_broken_files.py
 
 campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_crash.py tests/scenarios/test_leftovers.py
