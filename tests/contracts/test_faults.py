@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 ROWS = 48
+MOST_WITHOUT_TEST = 8
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
 
 
@@ -45,4 +46,5 @@ def test_a_row_without_a_test_says_why() -> None:
     """No cell is left empty, and what stands there beside tests is a whole sentence."""
     bare = [row for row in rows() if not TEST.search(row[3])]
 
+    assert len(bare) <= MOST_WITHOUT_TEST
     assert [row[0] for row in bare if not re.fullmatch(r"(No|Not yet): .+\.", row[3])] == []

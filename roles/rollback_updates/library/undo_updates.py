@@ -129,19 +129,19 @@ class Host:
         offers = updates.read_offers([update.package for update in self.approved])
         self.restore, self.not_undone = judge(self.approved, self.states, offers)
 
-    def again(self) -> list[str]:
-        """Return the option for packages whose files are a mess although dpkg's table names the old version.
+    def broken(self) -> dict[str, str]:
+        """Return the packages whose files are a mess although dpkg's table names the old version.
 
-        So a full disk leaves them; apt would take them for installed and do nothing.
+        So a full disk leaves them; apt takes them for installed and does nothing unless it is told to.
         """
-        return ["--reinstall"] if any(self.states[name].is_broken for name in self.restore) else []
+        return {name: version for name, version in self.restore.items() if self.states[name].is_broken}
 
-    def command(self, *options: str) -> list[str]:
+    def command(self, *options: str, only: dict[str, str] | None = None) -> list[str]:
         """Return the apt-get call that brings the old versions back."""
         command: list[str] = packages.install_command(
-            self.restore,
+            only or self.restore,
             lock_timeout=self.parameters["lock_timeout"],
-            options=["--allow-downgrades", "--only-upgrade", *self.again(), *options],
+            options=["--allow-downgrades", "--only-upgrade", *options],
         )
         return command
 
@@ -168,6 +168,10 @@ class Host:
         for unit in failed_units(sorted(self.restore)):
             host_unit.forget_failure(unit)
         packages.wait_for_archives(self.parameters["lock_timeout"])
+        if broken := self.broken():
+            # Apart from the others: apt finds no file for a package that is only to be configured.
+            command = self.command("--reinstall", only=broken)
+            host_unit.run_in_unit(UNIT, command, log=log, timeout=timeout)
         return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]]) -> dict[str, Any]:

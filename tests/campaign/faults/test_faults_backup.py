@@ -25,8 +25,9 @@ def locks() -> set[Path]:
 
 
 def leave_lock(field: Field, command: str) -> Path:
-    """Kill a client that has just locked the repository, and return the lock it left."""
-    known = locks()
+    """Kill a client that has just locked the repository, and return the lock it left, the only one."""
+    for earlier in locks():
+        earlier.unlink()
     password = field.inventory / "secrets" / "restic_password"
     with subprocess.Popen(
         [
@@ -37,7 +38,7 @@ def leave_lock(field: Field, command: str) -> Path:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as client:
-        while not (new := locks() - known):
+        while not (new := locks()):
             assert client.poll() is None, "the client ended before it was killed"
         client.kill()
     return new.pop()

@@ -117,6 +117,8 @@ def test_run_tells_the_truth_about_a_host_that_vanished(field: Field, figure: Fi
         faults.cut_cable(field.lab, field.place("db1"))
         said, _ = runner.communicate(timeout=1800)
     assert runner.returncode == 3, said[-3000:]
+    office.rawat("decide", "--outcome", "disaksikan", "--official", "analis", expect=0)
+    office.rawat("resume", expect=3)
     office.rawat("decide", "--outcome", "sesuai", "--official", "pranata", expect=0)
     office.rawat("resume", expect=3)
     office.rawat("decide", "--outcome", "ditetapkan", "--official", "kabid", expect=0)
