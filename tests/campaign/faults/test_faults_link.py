@@ -18,7 +18,7 @@ HOSTS = ("web1", "db1", "file1", "web2", "web3")
 OFFER_AGAIN = """
 set -e; p={package}; cd /srv; mkdir -p again; cd again; rm -rf tree; mkdir -p tree/DEBIAN
 dpkg -L $p | while read -r f; do
-  [ -d "$f" ] || (cd / && cp -a --parents ".$f" /srv/again/tree/)
+  [ -d "$f" ] || [ ! -e "$f" ] || (cd / && cp -a --parents ".$f" /srv/again/tree/)
 done
 for s in preinst postinst prerm postrm conffiles templates config; do
   [ ! -e /var/lib/dpkg/info/$p.$s ] || cp -a /var/lib/dpkg/info/$p.$s tree/DEBIAN/$s
