@@ -559,6 +559,7 @@ def test_a_statement_replayed_from_another_run_is_found(forged: Path, long_offic
     """The same officials, the same gate, the same plan: only run and nonce tell the runs apart."""
     other = long_office.start(failure_budget=1)
     long_office.go_on(other, {3: ["sesuai"], 4: ["diperintahkan"]})
+    long_office.free(other)
     theirs = find(read_journal(other.path), "decision_made", step=4)
     for name in ("4-1.json", "4-1.json.sig"):
         shutil.copy(other.path / "decisions" / name, forged / "decisions" / name)
