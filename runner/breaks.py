@@ -6,6 +6,7 @@ never given by age, and it cannot be used a second time: the journal has gone on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +22,14 @@ def refusal(state: RunState, roster: Roster, official_id: str, reason: str, at: 
     if state.freed is not None:
         person = state.freed["person"]["name"]
         return f"the hosts of run {state.run} were freed already, by {person}"
+    return refusal_of_person(roster, official_id, reason, at)
+
+
+def refusal_of_person(roster: Roster, official_id: str, reason: str, at: datetime) -> str | None:
+    """Return why this person may not free hosts, or None when he may."""
     official = roster.official(official_id)
     if official is None:
-        return f"{official_id!r} is not in the roster of officials of run {state.run}"
+        return f"{official_id!r} is not in the roster of officials"
     return _refusal_of_words(reason) or _refusal_of_day(official, roster, at)
 
 
@@ -53,6 +59,20 @@ def statement(
         "sop": sop_sha256,
         "head": head,
         "hosts": list(state.hosts),
+        "person": official.person(),
+        "reason": reason.strip(),
+        "decided": at,
+    }
+
+
+def word(run: str, hosts: Iterable[str], official: Official, reason: str, at: str) -> dict[str, Any]:
+    """Return the statement that frees hosts from the lock of a run that is not of this controller."""
+    return {
+        "format": 1,
+        "act": "release-hosts",
+        "signer": official.id,
+        "run": run,
+        "hosts": list(hosts),
         "person": official.person(),
         "reason": reason.strip(),
         "decided": at,

@@ -26,9 +26,10 @@ from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.files import write_once
+from runner.freeing import Word
 from runner.gates import Choice
 from runner.holder import is_held
-from runner.inventory import read_inventory
+from runner.inventory import Inventory, read_inventory
 from runner.journal import Event
 from runner.moves import Gate
 from runner.notes import Notes
@@ -243,12 +244,22 @@ def break_lock(
     official: Annotated[str, typer.Option(help="Id of the official who frees the hosts")],
     reason: Annotated[str, typer.Option(help="Why nobody will finish that run now")],
     key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
+    inventory: Annotated[
+        Path | None,
+        typer.Option("-i", "--inventory", help="The run is another controller's: free these hosts from it"),
+    ] = None,
+    limit: Annotated[str | None, typer.Option(help="Only these hosts (Ansible's pattern)")] = None,
 ) -> None:
     """Free the hosts of an open run that nobody works on, on an official's signed word.
 
-    The run keeps its record; it may go on only after 'rawat resume' has taken its hosts again.
+    The run keeps its record; it may go on only after 'rawat resume' has taken its hosts again. With an
+    inventory, the lock that another controller's run left on those hosts is removed, and the word kept there.
     """
     workspace = find_workspace()
+    if inventory is not None:
+        own_key = key or (inventory if inventory.is_dir() else inventory.parent) / "keys" / official
+        _release(workspace, run, read_inventory(inventory, limit), Word(official, reason, own_key))
+        return
     folder = workspace.run_folder(run)
     signed_with = key or _keys(workspace, folder) / official
     made = freeing.break_lock(record.load(folder), SystemClock(), official, reason, signed_with)
@@ -596,6 +607,27 @@ def _note(told: Event | None, *more: str) -> dict[str, Any] | None:
 
 def _times(now: Record, moment: Instant | None) -> list[StepTime]:
     return step_times(now.sop, now.events, moment, at_work=is_held(now.folder.journal))
+
+
+def _release(workspace: Workspace, run: str, inventory: Inventory, word: Word) -> None:
+    results = freeing.release_hosts(
+        run,
+        inventory,
+        load_roster(_roster_path(inventory.path)),
+        word,
+        at=SystemClock().now().at,
+        playbook=workspace.playbooks / "release-hosts.yml",
+        executor=PlaybookExecutor(workspace.root),
+    )
+    for result in results:
+        why = f": {one_line(result.failure.message)}" if result.failure else ""
+        outcome = result.results.get("release_host", {}).get("outcome", result.status)
+        console.print(Text(f"{display(result.host)}: {one_line(outcome)}{why}"))
+    kept = [display(result.host) for result in results if result.status != "ok"]
+    if kept:
+        raise errors.StepFailedError(
+            f"not freed: {', '.join(kept)}", hint="look at these hosts, then try again"
+        )
 
 
 def _freed(event: Event) -> str:

@@ -410,8 +410,15 @@ class Engine:
             playbook=self._playbook(step, part),
             suite=self._suite(step, part),
             changes=changes,
+            claim=self._claim(),
+            ended=holds.ended(self._workspace) if changes else (),
             phase="after-rollback" if part.kind == "retest" else "after-update",
         )
+
+    def _claim(self) -> dict[str, str]:
+        started = self._journal.events[0]
+        operator = str(started["operator"]["id"])
+        return {"run": self._folder.name, "started": started.digest, "operator": operator}
 
     def _playbook(self, step: Step, part: Part) -> Path | None:
         if part.kind == "recover" and step.decision:

@@ -5,17 +5,34 @@ Who may is ``breaks``' alone. A living process keeps its run: the lock on the jo
 
 from __future__ import annotations
 
+import re
 import tempfile
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from runner import breaks, errors, signing
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, format_utc
+from runner.executors.base import ActionRequest, Executor, HostResult
 from runner.files import make_private_dir, write_once
+from runner.inventory import Inventory
 from runner.journal import Event, Journal
+from runner.officials import Roster
 from runner.record import Record
 from runner.state import RunState
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+
+@dataclass(frozen=True)
+class Word:
+    """What an official says to free hosts: who, why, and the key to sign it with."""
+
+    official: str
+    reason: str
+    key: Path
 
 
 def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Path) -> Event:
@@ -37,7 +54,7 @@ def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Pa
     said = breaks.statement(
         state, official, sop_sha256=now.sop_sha256, head=head, reason=reason, at=format_utc(at)
     )
-    statement, signature = _signed(now, said, key)
+    statement, signature = _signed(make_private_dir(now.folder.work), said, key)
     if not signing.is_signed_by(statement, signature, official.id, now.roster.allowed_signers()):
         raise errors.DecisionRefusedError(
             f"the key {key} is not the key of {official.name} in the roster",
@@ -58,8 +75,57 @@ def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Pa
         )
 
 
-def _signed(now: Record, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
-    with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(now.folder.work)) as folder:
+def release_hosts(
+    run: str,
+    inventory: Inventory,
+    roster: Roster,
+    word: Word,
+    *,
+    at: datetime,
+    playbook: Path,
+    executor: Executor,
+) -> tuple[HostResult, ...]:
+    """Remove the lock of another controller's run from hosts; the signed word stays on each of them.
+
+    Raises:
+        DecisionRefusedError: the word does not count; nothing was done.
+        InputError: when this is no run's id.
+    """
+    if not _RUN.fullmatch(run):
+        raise errors.InputError(
+            f"{run[:100]!a} is no run's id", hint="the refused run was told which one it is"
+        )
+    _refuse(breaks.refusal_of_person(roster, word.official, word.reason, at))
+    official = roster.official(word.official)
+    if official is None:
+        raise errors.DecisionRefusedError(f"{word.official!r} is not in the roster")
+    said = breaks.word(run, inventory.hosts, official, word.reason, format_utc(at))
+    with tempfile.TemporaryDirectory(prefix="rawat-release-") as scratch:
+        work = Path(scratch)
+        statement, signature = _signed(work, said, word.key)
+        if not signing.is_signed_by(statement, signature, official.id, roster.allowed_signers()):
+            raise errors.DecisionRefusedError(
+                f"the key {word.key} is not the key of {official.name} in the roster"
+            )
+        told = {"statement": statement.decode(), "signature": signature.decode()}
+        request = ActionRequest(
+            run=run,
+            step=0,
+            attempt=0,
+            part="release",
+            hosts=inventory.hosts,
+            inventory=inventory.path,
+            work=work,
+            host_state=work,
+            playbook=playbook,
+            changes=True,
+            word=write_once(work / "word.json", canonical_json(told)),
+        )
+        return executor.execute(request, lambda _event: None)
+
+
+def _signed(place: Path, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
+    with tempfile.TemporaryDirectory(prefix="sign-", dir=place) as folder:
         path = write_once(Path(folder, "statement.json"), canonical_json(said))
         signature = signing.sign(path, key)
         return path.read_bytes(), signature.read_bytes()

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import errors, journal
+from runner.canonical import sha256_hex
 from runner.clock import format_utc
 from runner.display import display
 from runner.endpoints import address_of
@@ -137,6 +138,29 @@ def holdings(workspace: Workspace, without: RunFolder | None = None) -> list[Hol
         if holding is not None:
             found.append(holding)
     return found
+
+
+def ended(workspace: Workspace) -> tuple[str, ...]:
+    """Return the digests of the first records of all runs that are closed, or whose hosts were freed by name.
+
+    A digest is no other run's, as ids may be: another controller counts its runs of a day as well.
+    """
+    return tuple(sha256_hex(_first_line(folder)) for folder in workspace.run_folders() if _is_ended(folder))
+
+
+def _is_ended(folder: RunFolder) -> bool:
+    if _is_closed(folder.journal):
+        return True
+    try:
+        return bool(_first_line(folder)) and _holding(folder) is None
+    except errors.InputError:
+        return False
+
+
+def _first_line(folder: RunFolder) -> bytes:
+    with folder.journal.open("rb") as stream:
+        line = stream.readline()
+    return line if line.endswith(b"\n") else b""
 
 
 def _is_closed(path: Path) -> bool:

@@ -6,7 +6,7 @@ order of work and writes nothing into the journal.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -35,6 +35,12 @@ class ActionRequest:
     """The action may change its hosts: one that goes silent is ``unknown``, not ``unreachable``."""
     reattach: bool = False
     """Join the work that an earlier try left on its hosts and read what came of it; start none."""
+    claim: Mapping[str, str] = field(default_factory=dict)
+    """What a changed host is locked with: the run, ``started`` (digest of its first record), ``operator``."""
+    ended: tuple[str, ...] = ()
+    """Digests of the first records of runs that are over here: a lock of theirs on a host is dead."""
+    word: Path | None = None
+    """A file with an official's signed word, which the action leaves on its hosts."""
     phase: str = "after-update"
     timeout: float = 3 * 3600
     """Seconds after which the action is ended and its hosts are ``unknown``."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +15,7 @@ from typing import Any
 
 from runner import errors
 from runner.ansible_settings import ansible_environment
-from runner.canonical import canonical_json
+from runner.canonical import canonical_json, digest_of
 from runner.display import TRUNCATED
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
@@ -72,6 +74,9 @@ class PlaybookExecutor:
                 "rawat_plan": str(request.plan or ""),
                 "rawat_host_state": str(request.host_state),
                 "rawat_reattach": request.reattach,
+                "rawat_claim": {**request.claim, "controller": _controller(self._root)},
+                "rawat_ended": list(request.ended),
+                "rawat_break": str(request.word or ""),
             },
         }
 
@@ -83,6 +88,16 @@ class PlaybookExecutor:
             "RAWAT_CHANNEL": str(channel),
             processes.MARK: processes.mark(work),
         }
+
+
+def _controller(root: Path) -> str:
+    """Return who works on hosts from here: the machine's name, and a digest that no other checkout has."""
+    name = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())
+    try:
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    except OSError:
+        machine = ""
+    return f"{name}-{digest_of([machine, str(root)])[:12]}"
 
 
 def _follow(channel: Path, child: subprocess.Popen[bytes]) -> Iterator[bytes]:

@@ -119,7 +119,7 @@ def test_playbooks_give_roles_only_inputs_they_know(playbook: Path) -> None:
 
 @every_playbook
 def test_playbooks_are_named_verb_noun(playbook: Path) -> None:
-    assert playbook.stem.split("-")[0] in {"plan", "backup", "apply", "rollback", "check"}
+    assert playbook.stem.split("-")[0] in {"plan", "backup", "apply", "rollback", "check", "release"}
 
 
 @every_role

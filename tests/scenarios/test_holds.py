@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes import StepClock
 
-from runner import errors, freeing, holds, journal, record, verify
+from runner import errors, freeing, holds, journal, record, signing, verify
 from runner.canonical import canonical_json
 from runner.endpoints import address_of
 from runner.engine import Closed, Waiting
@@ -327,7 +327,7 @@ def finish(office: Office, folder: RunFolder) -> None:
     [
         ("kabid", "  ", None, "needs a reason"),
         ("kabid", "x" * 5000, None, "longer than 4096"),
-        ("nobody", "why", None, "'nobody' is not in the roster of officials of run"),
+        ("nobody", "why", None, "'nobody' is not in the roster of officials"),
         ("kabid", "why", finish, "is closed and holds no hosts"),
         ("kabid", "why", Office.free, "were freed already, by Nama Kabid"),
     ],
@@ -372,9 +372,9 @@ def test_a_break_is_refused_when_the_run_went_on_meanwhile(
     contoh.go_on(folder, {})
     real = freeing._signed
 
-    def slow(now: record.Record, said: dict[str, object], key: Path) -> tuple[bytes, bytes]:
+    def slow(place: Path, said: dict[str, object], key: Path) -> tuple[bytes, bytes]:
         contoh.decide(folder, "disetujui", "kabid")
-        return real(now, said, key)
+        return real(place, said, key)
 
     monkeypatch.setattr(freeing, "_signed", slow)
     with pytest.raises(errors.DecisionRefusedError, match="has gone on meanwhile"):
@@ -474,3 +474,69 @@ def test_a_half_made_break_beside_an_open_run_is_no_stranger(contoh: Office) -> 
     (folder.path / "decisions").mkdir()
     (folder.path / BREAK).write_bytes(b"half")
     verify.check_run(folder)
+
+
+# What the host is told ------------------------------------------------------------------------------------
+
+
+def test_a_changing_part_claims_its_hosts_by_the_runs_first_record(contoh: Office) -> None:
+    over = contoh.start()
+    contoh.go_on(over, APPROVED)
+    freed = start_on(contoh, contoh.hosts)
+    contoh.free(freed)
+    folder = contoh.start()
+    contoh.go_on(folder, APPROVED)
+    asked = [request for request in contoh.playbooks.requests if request.run == folder.name]
+    first = {run: journal.read(run.journal)[0].digest for run in (over, freed, folder)}
+    expected = {"run": folder.name, "started": first[folder], "operator": "pengelola"}
+    assert {json.dumps(dict(request.claim)) for request in asked} == {json.dumps(expected)}
+    assert next(request.ended for request in asked if request.changes) == (first[over], first[freed])
+    assert holds.ended(contoh.workspace) == tuple(first.values())
+
+
+def test_an_open_or_unreadable_run_is_never_told_to_be_over(contoh: Office) -> None:
+    folder = contoh.start()
+    assert holds.ended(contoh.workspace) == ()
+    for left in (b"rubbish\n", b"", b'{"torn'):
+        folder.journal.write_bytes(left)
+        assert holds.ended(contoh.workspace) == ()
+
+
+# The lock that another controller's run left on hosts ----------------------------------------------------
+
+
+def release(office: Office, run: str, official: str = "kabid", reason: str = "Pindah", key: str = "") -> None:
+    playbook = office.workspace.playbooks / "release-hosts.yml"
+    word = freeing.Word(official, reason, office.key(key or official))
+    at = office.clock.now().at
+    given = {"at": at, "playbook": playbook, "executor": office.playbooks}
+    freeing.release_hosts(run, office.inventory, office.roster, word, **given)  # type: ignore[arg-type]
+
+
+def test_a_run_of_another_controller_is_freed_on_its_hosts_by_a_signed_word(contoh: Office) -> None:
+    words: list[dict[str, str]] = []
+    contoh.playbooks.before = lambda asked: words.append(json.loads((asked.word or Path()).read_bytes()))
+    release(contoh, "2026-01-01-elsewhere-1")
+    (asked,) = contoh.playbooks.requests
+    (word,) = words
+    said = json.loads(word["statement"])
+    signers = contoh.roster.allowed_signers()
+    assert signing.is_signed_by(word["statement"].encode(), word["signature"].encode(), "kabid", signers)
+    assert (said["run"], said["hosts"], said["reason"]) == (asked.run, list(asked.hosts), "Pindah")
+    assert (asked.hosts, asked.changes) == (contoh.hosts, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"run": "{{ 1 }}"}, "is no run's id"),
+        ({"run": "../x"}, "is no run's id"),
+        ({"reason": " "}, "needs a reason"),
+        ({"official": "nobody"}, "not in the roster"),
+        ({"key": "stranger"}, "is not the key of Nama Kabid"),
+    ],
+)
+def test_hosts_are_not_freed_without_ground(contoh: Office, given: dict[str, str], told: str) -> None:
+    with pytest.raises(errors.InputError, match=told):
+        release(contoh, **{"run": "elsewhere-1", **given})
+    assert contoh.playbooks.requests == []
