@@ -253,11 +253,13 @@ def test_the_pdf_worker_fetches_nothing_for_a_host(
     views: dict[str, DocumentView], canary: tuple[int, list[str]]
 ) -> None:
     port, asked = canary
-    text = " ".join(
-        payload for payload in hostile.payloads(port) if "canary" in payload or "file:" in payload
-    )
+    fetching = [text for text in hostile.payloads(port) if "canary" in text or "file:" in text]
+    data = views["laporan-hasil-pengecekan"].model_dump(mode="json", by_alias=True)
+    update = data["hosts"][0]["plan"]["updates"][0]
+    data["hosts"] = data["hosts"][:1]
+    data["hosts"][0]["plan"]["updates"] = [update | {"package": text} for text in fetching[:40]]
 
-    made = pdf_of(with_text(views["laporan-hasil-pengecekan"], text[:4000]))
+    made = pdf_of(DocumentView.model_validate(data))
 
     assert made.startswith(b"%PDF")
     assert b"/etc/passwd" not in made
