@@ -30,6 +30,8 @@ from runner.files import cannot_record, recording, sync_dir
 from runner.holder import held_by
 
 FIRST_PREV = "0" * 64
+LAST = "run_finished"
+"""The event after which a journal grows no more."""
 _PAUSE_SECONDS = 0.02
 _COMMON = frozenset({"seq", "prev", "at", "mono", "boot", "event"})
 
@@ -131,6 +133,10 @@ class Journal:
         """
         if not self._events:
             raise errors.VerificationError(self.path.name, "holds no record: the run was never begun")
+        if self._events[-1].name == LAST:
+            # Nothing is appended to a closed run, so no crash leaves this: its last record stays the last.
+            where = f"{self.path.name}:{len(self._events) + 1}"
+            raise errors.VerificationError(where, f"{len(torn)} bytes stand after the run's last record")
         with _uninterrupted(), self._ending_on_failure():
             line = self._line("torn_line_dropped", self._clock.now(), {"bytes": len(torn)})
             # Opened once more: what is appended to by its mode cannot be written over.

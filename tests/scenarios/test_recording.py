@@ -11,10 +11,22 @@ import pytest
 
 from runner import errors, files, journal, timing, verify
 from runner.engine import Waiting
+from runner.workspace import RunFolder
 from scenarios.office import Office, events_of
 
 MIB = 1024 * 1024
 APPROVED = {2: ["disetujui"]}
+
+
+def test_what_stands_after_a_run_s_last_record_is_refused_not_healed(
+    closed_run: RunFolder, surakarta: Office
+) -> None:
+    """Nothing is appended to a closed run, so no crash leaves half a line there."""
+    whole = closed_run.journal.read_bytes()
+    closed_run.journal.write_bytes(whole + b'{"at"')
+    with pytest.raises(errors.VerificationError, match="5 bytes stand after the run's last record"):
+        surakarta.go_on(closed_run, {}, resumed=True)
+    assert closed_run.journal.read_bytes() == whole + b'{"at"'
 
 
 def test_a_run_is_not_started_without_the_space_to_record_it(contoh: Office) -> None:
