@@ -252,6 +252,7 @@ def test_of_many_starts_on_one_inventory_exactly_one_wins(contoh: Office) -> Non
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(3 * 3600)
 def test_a_thousand_races_of_fifty_starters(contoh: Office) -> None:
     """Each race on hosts of its own, so that nothing has to be cleared away in between."""
     chance = random.Random(25)  # noqa: S311 - a seed, so that a failure can be had again
