@@ -82,7 +82,9 @@ def _at(said: Any, way: Way) -> Any:  # noqa: ANN401 - any JSON
     return said
 
 
-def waiting(office: Office) -> RunFolder:
+def waiting(office: Office, host: str) -> RunFolder:
+    """Return a run at its gate, over a host of its own: an open run holds its hosts."""
+    office.hosts = (host,)
     folder = office.start()
     assert isinstance(office.go_on(folder, {}), Waiting)
     return folder
@@ -92,7 +94,7 @@ def waiting(office: Office) -> RunFolder:
 def runs(contoh: Office, tmp_path: Path) -> list[RunFolder]:
     """Return runs with every kind of statement: of an official, of a deputy, and of a paper."""
     contoh.roster = contoh.roster.model_copy(update={"deputies": [Deputy.model_validate(PLH)]})
-    own, deputised, paper, withdrawn = (waiting(contoh) for _ in range(4))
+    own, deputised, paper, withdrawn = (waiting(contoh, host) for host in ("web1", "db1", "file1", "web2"))
     contoh.decide(own, "disetujui", "kabid")
     contoh.decide(deputised, "periksa ulang", "analis")
     scan = tmp_path / "scan.pdf"
