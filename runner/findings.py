@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from runner.checks import Check
+
 
 class Finding(BaseModel):
     """Base of all findings: frozen, tolerant of further keys, written with the names of the evidence."""
@@ -256,6 +258,20 @@ class Results(Finding):
     reboot_host: Annotated[RebootHost | None, _Maybe] = None
     rollback_updates: Annotated[RollbackUpdates | None, _Maybe] = None
     verification: Annotated[Verification | None, _Maybe] = None
+    check_host: Annotated[Check | None, _Maybe] = None
+    check_website: Annotated[Check | None, _Maybe] = None
+    check_database: Annotated[Check | None, _Maybe] = None
+    check_printer: Annotated[Check | None, _Maybe] = None
+    check_network_device: Annotated[Check | None, _Maybe] = None
+    check_routerboard: Annotated[Check | None, _Maybe] = None
+    check_internet_link: Annotated[Check | None, _Maybe] = None
+
+    @property
+    def check(self) -> Check | None:
+        """Return what checking the host came to: a host is of one kind, so one role checks it."""
+        services = (self.check_website, self.check_database, self.check_printer, self.check_network_device)
+        others = (self.check_routerboard, self.check_internet_link)
+        return next((found for found in (self.check_host, *services, *others) if found), None)
 
 
 class Failure(Finding):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
+from runner.checks import Check
 from runner.findings import (
     Already,
     ApplyUpdates,
@@ -61,6 +62,7 @@ class HostFacts(Finding):
 
     host: str
     state: HostState = "not_done"
+    check: Check | None = None
     plan: PlanUpdates | None = None
     unplanned_because: str = ""
     backup: BackUp | None = None
@@ -203,6 +205,8 @@ def _from_results(
     # A check that failed half-way knows nothing about updates, whatever it published.
     if results.plan_updates and status == "ok":
         update["plan"] = results.plan_updates
+    if results.check:
+        update["check"] = results.check
     if results.back_up_host:
         update |= {"backup": results.back_up_host, "backup_status": status, "backup_span": span}
     if results.apply_updates:

@@ -17,6 +17,7 @@ from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.display import display
 from runner.endpoints import addresses_of
+from runner.kinds import kinds_of
 from runner.tree import name_problem
 from runner.waves import in_natural_order
 from runner.workspace import find_workspace
@@ -62,6 +63,7 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
         raise errors.InputError(f"{path}{named} holds no host")
     _require_file_names(hosts, path)
     _require_safe_connections(data, hosts, path)
+    _require_one_kind(groups, hosts, path)
     kept = {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h}
     variables = data.get("_meta", {}).get("hostvars", {})
     return Inventory(path, hosts, kept, addresses=addresses_of(hosts, variables))
@@ -124,6 +126,17 @@ def _require_safe_connections(data: dict[str, Any], hosts: Iterable[str], invent
         if problem:
             raise errors.InputError(
                 f"{inventory}: the host {display(host)!r}: {problem}", hint="mend it in the inventory"
+            )
+
+
+def _require_one_kind(groups: dict[str, list[str]], hosts: Iterable[str], inventory: Path) -> None:
+    """Refuse a host that is said to be two services: it is checked as one."""
+    for host in hosts:
+        kinds = kinds_of(host, groups)
+        if len(kinds) > 1:
+            raise errors.InputError(
+                f"{inventory}: the host {display(host)!r} is said to be a {' and a '.join(kinds)}",
+                hint="name each service as a host of its own, with the same ansible_host",
             )
 
 

@@ -96,9 +96,10 @@ class Action(_Model):
     )
     document: Literal[True] | None = Field(default=None, description="Drafts the documents of the Output")
     archive: Literal[True] | None = Field(default=None, description="Checks and seals the run")
-    hosts: Literal["all", "planned", "ready", "changed"] = Field(
+    hosts: Literal["all", "computers", "planned", "ready", "changed"] = Field(
         default="all",
-        description="all of the run; planned: with something to do in the plan; "
+        description="all of the run; computers: those of them that are no service (websites, printers, ...); "
+        "planned: with something to do in the plan; "
         "ready: planned and ok in every action since; changed: where a change was started",
     )
     plan: bool = Field(default=False, description="The evidence of this action becomes the plan")
@@ -251,6 +252,12 @@ class Sop(_Model):
     def step(self, no: int) -> Step:
         """Return the row numbered ``no``."""
         return self._by_no[no]
+
+    @property
+    def is_about_services(self) -> bool:
+        """Tell whether some row works on websites, printers and the like, and not on computers alone."""
+        working = (step.action for step in self.steps if step.action)
+        return any(a.hosts == "all" and a.kind in {"playbook", "suite"} for a in working)
 
     def goes_back(self, step: Step, target: Target) -> bool:
         """Tell whether leaving ``step`` to ``target`` sends the work back."""

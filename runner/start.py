@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ from runner.files import (
 )
 from runner.inventory import Inventory
 from runner.journal import Journal
+from runner.kinds import SERVICES, computers
 from runner.officials import Holder, Official, Roster
 from runner.sop import Sop, Step, parse_sop, sop_digest
 from runner.waves import BUDGET
@@ -57,6 +58,8 @@ def start_run(
         CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
     sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
+    if not sop.is_about_services:
+        start = _with_computers_only(start)
     if BUDGET.match(start.failure_budget) is None:
         raise errors.InputError(
             f"the failure budget is {display(start.failure_budget)!r}",
@@ -76,6 +79,21 @@ def start_run(
     with holds.taking(workspace):
         holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
         return _begin(workspace, clock, start, sop)
+
+
+def _with_computers_only(start: Start) -> Start:
+    """A run neither holds nor reports on the services that no row of its SOP works on."""
+    inventory = start.inventory
+    hosts = computers(inventory.hosts, inventory.groups)
+    if not hosts:
+        raise errors.InputError(
+            f"{start.sop_name} works on computers, and the inventory leaves none",
+            hint=f"hosts in the groups {', '.join(SERVICES)} are services; see docs/writing-a-sop.md",
+        )
+    groups = {name: [host for host in members if host in hosts] for name, members in inventory.groups.items()}
+    kept = {name: members for name, members in groups.items() if members}
+    addresses = {host: inventory.addresses[host] for host in hosts if host in inventory.addresses}
+    return replace(start, inventory=replace(inventory, hosts=hosts, groups=kept, addresses=addresses))
 
 
 def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFolder:

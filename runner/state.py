@@ -28,6 +28,7 @@ from pydantic import ValidationError
 
 from runner import errors, moves
 from runner.journal import Event
+from runner.kinds import computers
 from runner.moves import Gate, Part, PartKind, Plan
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Sop, Step, Target, Waves
 from runner.waves import Order, divide_into_waves, in_natural_order
@@ -574,6 +575,7 @@ def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
     """Return the hosts an action is done on, in natural order."""
     chosen: Iterable[str] = {
         "all": state.hosts,
+        "computers": computers(state.hosts, state.groups),
         "planned": state.plan.hosts if state.plan else (),
         "ready": state.ready,
         "changed": state.changed,

@@ -37,7 +37,8 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints"},
+    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints"}
+    | {"kinds", "checks", "sentences", "judges.base"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},

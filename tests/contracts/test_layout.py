@@ -75,7 +75,13 @@ def test_every_module_says_what_it_is_for(name: str) -> None:
 
 def test_runner_is_flat_but_for_its_interchangeable_parts() -> None:
     folders = {Path(name).parent.as_posix() for name in CODE if name.startswith("runner/")}
-    assert folders == {"runner", "runner/executors", "runner/callback_plugins", "runner/connection_plugins"}
+    assert folders == {
+        "runner",
+        "runner/executors",
+        "runner/judges",
+        "runner/callback_plugins",
+        "runner/connection_plugins",
+    }
 
 
 # Row 8's "tidak normal" is missing here: it is also how every SOP speaks of the conditions its times suppose.

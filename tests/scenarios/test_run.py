@@ -353,6 +353,24 @@ def test_a_run_starts_with_what_it_was_started_with(contoh: Office) -> None:
     assert started["operator"]["id"] == "pengelola"
 
 
+def test_a_sop_about_computers_leaves_services_alone(surakarta: Office) -> None:
+    surakarta.groups = {"canary": ["web1"], "websites": ["web10"], "printers": ["web2", "file1"]}
+    started = record.load(surakarta.start()).started["inventory"]
+    groups = {"canary": ["web1"]}
+    assert (started["hosts"], started["groups"]) == (["db1", "web1"], groups)
+
+
+def test_a_sop_about_computers_does_not_begin_without_any(surakarta: Office) -> None:
+    surakarta.groups = {"databases": list(surakarta.hosts)}
+    with pytest.raises(errors.InputError, match="works on computers, and the inventory leaves none"):
+        surakarta.start()
+
+
+def test_a_sop_about_all_hosts_works_on_services_too(contoh: Office) -> None:
+    contoh.groups = {"canary": ["web1"], "printers": ["db1"]}
+    assert "db1" in record.load(contoh.start()).started["inventory"]["hosts"]
+
+
 def test_runs_of_one_day_are_numbered(contoh: Office) -> None:
     first = contoh.start()
     contoh.free(first)

@@ -51,6 +51,14 @@ def test_a_limit_that_leaves_no_host_is_told(inventory: Path) -> None:
         read_inventory(inventory, "nowhere")
 
 
+def test_a_host_that_is_two_services_is_refused(inventory: Path) -> None:
+    (inventory / "more.yml").write_text(
+        "websites: {hosts: {situs: {}, db1: {}}}\ndatabases: {hosts: {db1: {}}}\n", encoding="utf-8"
+    )
+    with pytest.raises(errors.InputError, match="the host 'db1' is said to be a website and a database"):
+        read_inventory(inventory)
+
+
 def test_an_inventory_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError, match="there is no inventory at"):
         read_inventory(tmp_path / "gone")

@@ -295,6 +295,12 @@ def test_all_are_the_hosts_of_the_run() -> None:
     assert hosts(Book().run(), "all") == ALL
 
 
+def test_computers_are_those_that_are_no_service() -> None:
+    book = Book().run()
+    book.state.groups = {"printers": ["web2"], "websites": ["db1", "elsewhere"], "web": ["web1"]}
+    assert hosts(book, "computers") == ("web1", "web10")
+
+
 def test_planned_are_those_with_something_to_do() -> None:
     assert hosts(Book().run().start().part("1", "playbook", ALL).plan(["web2"]), "planned") == ("web2",)
 

@@ -1,0 +1,155 @@
+"""The Indonesian sentence for every finding of a check, made from its code, subject, value and threshold.
+
+This table is the only place that words a finding; evidence holds codes and values. A test holds that every
+code a judge gives has a sentence here, and every sentence a judge that gives it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from runner import wording
+from runner.checks import CheckFinding, Severity, Value
+from runner.kinds import Kind
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """How one code is worded.
+
+    In both texts ``{subject}`` stands for what is looked at; in ``told`` also ``{measured}`` and
+    ``{threshold}``. What stands in ``[...]`` is left out where there is no threshold.
+    """
+
+    what: str
+    """What was looked at, as the beginning of a sentence."""
+    told: str
+    """How it is."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Measured words in Indonesian; others are shown as they are."""
+
+
+SEVERITIES: Mapping[Severity, str] = {
+    "good": "baik",
+    "notice": "catatan",
+    "warning": "peringatan",
+    "critical": "kritis",
+    "unmeasured": "tidak terukur",
+}
+
+KINDS: Mapping[Kind, str] = {
+    "computer": "komputer",
+    "website": "situs web",
+    "database": "basis data",
+    "printer": "printer",
+    "network_device": "perangkat jaringan",
+    "routerboard": "RouterBOARD",
+    "internet_link": "sambungan internet",
+}
+
+
+def _number(value: float) -> str:
+    return wording.number(round(value, 1) if value != int(value) else int(value))
+
+
+UNITS: Mapping[str, Callable[[float], str]] = {
+    "": _number,
+    "%": lambda value: f"{_number(value)} %",
+    "days": lambda value: f"{_number(value)} hari",
+    "seconds": lambda value: f"{_number(value)} detik",
+    "milliseconds": lambda value: f"{_number(value)} milidetik",
+    "bytes": wording.size,
+    "per_core": lambda value: f"{_number(value)} per inti",
+}
+"""Unit of a finding -> how a number of it is written."""
+
+_COMPUTER = {
+    "load": Sentence("Beban prosesor", "rata-rata 15 menit {measured}[; batas {threshold}]"),
+    "memory": Sentence("Memori", "terpakai {measured}[; batas {threshold}]"),
+    "swap": Sentence("Memori cadangan (swap)", "terpakai {measured}[; batas {threshold}]"),
+    "disk_space": Sentence("Ruang disk {subject}", "terpakai {measured}[; batas {threshold}]"),
+    "disk_inodes": Sentence("Jumlah berkas pada disk {subject}", "terpakai {measured}[; batas {threshold}]"),
+    "disk_forecast": Sentence(
+        "Ruang disk {subject}", "diperkirakan penuh dalam {measured}[; batas {threshold}]"
+    ),
+    "disk_read_only": Sentence("Disk {subject}", "hanya dapat dibaca, tidak dapat ditulisi"),
+    "unit_failed": Sentence("Layanan {subject}", "gagal berjalan"),
+    "port_missing": Sentence("Porta {subject}", "seharusnya melayani, tetapi tidak ada yang melayani"),
+    "port_unexpected": Sentence("Porta {subject}", "terbuka, padahal tidak ada dalam daftar yang diharapkan"),
+    "time_sync": Sentence(
+        "Penyelarasan jam",
+        "{measured}",
+        {"synchronized": "selaras", "unsynchronized": "tidak selaras dengan server waktu"},
+    ),
+    "clock_offset": Sentence(
+        "Jam komputer", "berselisih {measured} dari jam komputer pengelola[; batas {threshold}]"
+    ),
+    "certificate": Sentence("Sertifikat {subject}", "berlaku {measured} lagi[; batas {threshold}]"),
+    "certificate_expired": Sentence("Sertifikat {subject}", "sudah kedaluwarsa sejak {measured} yang lalu"),
+    "last_boot": Sentence("Komputer", "terakhir dinyalakan {measured} yang lalu[; batas {threshold}]"),
+    "kernel": Sentence(
+        "Kernel yang berjalan", "{measured}[; yang terbaru terpasang {threshold}, berlaku setelah reboot]"
+    ),
+    "reboot_required": Sentence("Reboot", "diperlukan agar pembaruan yang sudah terpasang berlaku"),
+    "old_code": Sentence(
+        "Program {subject}",
+        "masih menjalankan versi lama dari berkas yang sudah diganti; perlu dimulai ulang",
+    ),
+    "journal_errors": Sentence(
+        "Catatan kesalahan sistem", "{measured} kesalahan dalam 24 jam terakhir[; batas {threshold}]"
+    ),
+    "backup_age": Sentence("Backup terakhir", "dibuat {measured} yang lalu[; batas {threshold}]"),
+    "backup_missing": Sentence("Backup", "belum ada yang tercatat pada komputer ini"),
+    "antivirus_missing": Sentence("Antivirus", "tidak terpasang, padahal diharapkan"),
+    "antivirus_age": Sentence("Basis data antivirus", "berumur {measured}[; batas {threshold}]"),
+    "antivirus_loaded": Sentence(
+        "Antivirus", "memakai basis data versi {measured}[, padahal versi {threshold} sudah diunduh]"
+    ),
+    "antivirus_stopped": Sentence("Antivirus", "terpasang, tetapi tidak berjalan"),
+    "zombies": Sentence("Proses yang tidak terselesaikan (zombie)", "{measured}[; batas {threshold}]"),
+    "blocked": Sentence("Proses yang tertahan menunggu disk", "{measured}[; batas {threshold}]"),
+    "packages_broken": Sentence("Paket {subject}", "tidak terpasang dengan utuh"),
+}
+
+SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
+    "computer": _COMPUTER,
+    "website": {},
+    "database": {},
+    "printer": {},
+    "network_device": {},
+    "routerboard": {},
+    "internet_link": {},
+}
+"""Kind of host -> code -> how it is worded."""
+
+_MAY_GO = re.compile(r"\[([^\]]*)\]")
+
+
+def sentence(kind: Kind, finding: CheckFinding) -> str:
+    """Return a finding as one sentence for an official."""
+    worded = SENTENCES[kind].get(finding.code)
+    if worded is None:
+        # Evidence of a newer version: its code says more than nothing.
+        worded = Sentence(f"{finding.code} {{subject}}", "{measured}[; {threshold}]")
+    what = worded.what.replace("{subject}", finding.subject).strip()
+    if finding.severity == "unmeasured":
+        return f"{what}: tidak dapat diukur{f' ({finding.why})' if finding.why else ''}."
+    told = _MAY_GO.sub("" if finding.threshold is None else r"\1", worded.told)
+    # One pass: what a host calls itself is never taken for a place to fill in.
+    values = {
+        "{subject}": finding.subject,
+        "{measured}": _value(finding.measured, finding.unit, worded.words),
+        "{threshold}": _value(finding.threshold, finding.unit, worded.words),
+    }
+    return f"{what}: {re.sub('|'.join(map(re.escape, values)), lambda found: values[found[0]], told)}."
+
+
+def _value(value: Value, unit: str, words: Mapping[str, str]) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return words.get(value, value)
+    written = UNITS.get(unit)
+    return written(value) if written else f"{_number(value)} {unit}"
