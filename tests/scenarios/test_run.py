@@ -357,7 +357,7 @@ def test_a_sop_about_computers_leaves_services_alone(surakarta: Office) -> None:
     surakarta.groups = {"canary": ["web1"], "websites": ["web10"], "printers": ["web2", "file1"]}
     started = record.load(surakarta.start()).started["inventory"]
     groups = {"canary": ["web1"]}
-    assert (started["hosts"], started["groups"]) == (["db1", "web1"], groups)
+    assert (started["hosts"], started["groups"]) == (["web1", "db1"], groups)
 
 
 def test_a_sop_about_computers_does_not_begin_without_any(surakarta: Office) -> None:
