@@ -11,13 +11,11 @@ import json
 from typing import Any
 
 from runner import errors, gates, signing
-from runner.canonical import sha256_hex
 from runner.events import require_shape, signer_of
 from runner.journal import Event
 from runner.officials import roster_from_snapshot
 from runner.record import Record
 from runner.replay import replay
-from runner.workspace import RunFolder
 
 
 def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict[str, Any]]]:
@@ -34,7 +32,7 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
     plan = now.state.plan
     if plan is None:
         raise errors.VerificationError("plans", "there is no plan to act on")
-    decided_on = json.loads(_required(now.folder, plan.path, plan.sha256))
+    decided_on = json.loads(now.folder.read(plan.named))
     if decided_on["roles_sha256"] != roles_sha256:
         raise errors.InputError(
             "the playbooks or roles have changed since the plan was decided on; nothing was started",
@@ -50,30 +48,21 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
 
 def _checked_statements(now: Record) -> dict[str, bytes]:
     """Return every signed statement, once it is sure that the journal is what they say it is."""
-    snapshot = _required(now.folder, now.folder.officials.name, now.started["officials_sha256"])
+    officials = {"path": now.folder.officials.name, "sha256": now.started["officials_sha256"]}
+    snapshot = now.folder.read(officials)
     roster = roster_from_snapshot(snapshot)
     signers = roster.allowed_signers()
     statements: dict[str, bytes] = {}
     for made in (*now.state.signed, *now.state.breaks):
-        statement = _required(now.folder, made["statement"]["path"], made["statement"]["sha256"])
-        signature = _required(now.folder, made["signature"]["path"], made["signature"]["sha256"])
+        statement = now.folder.read(made["statement"])
+        signature = now.folder.read(made["signature"])
         if not signing.is_signed_by(statement, signature, signer_of(made), signers):
             raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
         if "scan" in made.fields:
-            _required(now.folder, made["scan"]["path"], made["scan"]["sha256"])
+            now.folder.read(made["scan"])
         statements[made["statement"]["path"]] = statement
     name = now.folder.journal.name
     for event in now.events:
         require_shape(event, name)
     replay(now.sop, roster, now.events, statements, name)
     return statements
-
-
-def _required(folder: RunFolder, path: str, sha256: str) -> bytes:
-    try:
-        data = (folder.path / path).read_bytes()
-    except OSError as error:
-        raise errors.VerificationError(path, error.strerror or "cannot be read") from error
-    if sha256_hex(data) != sha256:
-        raise errors.VerificationError(path, "is not the file that the journal names")
-    return data

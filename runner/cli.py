@@ -670,11 +670,7 @@ def _operator(roster: Roster, official_id: str | None) -> Official:
         raise errors.InputError(
             "nobody operates this run", hint="give --operator ID, an official of the roster"
         )
-    found = roster.official(wanted)
-    if found is None:
-        known = ", ".join(official.id for official in roster.officials) or "nobody"
-        raise errors.InputError(f"operator {wanted!r} is not in the roster; there are {known}")
-    return found
+    return roster.named(wanted)
 
 
 def _read_text(file: Path) -> str:

@@ -5,7 +5,6 @@ Who may sign what is for ``gates`` and ``statements`` to say; here it is signed,
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner import errors, gates, signing
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import sha256_hex
 from runner.clock import Clock, Instant
 from runner.files import make_private_dir, write_once
 from runner.gates import Choice
@@ -108,7 +107,7 @@ class Decisions:
             if seen not in {None, gate.nonce}:
                 raise errors.DecisionRefusedError("this is another gate than was shown; look at it again")
             signed = make(due, gate, now.at)
-        statement, signature = self._sign(signed.said, key)
+        made = signing.made(signed.said, key, make_private_dir(self._folder.work))
         # The run was unlocked while the passphrase was asked for: look at the gate again.
         with self._open_gate() as (due, now_open, now):
             if now_open != gate:
@@ -117,13 +116,8 @@ class Decisions:
             expired = gates.misfit(signed.said, self._folder.name, gate, now.at)
             if expired:
                 raise errors.DecisionRefusedError(expired, hint="the gate is still open")
-            signer = signed.signer
-            if not signing.is_signed_by(statement, signature, signer.id, self._roster.allowed_signers()):
-                raise errors.DecisionRefusedError(
-                    f"the key {key} is not the key of {signer.name} in the roster",
-                    hint="the gate is still open; sign with that official's own key",
-                )
-            return self._record(gate, signed, (statement, signature), scan, now)
+            signing.require_key_of(signed.signer, self._roster, made, key)
+            return self._record(gate, signed, made, scan, now)
 
     @contextmanager
     def _open_gate(self) -> Iterator[tuple[Statements, Gate, Instant]]:
@@ -142,34 +136,21 @@ class Decisions:
 
     def _require_untouched(self, state: RunState) -> None:
         """Require that plan, evidence and documents are those whose digests are about to be signed."""
-        plan = [{"path": state.plan.path, "sha256": state.plan.sha256}] if state.plan else []
-        for entry in plan + state.evidence:
-            try:
-                found = sha256_hex((self._folder.path / entry["path"]).read_bytes())
-            except OSError as error:
-                raise errors.VerificationError(entry["path"], error.strerror or "cannot be read") from error
-            if found != entry["sha256"]:
-                raise errors.VerificationError(entry["path"], "is not the file that the journal names")
-
-    def _sign(self, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
-        with tempfile.TemporaryDirectory(prefix="sign-", dir=make_private_dir(self._folder.work)) as folder:
-            path = write_once(Path(folder, "statement.json"), canonical_json(said))
-            signature = signing.sign(path, key)
-            return path.read_bytes(), signature.read_bytes()
+        for entry in [*([state.plan.named] if state.plan else []), *state.evidence]:
+            self._folder.read(entry)
 
     def _record(
         self,
         gate: Gate,
         signed: Signed,
-        made: tuple[bytes, bytes],
+        made: signing.Made,
         scan: tuple[str, bytes] | None,
         now: Instant,
     ) -> Event:
-        statement, signature = made
         place = self._folder.path / gate.next_statement
         files = {
-            "statement": (place, statement),
-            "signature": (place.with_name(f"{place.name}.sig"), signature),
+            "statement": (place, made.statement),
+            "signature": (place.with_name(f"{place.name}.sig"), made.signature),
         }
         if scan is not None:
             files["scan"] = (place.with_suffix(scan[0]), scan[1])

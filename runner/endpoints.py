@@ -1,4 +1,4 @@
-"""Where a host is reached: what makes two names one host (docs/adr/0012-who-holds-a-host.md). Pure."""
+"""Where a host is reached: what makes two names one host (docs/adr/0020-who-holds-a-host.md). Pure."""
 
 from __future__ import annotations
 

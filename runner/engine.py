@@ -173,10 +173,7 @@ class Engine:
         Raises:
             InputError: by whom or why is not said, another process is at work, or nothing is left to stop.
         """
-        person = self._roster.official(official)
-        if person is None:
-            known = ", ".join(each.id for each in self._roster.officials)
-            raise errors.InputError(f"{official!r} is not in the roster of the run; there are {known}")
+        person = self._roster.named(official)
         if not reason.strip() or len(reason) > gates.MAX_REASON:
             raise errors.InputError(f"a stop needs a reason of at most {gates.MAX_REASON} characters")
         with self._locked():

@@ -106,5 +106,4 @@ def _text(value: object) -> str:
 
 def read(folder: RunFolder, entries: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
     """Return the evidence of journal entries; files that are not evidence are left out."""
-    named = [entry["path"] for entry in entries if entry["path"].startswith("evidence/")]
-    return [json.loads((folder.path / path).read_bytes()) for path in named]
+    return [json.loads(folder.read(entry)) for entry in entries if entry["path"].startswith("evidence/")]

@@ -10,7 +10,6 @@ import tempfile
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from runner import breaks, errors, signing
 from runner.canonical import canonical_json, sha256_hex
@@ -48,30 +47,24 @@ def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Pa
         state = RunState(now.sop, journal.events)
         _refuse(breaks.refusal(state, now.roster, official_id, reason, at))
         head = journal.events[-1].digest
-    official = now.roster.official(official_id)
-    if official is None:
-        raise errors.DecisionRefusedError(f"{official_id!r} is not in the roster")
+    official = now.roster.named(official_id)
     said = breaks.statement(
         state, official, sop_sha256=now.sop_sha256, head=head, reason=reason, at=format_utc(at)
     )
-    statement, signature = _signed(make_private_dir(now.folder.work), said, key)
-    if not signing.is_signed_by(statement, signature, official.id, now.roster.allowed_signers()):
-        raise errors.DecisionRefusedError(
-            f"the key {key} is not the key of {official.name} in the roster",
-            hint="the run still holds its hosts; sign with the official's own key",
-        )
+    made = signing.made(said, key, make_private_dir(now.folder.work))
+    signing.require_key_of(official, now.roster, made, key)
     # The run was unlocked while the passphrase was asked for: it may have gone on.
     with journal.lock():
         if journal.events[-1].digest != head:
             raise errors.DecisionRefusedError(f"run {state.run} has gone on meanwhile; look at it again")
-        path = write_once(now.folder.break_statement(len(state.breaks) + 1), statement)
-        signed = write_once(path.with_name(path.name + ".sig"), signature)
+        path = write_once(now.folder.break_statement(len(state.breaks) + 1), made.statement)
+        signed = write_once(path.with_name(path.name + ".sig"), made.signature)
         return journal.append(
             "lock_broken",
             person=official.person(),
             reason=reason.strip(),
-            statement={"path": now.folder.relative(path), "sha256": sha256_hex(statement)},
-            signature={"path": now.folder.relative(signed), "sha256": sha256_hex(signature)},
+            statement={"path": now.folder.relative(path), "sha256": sha256_hex(made.statement)},
+            signature={"path": now.folder.relative(signed), "sha256": sha256_hex(made.signature)},
         )
 
 
@@ -96,18 +89,13 @@ def release_hosts(
             f"{run[:100]!a} is no run's id", hint="the refused run was told which one it is"
         )
     _refuse(breaks.refusal_of_person(roster, word.official, word.reason, at))
-    official = roster.official(word.official)
-    if official is None:
-        raise errors.DecisionRefusedError(f"{word.official!r} is not in the roster")
+    official = roster.named(word.official)
     said = breaks.word(run, inventory.hosts, official, word.reason, format_utc(at))
     with tempfile.TemporaryDirectory(prefix="rawat-release-") as scratch:
         work = Path(scratch)
-        statement, signature = _signed(work, said, word.key)
-        if not signing.is_signed_by(statement, signature, official.id, roster.allowed_signers()):
-            raise errors.DecisionRefusedError(
-                f"the key {word.key} is not the key of {official.name} in the roster"
-            )
-        told = {"statement": statement.decode(), "signature": signature.decode()}
+        made = signing.made(said, word.key, work)
+        signing.require_key_of(official, roster, made, word.key)
+        told = {"statement": made.statement.decode(), "signature": made.signature.decode()}
         request = ActionRequest(
             run=run,
             step=0,
@@ -122,13 +110,6 @@ def release_hosts(
             word=write_once(work / "word.json", canonical_json(told)),
         )
         return executor.execute(request, lambda _event: None)
-
-
-def _signed(place: Path, said: dict[str, Any], key: Path) -> tuple[bytes, bytes]:
-    with tempfile.TemporaryDirectory(prefix="sign-", dir=place) as folder:
-        path = write_once(Path(folder, "statement.json"), canonical_json(said))
-        signature = signing.sign(path, key)
-        return path.read_bytes(), signature.read_bytes()
 
 
 def _refuse(reason: str | None) -> None:

@@ -5,15 +5,39 @@ The kernel frees such a lock when its holder dies, however it dies: a held one i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runner import errors
 from runner.display import display
 
 _PROC = Path("/proc")
 _SHOWN = 200
+_PAUSE_SECONDS = 0.02
+
+
+def take(descriptor: int, patience: float, refusal: Callable[[str], errors.RawatError]) -> None:
+    """Take the lock on an open file, waiting up to ``patience`` seconds for whoever holds it.
+
+    Raises:
+        RawatError: what ``refusal`` makes of the words for who holds it still.
+        OSError: when the lock cannot be asked for.
+    """
+    until = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until:
+                raise refusal(held_by(descriptor)) from error
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def held_by(descriptor: int) -> str:

@@ -5,15 +5,13 @@ Rules:
    resuming takes them again. Time alone frees nothing.
 2. Taking is done under one lock on the folder of the runs: of two runs that want a host, one gets it.
 3. Two names are one host when they lead to the same address and port, and equal names are, unless both
-   inventories give an address and the addresses differ (docs/adr/0012-who-holds-a-host.md).
+   inventories give an address and the addresses differ (docs/adr/0020-who-holds-a-host.md).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from runner.clock import format_utc
 from runner.display import display
 from runner.endpoints import address_of
 from runner.files import make_private_dir, recording
-from runner.holder import held_by
+from runner.holder import take
 from runner.waves import in_natural_order
 from runner.workspace import RunFolder, Workspace
 
@@ -70,26 +68,17 @@ def taking(workspace: Workspace) -> Iterator[None]:
     with recording(path):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        _take(descriptor, path)
+        take(
+            descriptor,
+            _PATIENCE_SECONDS,
+            lambda who: errors.InputError(
+                f"another process is starting a run, and does not come to an end: {who}",
+                hint=f"end it if it hangs, then try again (the lock is on {path})",
+            ),
+        )
         yield
     finally:
         os.close(descriptor)
-
-
-def _take(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise errors.InputError(
-                    f"another process is starting a run, and does not come to an end: {held_by(descriptor)}",
-                    hint=f"end it if it hangs, then try again (the lock is on {path})",
-                ) from error
-            time.sleep(0.02)
-        else:
-            return
 
 
 def require_free(

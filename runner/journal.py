@@ -13,11 +13,9 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +25,11 @@ from runner import errors
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.files import cannot_record, recording, sync_dir
-from runner.holder import held_by
+from runner.holder import take
 
 FIRST_PREV = "0" * 64
 LAST = "run_finished"
 """The event after which a journal grows no more."""
-_PAUSE_SECONDS = 0.02
 _COMMON = frozenset({"seq", "prev", "at", "mono", "boot", "event"})
 
 
@@ -83,7 +80,14 @@ class Journal:
             descriptor = os.open(self.path, flags, 0o600)
         try:
             with recording(self.path):
-                _take(descriptor, self.path, patience)
+                take(
+                    descriptor,
+                    patience,
+                    lambda who: errors.InputError(
+                        f"another process is working on run {self.path.parent.name}: {who}",
+                        hint="wait for it, or end it; 'rawat status' shows where the run stands",
+                    ),
+                )
                 data = _read(descriptor)
             whole, torn = split_torn(data, self.path.name)
             self._events = list(parse(whole, self.path.name))
@@ -198,23 +202,6 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _take(descriptor: int, path: Path, patience: float) -> None:
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() < until:
-                time.sleep(_PAUSE_SECONDS)
-                continue
-            raise errors.InputError(
-                f"another process is working on run {path.parent.name}: {held_by(descriptor)}",
-                hint="wait for it, or end it; 'rawat status' shows where the run stands",
-            ) from error
-        else:
-            return
 
 
 def _read(descriptor: int) -> bytes:

@@ -88,6 +88,11 @@ class Plan:
     hosts: tuple[str, ...]
     step: int
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Return the plan's file as records name files."""
+        return {"path": self.path, "sha256": self.sha256}
+
 
 # What comes next -----------------------------------------------------------------------------------
 

@@ -62,13 +62,7 @@ class Notes:
 
     def _person(self, state: RunState, official: str) -> dict[str, Any]:
         """Return who says it: the operator unless an official is named."""
-        if not official:
-            return state.operator
-        person = reasons.person_of(self._roster, official)
-        if person is None:
-            known = ", ".join(one.id for one in self._roster.officials)
-            raise errors.InputError(f"{official!r} is not in the roster of officials; there are {known}")
-        return person
+        return self._roster.named(official).person() if official else state.operator
 
 
 def _require(refusal: str | None) -> None:

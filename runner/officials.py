@@ -160,6 +160,18 @@ class Roster(_Model):
         """Return the official with this id, if there is one."""
         return next((official for official in self.officials if official.id == official_id), None)
 
+    def named(self, official_id: str) -> Official:
+        """Return the official with this id.
+
+        Raises:
+            InputError: naming those that there are.
+        """
+        found = self.official(official_id)
+        if found is None:
+            known = ", ".join(official.id for official in self.officials) or "nobody"
+            raise errors.InputError(f"{official_id!r} is not in the roster of officials; there are {known}")
+        return found
+
     def day(self, at: datetime) -> date:
         """Return the day that a moment falls on in the office."""
         return at.astimezone(ZoneInfo(self.timezone)).date()

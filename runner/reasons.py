@@ -102,12 +102,6 @@ def refusal_of_condition(condition: str, reason: str) -> str | None:
     return _refusal_of_text(reason)
 
 
-def person_of(roster: Roster, official_id: str) -> dict[str, str] | None:
-    """Return an official of the roster as a note names him, None when there is none of this id."""
-    official = roster.official(official_id)
-    return official.person() if official else None
-
-
 def misfit(
     sop: Sop, roster: Roster, operator: dict[str, Any], before: Sequence[Event], event: Event
 ) -> str | None:
@@ -116,7 +110,8 @@ def misfit(
     if event.name == "question_asked":
         again = any(e.name == event.name and e.fields == told for e in before)
         return "is asked twice" if again else _misfit_of_question(sop, before, told)
-    if told["person"] not in (operator, person_of(roster, told["person"]["id"])):
+    official = roster.official(told["person"]["id"])
+    if told["person"] != operator and (official is None or told["person"] != official.person()):
         return "by nobody of the roster"
     if event.name == "condition_told":
         return refusal_of_condition(told["condition"], told["reason"])

@@ -57,11 +57,8 @@ class Record:
         standing = self.state.plan
         if standing is None:
             return None
-        data = (self.folder.path / standing.path).read_bytes()
         # What is shown at a gate is what is signed there and what is acted on: the plan of this digest.
-        if sha256_hex(data) != standing.sha256:
-            raise errors.VerificationError(standing.path, "is not the file that the journal names")
-        plan: dict[str, Any] = json.loads(data)
+        plan: dict[str, Any] = json.loads(self.folder.read(standing.named))
         return plan
 
     @cached_property
@@ -74,7 +71,7 @@ class Record:
         made = next(event for event in reversed(earlier) if event.name == "plan_made")
         decided = [event for event in earlier if event.name == "decision_made"]
         last = next(event for event in reversed(decided) if event["subject"]["plan"] == made["sha256"])
-        return json.loads((self.folder.path / made["path"]).read_bytes()), last
+        return json.loads(self.folder.read({"path": made["path"], "sha256": made["sha256"]})), last
 
     def finished_actions(self) -> list[Event]:
         """Return the ``action_finished`` events since the standing plan was made, that one included."""
@@ -101,7 +98,7 @@ class Record:
 
     def statement(self, decision: Event) -> dict[str, Any]:
         """Return the signed statement of a ``decision_made`` event."""
-        said: dict[str, Any] = json.loads((self.folder.path / decision["statement"]["path"]).read_bytes())
+        said: dict[str, Any] = json.loads(self.folder.read(decision["statement"]))
         return said
 
 

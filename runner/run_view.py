@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from runner import drift, errors, wording
-from runner.canonical import sha256_hex
 from runner.clock import parse_utc
 from runner.findings import Evidence
 from runner.host_facts import HostFacts, host_facts
@@ -177,7 +176,7 @@ class _Builder:
     def _evidence(self, entry: dict[str, str]) -> Evidence:
         path = entry["path"]
         try:
-            return Evidence.model_validate_json(self._read(entry))
+            return Evidence.model_validate_json(self.record.folder.read(entry))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             where = ".".join(str(part) for part in first["loc"])
@@ -189,16 +188,8 @@ class _Builder:
     def _not_planned(self) -> dict[str, str]:
         if self.plan_event is None:
             return {}
-        plan = json.loads(self._read(self.plan_event.fields))
+        plan = json.loads(self.record.folder.read(self.plan_event.fields))
         return dict(plan.get("not_planned", {}))
-
-    def _read(self, entry: Mapping[str, str]) -> bytes:
-        """Return a file of the run; a document must not tell what the journal did not vouch for."""
-        path = entry["path"]
-        data = (self.record.folder.path / path).read_bytes()
-        if sha256_hex(data) != entry["sha256"]:
-            raise errors.VerificationError(path, "is not the file the journal names: its SHA-256 differs")
-        return data
 
     def _decided_before(self) -> DecidedBefore | None:
         now = self.record.at(self.as_of)

@@ -6,11 +6,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runner import errors
+from runner.canonical import canonical_json
 from runner.files import write_once
-from runner.officials import NAMESPACE
+from runner.officials import NAMESPACE, Official, Roster
 
 _CHECK_SECONDS = 30
 # ssh-keygen asks for the passphrase itself, on the terminal or through the agent; it gets nothing else.
@@ -26,6 +29,39 @@ def _program() -> str:
 
 def _environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A statement, as the bytes that are kept, and the signature over them."""
+
+    statement: bytes
+    signature: bytes
+
+
+def made(said: dict[str, Any], key: Path, scratch: Path) -> Made:
+    """Sign what is ``said`` in a folder of its own below ``scratch``, which is removed again.
+
+    Raises:
+        DecisionRefusedError: when ssh-keygen made no signature.
+    """
+    with tempfile.TemporaryDirectory(prefix="sign-", dir=scratch) as folder:
+        statement = write_once(Path(folder, "statement.json"), canonical_json(said))
+        signature = sign(statement, key)
+        return Made(statement.read_bytes(), signature.read_bytes())
+
+
+def require_key_of(official: Official, roster: Roster, signed: Made, key: Path) -> None:
+    """Require that ``key`` is the one that the roster gives this official: what it signed is his word.
+
+    Raises:
+        DecisionRefusedError: when it is another key.
+    """
+    if not is_signed_by(signed.statement, signed.signature, official.id, roster.allowed_signers()):
+        raise errors.DecisionRefusedError(
+            f"the key {key} is not the key of {official.name} in the roster",
+            hint="nothing was recorded; sign with that official's own key",
+        )
 
 
 def sign(statement: Path, key: Path) -> Path:

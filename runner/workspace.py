@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +82,20 @@ class RunFolder:
     def relative(self, path: Path) -> str:
         """Return ``path`` as the journal names it."""
         return path.relative_to(self.path).as_posix()
+
+    def read(self, named: Mapping[str, str]) -> bytes:
+        """Return a file as a record of the journal names it, by ``path`` and ``sha256``.
+
+        Raises:
+            VerificationError: when it cannot be read or is another one.
+        """
+        try:
+            data = (self.path / named["path"]).read_bytes()
+        except OSError as error:
+            raise errors.VerificationError(named["path"], error.strerror or "cannot be read") from error
+        if sha256_hex(data) != named["sha256"]:
+            raise errors.VerificationError(named["path"], "is not the file that the journal names")
+        return data
 
 
 @dataclass(frozen=True)

@@ -371,13 +371,14 @@ def test_a_break_is_refused_when_the_run_went_on_meanwhile(
 ) -> None:
     folder = contoh.start()
     contoh.go_on(folder, {})
-    real = freeing._signed
+    real = signing.made
 
-    def slow(place: Path, said: dict[str, object], key: Path) -> tuple[bytes, bytes]:
+    def slow(said: dict[str, object], key: Path, scratch: Path) -> signing.Made:
+        monkeypatch.undo()
         contoh.decide(folder, "disetujui", "kabid")
-        return real(place, said, key)
+        return real(said, key, scratch)
 
-    monkeypatch.setattr(freeing, "_signed", slow)
+    monkeypatch.setattr(signing, "made", slow)
     with pytest.raises(errors.DecisionRefusedError, match="has gone on meanwhile"):
         contoh.free(folder)
 

@@ -332,7 +332,7 @@ class SampleRun:
         common = {"step": step, "attempt": attempt, "part": part.name, "kind": part.kind}
         self.write("action_started", **common, hosts=list(part.hosts), changes=changes)
         entries = evidence.write(self.folder, step, attempt, part, done)
-        self.last_evidence = [entry["path"] for entry in entries]
+        self.last_evidence = entries
         self.write(
             "action_finished", seconds, **common, hosts={r.host: r.status for r in done}, evidence=entries
         )
@@ -406,7 +406,7 @@ class SampleRun:
         unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
         missing: Any = {host: unreachable for host in HOSTS if host not in published}
         self.act(2, attempt, part, 74, results(published, missing | (bad or {})))
-        plan = make_plan(RUN, self.digest, "0" * 64, map(self._evidence, self.last_evidence))
+        plan = make_plan(RUN, self.digest, "0" * 64, evidence.read(self.folder, self.last_evidence))
         path = write_once(self.folder.plan(2, attempt), canonical_json(plan))
         self.write(
             "plan_made",
@@ -419,9 +419,6 @@ class SampleRun:
         )
         self.document(2, attempt)
         self.end(2, attempt, 3)
-
-    def _evidence(self, path: str) -> dict[str, Any]:
-        return evidence.read(self.folder, [{"path": path, "sha256": ""}])[0]
 
     def gate(
         self, step: int, attempt: int, who: int, outcome: str, target: int | str, *, reason: str = ""

@@ -107,7 +107,7 @@ def test_changed_evidence_is_not_reported(tmp_path: Path) -> None:
     file = sample.folder.evidence(2, 1, "1") / "web1.json"
     file.write_bytes(file.read_bytes().replace(b"lab-good", b"lab-evil"))
 
-    with pytest.raises(errors.VerificationError, match=r"web1\.json: is not the file the journal names"):
+    with pytest.raises(errors.VerificationError, match=r"web1\.json: is not the file that the journal names"):
         view_of(sample, "laporan-hasil-pengecekan", "draft")
 
 
