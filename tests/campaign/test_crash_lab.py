@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unattended import RAWAT, ROOT, SOP, Unattended
 
 from runner.executors import processes
 
 pytestmark = [pytest.mark.campaign, pytest.mark.lab, pytest.mark.timeout(4 * 3600)]
 
-ROOT = Path(__file__).parents[2]
-RAWAT = str(Path(sys.executable).with_name("rawat"))
-SOP = str(ROOT / "sops" / "surakarta-system-update.yml")
 LAB = "crash"
 SEED = int(os.environ.get("RAWAT_CRASH_SEED", "3"))
 KILLS = int(os.environ.get("RAWAT_CRASH_KILLS", "100"))
@@ -57,46 +54,13 @@ class Figures:
 
 
 @dataclass
-class Office:
+class Office(Unattended):
     """A fresh lab and one run in it, with `rawat` as operator and officials use it, but killed at times."""
 
-    folder: Path
     rng: random.Random
     figures: Figures
     acknowledged: list[tuple[int, str]] = field(default_factory=list)
     overlapping: list[set[str]] = field(default_factory=list)
-
-    @property
-    def inventory(self) -> Path:
-        return self.folder / "inventory"
-
-    @property
-    def runs(self) -> Path:
-        return self.folder / "runs"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "RAWAT_RUNS": str(self.runs),
-            "RAWAT_ARCHIVE": str(self.folder / "archive"),
-            "SSH_ASKPASS": str(self.folder / "askpass"),
-            "SSH_ASKPASS_REQUIRE": "force",
-        }
-
-    def rawat(self, *arguments: str) -> str:
-        """Run a command that nobody kills and that has to succeed."""
-        done = subprocess.run(
-            [RAWAT, *arguments],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=ROOT,
-            timeout=900,
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
-        return done.stdout
 
     def killed_or_done(self, delay: float, *arguments: str) -> int | None:
         """Run a command; return its exit code, or None when it was killed after ``delay`` seconds."""
@@ -162,31 +126,9 @@ class Office:
         told: dict[str, Any] = json.loads(self.rawat("status", "--json"))
         return told
 
-    def journal(self) -> list[dict[str, Any]]:
-        (path,) = (path for path in self.runs.glob("*/journal.jsonl") if path.stat().st_size)
-        return [json.loads(line) for line in path.read_bytes().rpartition(b"\n")[0].splitlines()]
-
     def is_begun(self) -> bool:
         """Whether the first record stands; a run killed before it never was."""
         return any(b"\n" in path.read_bytes() for path in self.runs.glob("*/journal.jsonl"))
-
-    def on_host(self, host: str, command: str) -> str:
-        """Return what a shell command prints on a host, over ssh as Ansible reaches it."""
-        done = subprocess.run(
-            [
-                str(Path(RAWAT).with_name("ansible")),
-                *("-i", str(self.inventory), host),
-                *("-m", "ansible.builtin.raw", "-a", command),
-            ],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            cwd=ROOT,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
     def delay(self) -> float:
         """Return after how many seconds the next process is killed: at its start, in its work, or late."""
@@ -227,9 +169,6 @@ def decide(office: Office) -> None:
 
 @pytest.fixture(name="fresh")
 def _fresh(tmp_path: Path) -> Iterator[Path]:
-    askpass = tmp_path / "askpass"
-    askpass.write_text("#!/bin/sh\necho rawat-lab\n", encoding="ascii")
-    askpass.chmod(0o700)
     yield tmp_path
     subprocess.run([RAWAT, "lab", "down", "--name", LAB], check=True, cwd=ROOT, capture_output=True)
 
@@ -243,7 +182,6 @@ def test_random_kills_over_whole_runs_lose_nothing_and_double_nothing(fresh: Pat
         figures.runs += 1
         folder = fresh / f"run-{figures.runs}"
         folder.mkdir()
-        (folder / "askpass").symlink_to(fresh / "askpass")
         office = Office(folder, rng, figures)
         office.rawat("lab", "down", "--name", LAB)
         office.rawat("lab", "up", "--hosts", "3", "--name", LAB, "--inventory", str(office.inventory))
@@ -279,8 +217,7 @@ def judge(office: Office) -> None:
     assert decided == [(row, outcome) for row, (outcome, _) in DECISIONS.items()], "a gate was decided twice"
     assert office.overlapping == []
     office.figures.decisions += len(decided)
-    (bag,) = (path.parent for path in (office.folder / "archive").rglob("bagit.txt"))
-    office.rawat("verify", str(bag))
+    office.rawat("verify", str(office.bag))
     office.rawat("verify", journal[0]["run"])
     office.rawat("documents")
     plan = json.loads((office.runs / journal[0]["run"] / planned(journal)).read_bytes())["hosts"]

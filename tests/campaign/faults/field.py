@@ -7,6 +7,9 @@ hosts, which the controller can see also while a host cannot be reached.
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -24,6 +27,7 @@ from lab.layout import HostPlan, Lab
 from lab.packages import NEW, OLD
 from runner import plan as plans
 from runner.canonical import canonical_json
+from runner.executors import processes
 from runner.executors.base import ActionRequest, HostResult, ProgressEvent
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
@@ -193,6 +197,20 @@ class Field:
         made = plans.make_plan(RUN, "0" * 64, "0" * 64, evidence)
         self.tries += 1
         return made, write_once(self.folder / f"plan-{self.tries}.json", canonical_json(made))
+
+    def kill_runner_in_the_middle(self, plan: Path, *hosts: str) -> None:
+        """Let a runner apply updates, and kill -9 its whole tree once every host is amid a postinst."""
+        runner = multiprocessing.get_context("fork").Process(target=self.apply, args=(plan, *hosts))
+        runner.start()
+        for host in hosts:
+            self.await_file(host, "/var/in-postinst")
+        assert runner.pid
+        os.kill(runner.pid, signal.SIGKILL)
+        for pid in processes.marked(str(self.folder)):
+            os.kill(pid, signal.SIGKILL)
+        runner.join()
+        # The runner that died had used the next number for its scratch folder.
+        self.tries += 1
 
     def apply(self, plan: Path, *names: str, reattach: bool = True) -> Results:
         """Apply a plan."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import time
 
 import pytest
 from field import Field, Figure
-
-from runner.executors import processes
 
 pytestmark = [pytest.mark.lab, pytest.mark.campaign, pytest.mark.timeout(1800)]
 
@@ -34,17 +29,7 @@ def test_work_of_a_dead_runner_is_joined_and_started_once(field: Field, figure: 
         plan, path = field.make_plan(*STAY)
         for host in STAY:
             field.slow_scripts(host, 10)
-        runner = multiprocessing.get_context("fork").Process(target=field.apply, args=(path, *STAY))
-        runner.start()
-        for host in STAY:
-            field.await_file(host, "/var/in-postinst")
-        assert runner.pid
-        os.kill(runner.pid, signal.SIGKILL)
-        for pid in processes.marked(str(field.folder)):
-            os.kill(pid, signal.SIGKILL)
-        runner.join()
-        # The runner that died had used the next number for its scratch folder.
-        field.tries += 1
+        field.kill_runner_in_the_middle(path, *STAY)
 
         results = field.apply(path, *STAY)
 
@@ -97,16 +82,7 @@ def test_power_cut_in_the_middle_of_the_change_is_finished_by_the_resumed_run(
     plan, path = field.make_plan(*HOSTS)
     for host in HOSTS:
         field.slow_scripts(host, 60)
-    runner = multiprocessing.get_context("fork").Process(target=field.apply, args=(path, *HOSTS))
-    runner.start()
-    for host in HOSTS:
-        field.await_file(host, "/var/in-postinst")
-    assert runner.pid
-    os.kill(runner.pid, signal.SIGKILL)
-    for pid in processes.marked(str(field.folder)):
-        os.kill(pid, signal.SIGKILL)
-    runner.join()
-    field.tries += 1
+    field.kill_runner_in_the_middle(path, *HOSTS)
     for host in HOSTS:
         field.cut_power(host)
 
@@ -125,16 +101,7 @@ def test_tests_wait_for_work_that_a_dead_runner_left(field: Field, figure: Figur
     plan, path = field.make_plan(*STAY)
     for host in STAY:
         field.slow_scripts(host, 20)
-    runner = multiprocessing.get_context("fork").Process(target=field.apply, args=(path, *STAY))
-    runner.start()
-    for host in STAY:
-        field.await_file(host, "/var/in-postinst")
-    assert runner.pid
-    os.kill(runner.pid, signal.SIGKILL)
-    for pid in processes.marked(str(field.folder)):
-        os.kill(pid, signal.SIGKILL)
-    runner.join()
-    field.tries += 1
+    field.kill_runner_in_the_middle(path, *STAY)
 
     results = field.test(plan, *STAY)
 

@@ -3,71 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
 
 import pytest
-from field import LAB, ROOT, Field, Figure
+from field import LAB, Field, Figure
+from unattended import SOP, Unattended
 
 from lab import driver, faults
 
 pytestmark = [pytest.mark.lab, pytest.mark.campaign, pytest.mark.timeout(3000)]
 
-RAWAT = str(Path(sys.executable).with_name("rawat"))
-SOP = str(ROOT / "sops" / "surakarta-system-update.yml")
 
-
-class Office:
-    """`rawat` as operator and officials use it, without a terminal."""
-
-    def __init__(self, field: Field) -> None:
-        self.folder = field.folder
-        askpass = self.folder / "askpass"
-        askpass.write_text("#!/bin/sh\necho rawat-lab\n", encoding="ascii")
-        askpass.chmod(0o700)
-        self.environment = os.environ | {
-            "RAWAT_RUNS": str(self.folder / "runs"),
-            "RAWAT_ARCHIVE": str(self.folder / "archive"),
-            "SSH_ASKPASS": str(askpass),
-            "SSH_ASKPASS_REQUIRE": "force",
-        }
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [RAWAT, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=self.environment,
-            cwd=ROOT,
-        )
-
-    def rawat(self, *arguments: str, expect: int) -> str:
-        with self.start(*arguments) as child:
-            said, _ = child.communicate(timeout=1500)
-        assert child.returncode == expect, said[-3000:]
-        return said
-
-    def journal(self) -> list[dict[str, Any]]:
-        (path,) = (self.folder / "runs").glob("*/journal.jsonl")
-        return [json.loads(line) for line in path.read_bytes().splitlines()]
-
-
-def to_the_order(office: Office) -> None:
+def to_the_order(office: Unattended) -> None:
     """Decide at the two gates before the change."""
-    office.rawat("decide", "--outcome", "sesuai", "--official", "analis", expect=0)
+    office.rawat("decide", "--outcome", "sesuai", "--official", "analis")
     office.rawat("resume", expect=3)
-    office.rawat("decide", "--outcome", "diperintahkan", "--official", "kabid", expect=0)
+    office.rawat("decide", "--outcome", "diperintahkan", "--official", "kabid")
 
 
 def test_run_whose_hosts_differ_from_the_plan_goes_back_to_the_gate(field: Field, figure: Figure) -> None:
     """A newer version comes out, somebody patches by hand: nothing is done before it is decided anew."""
     field.fresh("db1", "file1")
-    office = Office(field)
+    office = Unattended(field.folder)
     office.rawat("run", SOP, "-i", str(field.inventory), "--limit", "db1,file1", expect=3)
     to_the_order(office)
     driver.publish(LAB, "lab-good", "1.0-1+deb12u70")
@@ -78,12 +34,12 @@ def test_run_whose_hosts_differ_from_the_plan_goes_back_to_the_gate(field: Field
 
     office.rawat("resume", expect=3)
 
-    again = json.loads(office.rawat("status", "--json", expect=0))
+    again = json.loads(office.rawat("status", "--json"))
     installed_before_the_gate = sum(len(field.upgrades(host)) - count for host, count in before.items())
     drifted = [event for event in office.journal() if event["event"] == "plan_drifted"]
     to_the_order(office)
     office.rawat("resume", expect=3)
-    newest = max((office.folder / "runs").glob("*/plans/*.json"), key=lambda path: path.stat().st_mtime)
+    newest = max(office.runs.glob("*/plans/*.json"), key=lambda path: path.stat().st_mtime)
     plan = json.loads(newest.read_bytes())
     unapproved = [
         change
@@ -107,7 +63,7 @@ def test_run_whose_hosts_differ_from_the_plan_goes_back_to_the_gate(field: Field
 def test_run_tells_the_truth_about_a_host_that_vanished(field: Field, figure: Figure) -> None:
     """Unknown in every row after it, in the report too; the others are done, and nothing was done twice."""
     field.fresh("db1", "file1")
-    office = Office(field)
+    office = Unattended(field.folder)
     office.rawat("run", SOP, "-i", str(field.inventory), "--limit", "db1,file1", expect=3)
     to_the_order(office)
     field.slow_scripts("db1", 5)
@@ -117,12 +73,12 @@ def test_run_tells_the_truth_about_a_host_that_vanished(field: Field, figure: Fi
         faults.cut_cable(field.lab, field.place("db1"))
         said, _ = runner.communicate(timeout=1800)
     assert runner.returncode == 3, said[-3000:]
-    office.rawat("decide", "--outcome", "disaksikan", "--official", "analis", expect=0)
+    office.rawat("decide", "--outcome", "disaksikan", "--official", "analis")
     office.rawat("resume", expect=3)
-    office.rawat("decide", "--outcome", "sesuai", "--official", "pranata", expect=0)
+    office.rawat("decide", "--outcome", "sesuai", "--official", "pranata")
     office.rawat("resume", expect=3)
-    office.rawat("decide", "--outcome", "ditetapkan", "--official", "kabid", expect=0)
-    office.rawat("resume", expect=0)
+    office.rawat("decide", "--outcome", "ditetapkan", "--official", "kabid")
+    office.rawat("resume")
     faults.mend(field.lab, field.place("db1"))
 
     journal = office.journal()
@@ -135,14 +91,13 @@ def test_run_tells_the_truth_about_a_host_that_vanished(field: Field, figure: Fi
         # The look before the wave was made while the host was still there.
         and event["kind"] != "reprobe"
     }
-    (bag,) = (path.parent for path in (office.folder / "archive").rglob("bagit.txt"))
-    (report,) = bag.rglob("*-laporan-hasil-update-ratified.json")
+    (report,) = office.bag.rglob("*-laporan-hasil-update-ratified.json")
     states = {host["host"]: host["state"] for host in json.loads(report.read_bytes())["hosts"]}
     made = field.upgrades("db1")
     figure(
         12, whole_run="db1 vanished", told=told, report=states, changes_made_twice=len(made) - len(set(made))
     )
-    office.rawat("verify", str(bag), expect=0)
+    office.rawat("verify", str(office.bag))
     assert told["7/1"] == "unknown"
     assert "ok" not in told.values()
     assert states == {"db1": "unknown", "file1": "updated"}
