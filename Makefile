@@ -10,6 +10,9 @@ INVENTORY := inventory/lab
 # What is pending on the hosts: hermetic (packages of our own, the same every day) or debian-security (real ones).
 PROFILE := hermetic
 
+# Tests run side by side: what a lab waits for costs no processor.
+WORKERS := 2
+
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime
@@ -31,7 +34,7 @@ demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on fresh 
 	$(BIN)/rawat run $(SOP) -i $(INVENTORY) --failure-budget 1
 
 test: setup ## All tests; boots disposable hosts, so it needs root
-	$(BIN)/python -m pytest -m "not campaign"
+	$(BIN)/python -m pytest -m "not campaign" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 campaign-roles: setup ## The remaining faults of the roles on lab hosts, some ten minutes
 	$(BIN)/python -m pytest -m campaign tests/roles

@@ -126,9 +126,10 @@ def other(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Give another process that holds the journal, until its input ends."""
     script = path.with_name("holder.py")
     script.write_text(HOLDER)
-    command = [sys.executable, str(script), str(path), "a\x1b[2J"]
+    # Relative: a command is shown only up to a length, and the folder's name may be long.
+    command = [sys.executable, script.name, path.name, "a\x1b[2J"]
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=path.parent) as process:
         assert process.stdout
         assert process.stdout.readline() == "held\n"
         yield process
@@ -147,7 +148,7 @@ def test_the_holder_is_named_by_process_command_user_and_time(
     said = refusal(path)
     assert f"is working on run {path.parent.name}: process {other.pid} (" in said
     user = pwd.getpwuid(os.getuid()).pw_name
-    assert f"holder.py {path} a" in said
+    assert f"holder.py {path.name} a" in said
     assert f"[2J) of user {user}, since 20" in said
     assert "\x1b" not in said
 
