@@ -21,7 +21,7 @@ from runner.canonical import sha256_hex
 from runner.clock import Instant, SystemClock, format_utc, parse_utc, sleep_until
 from runner.decisions import Paper
 from runner.display import display
-from runner.engine import Closed, Engine, Shut, Tools, Waiting
+from runner.engine import Closed, Engine, Restarting, Shut, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
@@ -328,6 +328,8 @@ def status(
             console.print(Text(told_of, style="bold yellow"))
     if now.state.window_awaited:
         _print_shut(now, Shut(now.state.window_awaited))
+    if now.state.restarting:
+        _print_restart_due(now.state.restarting)
     for line in owed_lines(told["owed"]):
         console.print(line)
     moment = _now_if_open(now)
@@ -471,6 +473,9 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
         _print_shut(now, stop)
         console.print(Text(f"go on then:  rawat resume {folder.name} --wait"))
         raise typer.Exit(errors.EXIT_WAITING)
+    if isinstance(stop, Restarting):
+        _print_restarting(now, stop)
+        raise typer.Exit(errors.EXIT_WAITING)
     _print_closed(stop)
 
 
@@ -493,6 +498,15 @@ def _print_shut(now: Record, stop: Shut) -> None:
         if standing and made["subject"]["plan"] == standing.sha256 and stop.opens and expires <= stop.opens:
             told = f"the decision of row {made['step']} holds only until {_local(now, expires)}"
             console.print(Text(f"{told}; it will be asked for again", style="yellow"))
+
+
+def _print_restarting(now: Record, stop: Restarting) -> None:
+    if stop.since is not None:
+        told = f"this machine has not restarted since that was announced at {_local(now, stop.since)}"
+        console.print(Text(f"{told}: it was told to again", style="yellow"))
+    names = display(", ".join(stop.hosts))
+    told = f"this machine ({names}) restarts now; then go on with:  rawat resume {now.folder.name}"
+    console.print(Text(told, style="bold magenta"), soft_wrap=True)
 
 
 def _local(now: Record, at: datetime | None) -> str:
@@ -607,6 +621,12 @@ def _note(told: Event | None, *more: str) -> dict[str, Any] | None:
 
 def _times(now: Record, moment: Instant | None) -> list[StepTime]:
     return step_times(now.sop, now.events, moment, at_work=is_held(now.folder.journal))
+
+
+def _print_restart_due(announced: Event) -> None:
+    here = announced.instant.boot == SystemClock().now().boot
+    told = "this machine was to restart and has not yet" if here else "this machine has restarted"
+    console.print(Text(f"{told}; 'rawat resume' goes on", style="magenta"))
 
 
 def _release(workspace: Workspace, run: str, inventory: Inventory, word: Word) -> None:

@@ -26,7 +26,7 @@ from runner.expiry import has_expired
 from runner.files import RESERVE, RESERVE_PER_HOST, free_bytes, make_private_dir, require_reserve, write_once
 from runner.gates import Choice
 from runner.journal import Event, Journal
-from runner.moves import Gate, Part
+from runner.moves import AFTER_CHANGE, Gate, Part
 from runner.notes import Notes
 from runner.reasons import Answer, Question, question_due
 from runner.record import Record
@@ -107,6 +107,15 @@ class Shut:
 
 
 @dataclass(frozen=True)
+class Restarting:
+    """This machine was told to restart; the run goes on when it is resumed after that."""
+
+    hosts: tuple[str, ...]
+    since: datetime | None
+    """When the same was announced before without a restart since, None when this is the first time."""
+
+
+@dataclass(frozen=True)
 class Closed:
     """The run is over; ``archive`` is its sealed copy where the SOP archives."""
 
@@ -139,8 +148,8 @@ class Engine:
 
     def run(
         self, ask: Ask | None = None, operator: AskOperator | None = None, *, resumed: bool = False
-    ) -> Waiting | Shut | Closed:
-        """Go on until the run is closed or waits for somebody, or for a maintenance window.
+    ) -> Waiting | Shut | Restarting | Closed:
+        """Go on until the run is closed or waits: for somebody, a maintenance window, this machine's restart.
 
         With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
         decision can also come from another terminal. With ``operator`` the operator is asked for what
@@ -249,7 +258,7 @@ class Engine:
         else:
             notes.reason(question.step, answer.reason, attempt=question.attempt)
 
-    def _advance(self, *, attended: bool) -> Waiting | Shut | Closed | Question:
+    def _advance(self, *, attended: bool) -> Waiting | Shut | Restarting | Closed | Question:
         while True:
             move = next_move(self._state)
             question = question_due(self._sop, self._journal.events, move) if attended else None
@@ -265,6 +274,8 @@ class Engine:
                 return Waiting(move.gate)
             if isinstance(move, moves.AwaitWindow):
                 return Shut(move.awaited)
+            if isinstance(move, moves.AwaitReboot):
+                return self._restarting(move.part)
             if isinstance(move, moves.Nothing):
                 return self._closed()
             try:
@@ -324,8 +335,9 @@ class Engine:
                 f"the hosts of this run were freed by {freed_by}; nothing is done on them",
                 hint=f"'rawat resume {self._folder.name}' takes them again, unless another run holds them",
             )
-        changes = part.kind == "recover" or (part.kind == "playbook" and _changes(step))
-        if (changes or part.kind == "reprobe") and not self._has_authority(expires=part.kind != "recover"):
+        changes = part.kind in AFTER_CHANGE or (part.kind == "playbook" and _changes(step))
+        expires = part.kind not in AFTER_CHANGE
+        if (changes or part.kind == "reprobe") and not self._has_authority(expires=expires):
             return
         self._require_reserve(part)
         # Judged and recorded with one look at the clock: what is announced in time was begun in time.
@@ -346,6 +358,9 @@ class Engine:
         )
         self._observer.part_started(step, part)
         results = self._execute(part, changes=changes)
+        if part.kind == "reboot" and _is_restarting(results):
+            # What came of it is told by the machine once it is back, and by nobody before.
+            return
         entries = evidence.write(self._folder, step.no, state.attempt, part, results)
         self._append(
             "action_finished",
@@ -389,10 +404,20 @@ class Engine:
         silent = Failure("", "the executor told nothing of this host")
         return tuple(told.get(host) or HostResult(host, "unknown", failure=silent) for host in part.hosts)
 
+    def _restarting(self, part: Part) -> Restarting:
+        boot = self._tools.clock.now().boot
+        told = [
+            e for e in self._tries(part) if e["attempt"] == self._state.attempt and e.instant.boot == boot
+        ]
+        return Restarting(part.hosts, told[0].instant.at if len(told) > 1 else None)
+
+    def _tries(self, part: Part) -> list[Event]:
+        return [e for e in self._journal.events if e.name == "action_started" and e["part"] == part.name]
+
     def _request(self, part: Part, *, changes: bool) -> ActionRequest:
         state, step = self._state, self._state.step
         # One scratch folder per try: what a killed try left behind is not mixed with this one.
-        tries = sum(1 for e in self._journal.events if e.name == "action_started" and e["part"] == part.name)
+        tries = len(self._tries(part))
         work = make_private_dir(self._folder.work / f"{step.no}-{state.attempt}-{part.name}-{tries}")
         return ActionRequest(
             run=self._folder.name,
@@ -409,6 +434,7 @@ class Engine:
             changes=changes,
             claim=self._claim(),
             ended=holds.ended(self._workspace) if changes else (),
+            controllers=tuple(host for host in part.hosts if host in state.controllers),
             phase="after-rollback" if part.kind == "retest" else "after-update",
         )
 
@@ -421,6 +447,8 @@ class Engine:
         if part.kind == "recover" and step.decision:
             recover = next(o.recover for o in step.decision.outcomes if o.when == "failed")
             return self._workspace.playbooks / recover.playbook if recover else None
+        if part.kind == "reboot":
+            return self._workspace.playbooks / "reboot-controller.yml"
         if part.kind == "reprobe" and self._state.plan:
             planning = self._sop.step(self._state.plan.step).action
             return self._workspace.playbooks / planning.playbook if planning and planning.playbook else None
@@ -597,6 +625,11 @@ class Engine:
                 self._append("decision_lapsed", step=made["step"], reason=reason)
                 return False
         return True
+
+
+def _is_restarting(results: Sequence[HostResult]) -> bool:
+    """Tell whether the machine that Rawat runs on was told to restart (roles/reboot_host)."""
+    return any(result.results.get("reboot_host", {}).get("asked") is True for result in results)
 
 
 def _changes(step: Step) -> bool:

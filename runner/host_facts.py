@@ -147,9 +147,9 @@ class _Fold:
             self.known = {host: HostFacts(host=host) for host in event["inventory"]["hosts"]}
         elif event.name == "action_started":
             self._started.setdefault((event["step"], event["attempt"], event["part"]), event)
-            if event["changes"]:
+            if event["changes"] and event["kind"] != "reboot":
                 self._each(event["hosts"], wave=event["part"], skipped_because="")
-        elif event.name == "action_skipped":
+        elif event.name == "action_skipped" and event["kind"] != "reboot":
             self._each(event["hosts"], skipped_because=str(event["reason"]))
         elif event.name == "plan_made":
             self._forget_failures_before(event)

@@ -12,7 +12,10 @@ from runner.journal import Event
 from runner.sop import Output, Target
 
 SCAN_EXTENSIONS = (".pdf", ".jpg", ".png")
-PartKind = Literal["playbook", "suite", "check", "reprobe", "recover", "retest", "archive"]
+PartKind = Literal["playbook", "suite", "check", "reprobe", "reboot", "recover", "retest", "archive"]
+
+AFTER_CHANGE: frozenset[PartKind] = frozenset({"reboot", "recover"})
+"""Parts that finish a change or take it back: they change hosts too, and wait for no window and no expiry."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,13 @@ class AwaitWindow:
 
 
 @dataclass(frozen=True)
+class AwaitReboot:
+    """The machine that Rawat runs on was told to restart; the run goes on when it is resumed after that."""
+
+    part: Part
+
+
+@dataclass(frozen=True)
 class WriteDocument:
     """Write one document of the row's Output."""
 
@@ -212,6 +222,7 @@ Move = (
     | OpenGate
     | AwaitDecision
     | AwaitWindow
+    | AwaitReboot
     | WriteDocument
     | SpanOn
     | FinishStep

@@ -19,7 +19,7 @@ from runner.journal import Event
 from runner.waves import in_natural_order
 
 UNREACHABLE, UNKNOWN, LEFT_OUT, STOPPED = REASONS = ("unreachable", "unknown", "left out", "stopped")
-_TRIES = frozenset({"playbook", "reprobe", "recover"})
+_TRIES = frozenset({"playbook", "reprobe", "reboot", "recover"})
 _GIVEN_UP = frozenset({"run_stopped", "gate_closed"})
 
 

@@ -27,7 +27,7 @@ from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
 from runner.journal import Event
-from runner.moves import SCAN_EXTENSIONS, Gate, Part
+from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part
 from runner.officials import Roster
 from runner.sop import Sop
 from runner.state import RunState, next_move, window_closed
@@ -175,7 +175,7 @@ class _Judge:
 
     def _changes(self, part: Part) -> bool:
         action = self.state.step.action
-        return part.kind == "recover" or (part.kind == "playbook" and bool(action and action.changes))
+        return part.kind in AFTER_CHANGE or (part.kind == "playbook" and bool(action and action.changes))
 
     # Single records ------------------------------------------------------------------------------
 
@@ -355,12 +355,12 @@ class _Judge:
         for made in standing.values():
             # The record before bounds the moment at which the engine looked at the clock.
             expired = self._has_expired(made, previous.instant)
-            if expired and part.kind != "recover":
+            if expired and part.kind not in AFTER_CHANGE:
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
     def _require_lapse(self, move: moves.Move, event: Event) -> None:
         due = isinstance(move, moves.DoPart) and (
-            move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind != "recover")
+            move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind not in AFTER_CHANGE)
         )
         made = gates.standing(self._sop, self.state).get(event["step"]) if due else None
         if made is None:

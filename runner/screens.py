@@ -43,12 +43,20 @@ _PART_NAMES = {
     "suite": "tests",
     "check": "tests between waves",
     "reprobe": "are the hosts still as approved?",
+    "reboot": "restart of this machine, where needed",
     "recover": "roll back",
     "retest": "tests after the rollback",
     "archive": "check of the whole run",
 }
 # Heads of narrow columns: the row's number says the rest.
-_SHORT_NAMES = {"playbook": "", "suite": "tests", "check": "check", "recover": "undo", "retest": "retest"}
+_SHORT_NAMES = {
+    "playbook": "",
+    "suite": "tests",
+    "check": "check",
+    "reboot": "restart",
+    "recover": "undo",
+    "retest": "retest",
+}
 _MESSAGE_SHOWN = 160
 
 

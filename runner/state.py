@@ -7,13 +7,15 @@ Order rules, enforced by ``next_move`` and by nothing else:
    is done again and its gates decide anew. What was confirmed before a stop is confirmed again.
 4. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
    that was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
-5. A change of hosts begins only within the office's windows; outside them the run stops and, resumed, asks
+5. The machine that Rawat runs on is restarted by a part of its own, after its wave; the run stops there and
+   goes on when it is resumed.
+6. A change of hosts begins only within the office's windows; outside them the run stops and, resumed, asks
    again. Taking back what failed does not wait.
-6. A decision by result recovers the hosts that failed and tests them once more before it leads on.
+7. A decision by result recovers the hosts that failed and tests them once more before it leads on.
    Hosts that nobody tested have not passed.
-7. A row that spans later rows is finished when the row it names is finished.
-8. A run that is stopped, or led out of by a decision, is reported on and closed; nothing else is done.
-9. A row sent back to, or failed and resumed, gets a new attempt.
+8. A row that spans later rows is finished when the row it names is finished.
+9. A run that is stopped, or led out of by a decision, is reported on and closed; nothing else is done.
+10. A row sent back to, or failed and resumed, gets a new attempt.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ from pydantic import ValidationError
 from runner import errors, moves
 from runner.journal import Event
 from runner.kinds import computers
-from runner.moves import Gate, Part, PartKind, Plan
+from runner.moves import Gate, Part, Plan
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Sop, Step, Target, Waves
 from runner.waves import Order, divide_into_waves, in_natural_order
 from runner.windows import WindowClosed, Windows, closed
 
 HOST_OK = "ok"
+_JUDGED = frozenset({"playbook", "reboot", "suite"})
+"""Kinds of parts by which a row comes to its result."""
 
 
 @dataclass
@@ -70,6 +74,8 @@ class RunState:
         self.owed: frozenset[str] = frozenset()
         self.zone = ZoneInfo("UTC")
         self.window_awaited: Event | None = None
+        self.restarting: Event | None = None
+        """What announced the restart of the machine that Rawat runs on, until the run is resumed."""
         self.stopped: Event | None = None
         self.current: Target = sop.steps[0].no
         self.came_from = 0
@@ -171,17 +177,20 @@ class RunState:
             self.changed += [host for host in part.hosts if host not in self.changed]
             self._untested.update(part.hosts)
             self.changed_under_plan.update(part.hosts)
+        if part.kind == "reboot":
+            self.restarting = event
 
     def _on_action_finished(self, event: Event) -> None:
         state = self._told(event)
         state.status = "finished"
+        self.restarting = None
         state.results = event["hosts"]
         self.evidence += event["evidence"]
         if self._changes(event["step"]) and state.part.kind != "reprobe":
             self.lost.update(state.not_ok)
         if state.part.kind in {"suite", "retest"}:
             self._untested.difference_update(state.part.hosts)
-        if state.part.kind in {"playbook", "recover"}:
+        if state.part.kind in {"playbook", "reboot", "recover"}:
             self._not_ok.setdefault(event["step"], set()).update(state.not_ok)
 
     def _on_action_skipped(self, event: Event) -> None:
@@ -295,6 +304,7 @@ class RunState:
 
     def _on_run_resumed(self, _event: Event) -> None:
         self.window_awaited = None
+        self.restarting = None
         # Nobody knows how long the run stood still: what the hosts said before is not relied on.
         self.confirmed = None
         for part in self.parts:
@@ -378,6 +388,9 @@ def _held_up(state: RunState) -> moves.Move | None:
     """Return why the row goes on only when the run is resumed."""
     if state.failed is not None:
         return moves.FailStep(state.failed)
+    if state.restarting is not None:
+        at = state.restarting
+        return moves.AwaitReboot(Part(at["part"], at["kind"], tuple(at["hosts"])))
     return moves.AwaitWindow(state.window_awaited) if state.window_awaited else None
 
 
@@ -452,7 +465,7 @@ def _exit(state: RunState) -> tuple[str | None, Target]:
 
 
 def _result_failed(state: RunState) -> bool:
-    tested = [part for part in state.parts if part.part.kind in {"playbook", "suite"}]
+    tested = [part for part in state.parts if part.part.kind in _JUDGED]
     return not tested or any(part.not_ok for part in tested)
 
 
@@ -465,10 +478,9 @@ def _next_part(state: RunState) -> moves.Move | None:
         if part.part.kind == "reprobe":
             continue
         if part.status in {"pending", "started"}:
-            if part.status == "pending" and over:
-                names = ", ".join(in_natural_order(state.lost))
-                budget = state.failure_budget
-                return moves.SkipPart(part.part, f"more hosts failed than the budget of {budget}: {names}")
+            left_out = _left_out(state, part, over=over) if part.status == "pending" else ""
+            if left_out:
+                return moves.SkipPart(part.part, left_out)
             return _reprobe(state, part) or moves.DoPart(part.part)
     if action and action.plan and not state.planned and state.parts:
         return moves.MakePlan(state.step.no, state.attempt)
@@ -495,9 +507,20 @@ def _reprobe(state: RunState, wave: PartState) -> moves.Move | None:
     return moves.DoPart(Part(f"{wave.part.name}-reprobe-{len(looks) + 1}", "reprobe", wave.part.hosts))
 
 
-def wave_of(reprobe: str) -> str:
-    """Return the name of the wave that a reprobe is for."""
-    return reprobe.partition("-")[0]
+def wave_of(part: str) -> str:
+    """Return the name of the wave that a reprobe or a reboot is for."""
+    return part.partition("-")[0]
+
+
+def _left_out(state: RunState, part: PartState, *, over: bool) -> str:
+    """Return why a part is not to be begun, an empty string when it is."""
+    if over:
+        names = ", ".join(in_natural_order(state.lost))
+        return f"more hosts failed than the budget of {state.failure_budget}: {names}"
+    waves = [each for each in state.parts if each.part.name == wave_of(part.part.name)]
+    if part.part.kind == "reboot" and any(wave.not_ok for wave in waves):
+        return "the change there did not come to its end as approved"
+    return ""
 
 
 def _nothing_worked(state: RunState) -> bool:
@@ -510,17 +533,18 @@ def _next_recovery(state: RunState) -> moves.Move | None:
     if not decision or decision.by != "result" or not _result_failed(state):
         return None
     outcome = next(o for o in decision.outcomes if o.when == "failed")
-    tested = [part for part in state.parts if part.part.kind in {"playbook", "suite"}]
+    tested = [part for part in state.parts if part.part.kind in _JUDGED]
     hosts = {host for part in tested for host in part.not_ok}
     if outcome.recover is None or not hosts:
         return None
     ordered = in_natural_order(hosts)
-    kinds: tuple[PartKind, ...] = ("recover", "retest")
-    for kind in kinds:
-        done = [part for part in state.parts if part.part.name == kind and part.status == "finished"]
-        if not done:
-            return moves.DoPart(Part(kind, kind, ordered))
-    return None
+    done = {part.part.name: part for part in state.parts if part.status == "finished"}
+    if "recover" not in done:
+        return moves.DoPart(Part("recover", "recover", ordered))
+    own = tuple(host for host in ordered if host in state.controllers - done["recover"].not_ok)
+    if own and "recover-reboot" not in done:
+        return moves.DoPart(Part("recover-reboot", "reboot", own))
+    return None if "retest" in done else moves.DoPart(Part("retest", "retest", ordered))
 
 
 def _span_to_finish(state: RunState) -> moves.FinishStep | None:
@@ -565,6 +589,8 @@ def _waves(asked: Waves | None, hosts: tuple[str, ...], state: RunState) -> tupl
     parts: list[Part] = []
     for number, wave in enumerate(waves, start=1):
         parts.append(Part(str(number), "playbook", wave))
+        if state.controllers & set(wave):
+            parts.append(Part(f"{number}-reboot", "reboot", wave))
         # The last wave needs no check of its own: the rows after it test every host.
         if asked and asked.check and number < len(waves):
             parts.append(Part(f"{number}-check", "check", wave))

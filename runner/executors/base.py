@@ -41,6 +41,8 @@ class ActionRequest:
     """Digests of the first records of runs that are over here: a lock of theirs on a host is dead."""
     word: Path | None = None
     """A file with an official's signed word, which the action leaves on its hosts."""
+    controllers: tuple[str, ...] = ()
+    """Which of its hosts are, by the inventory, the machine that Rawat runs on."""
     phase: str = "after-update"
     timeout: float = 3 * 3600
     """Seconds after which the action is ended and its hosts are ``unknown``."""

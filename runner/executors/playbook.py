@@ -16,6 +16,7 @@ from typing import Any
 from runner import errors
 from runner.ansible_settings import ansible_environment
 from runner.canonical import canonical_json, digest_of
+from runner.clock import SystemClock
 from runner.display import TRUNCATED
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
@@ -77,6 +78,9 @@ class PlaybookExecutor:
                 "rawat_claim": {**request.claim, "controller": _controller(self._root)},
                 "rawat_ended": list(request.ended),
                 "rawat_break": str(request.word or ""),
+                "rawat_action": f"{request.step}-{request.attempt}-{request.part}",
+                "rawat_controllers": list(request.controllers),
+                "rawat_controller_boot": SystemClock().now().boot,
             },
         }
 

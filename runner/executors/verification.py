@@ -10,6 +10,7 @@ Rules it keeps:
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -43,8 +44,12 @@ _CONNECTION = (
     "ansible_become_user",
 )
 _SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
-# The playbooks say `become: true`; testinfra only knows what the inventory says.
-_DEFAULTS = {"ansible_become": "true if ansible_user | default('root') != 'root' else none"}
+# The playbooks say `become: true`; testinfra only knows what the inventory says. On this machine no user is
+# logged in to: it is whoever runs Rawat.
+_BECOME_HERE = "true" if os.geteuid() != 0 else "none"
+_BECOME_THERE = "true if ansible_user | default('root') != 'root' else none"
+_IS_HERE = "ansible_connection | default('ssh') == 'local'"
+_DEFAULTS = {"ansible_become": f"({_BECOME_HERE}) if {_IS_HERE} else ({_BECOME_THERE})"}
 _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED)")
 _PYTEST_DECIDED = (0, 1)
 _POLL_SECONDS = 0.2

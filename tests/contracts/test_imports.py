@@ -44,7 +44,7 @@ PARTS = {
     | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "earlier_runs", "tree", "holder", "holds", "ansible_settings", "scans"},
+    | {"inventory", "own_machine", "earlier_runs", "tree", "holder", "holds", "ansible_settings", "scans"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},

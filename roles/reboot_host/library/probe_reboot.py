@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ description:
     were replaced since the host was booted, and reads the boot id; changes nothing.
 options:
   packages: {type: list, elements: str, default: [], description: Packages whose update needs a reboot}
+  marker: {type: str, default: "", description: Where it is kept that the host was told to restart}
 author: Rawat
 """
 EXAMPLES = """
@@ -30,6 +32,10 @@ RETURN = """
 required: {type: bool, returned: always, description: Whether the host needs a reboot}
 because: {type: list, elements: str, returned: always, description: The packages that need it, sorted}
 boot_id: {type: str, returned: always, description: Identifies the boot the host is in}
+restarted:
+  type: dict
+  returned: always
+  description: Null, or the boot_id and because of a marker of an earlier boot, and seconds until this boot
 """
 
 REQUIRED = Path("/run/reboot-required")
@@ -55,27 +61,43 @@ def replaced_since(moment: float, packages: Iterable[str]) -> set[str]:
     }
 
 
-def probe(packages: Iterable[str]) -> dict[str, Any]:
-    """Ask for the need of a reboot and for the boot id."""
+def restarted_since(marker: str, boot_id: str) -> dict[str, Any] | None:
+    """Return in which earlier boot a restart was asked for, None when none was or the host is still in it."""
+    if not marker or not Path(marker).exists():
+        return None
+    told = json.loads(Path(marker).read_text(encoding="utf-8"))
+    if told["boot_id"] == boot_id:
+        return None
+    seconds = max(0, round(booted_at() - told["at"]))
+    return {"boot_id": told["boot_id"], "because": told["because"], "seconds": seconds}
+
+
+def probe(packages: Iterable[str], marker: str) -> dict[str, Any]:
+    """Ask for the need of a reboot, for the boot id, and whether it was asked for in an earlier boot."""
     asked: set[str] = set()
     if REQUIRED.exists():
         named = REQUIRED_BY.read_text(encoding="utf-8", errors="replace") if REQUIRED_BY.exists() else ""
         asked = set(named.split()) or {str(REQUIRED)}
     asked |= replaced_since(booted_at(), packages)
+    boot_id = BOOT_ID.read_text(encoding="ascii").strip()
     return {
         "required": bool(asked),
         "because": sorted(asked),
-        "boot_id": BOOT_ID.read_text(encoding="ascii").strip(),
+        "boot_id": boot_id,
+        "restarted": restarted_since(marker, boot_id),
     }
 
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"packages": {"type": "list", "elements": "str", "default": []}},
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "marker": {"type": "str", "default": ""},
+        },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, **probe(module.params["packages"]))
+    module.exit_json(changed=False, **probe(module.params["packages"], module.params["marker"]))
 
 
 if __name__ == "__main__":
