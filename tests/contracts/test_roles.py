@@ -119,7 +119,15 @@ def test_playbooks_give_roles_only_inputs_they_know(playbook: Path) -> None:
 
 @every_playbook
 def test_playbooks_are_named_verb_noun(playbook: Path) -> None:
-    assert playbook.stem.split("-")[0] in {"plan", "backup", "apply", "rollback", "check", "release"}
+    assert playbook.stem.split("-")[0] in {
+        "plan",
+        "backup",
+        "apply",
+        "rollback",
+        "check",
+        "release",
+        "reboot",
+    }
 
 
 @every_role

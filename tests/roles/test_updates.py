@@ -537,6 +537,59 @@ def test_reboot_happens_only_when_required_and_approved(
     assert again.evidence["db1"]["reboot_host"]["rebooted"] is False
 
 
+def boot_of(host: Host) -> str:
+    return str(host.check_output("cat /proc/sys/kernel/random/boot_id")).strip()
+
+
+def test_the_machine_that_rawat_runs_on_is_not_waited_for(
+    fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    left = {"required": True, "approved": True, "rebooted": False, "boot_id_after": before}
+    host = fresh_host("db1")
+    before = boot_of(host)
+    plan = plan_file("db1", [update("lab-reboot")], reboot=True)
+    told = {"rawat_run": RUN, "rawat_plan": plan, "rawat_claim": {"run": RUN}, "rawat_action": "7-1-1-reboot"}
+
+    unknown = run_playbook("apply-updates.yml", "db1", **told, rawat_controller_boot=before)
+    own = {**told, "rawat_controllers": ["db1"]}
+    wave = run_playbook("apply-updates.yml", "db1", **own, rawat_controller_boot=before)
+    asked = run_playbook("reboot-controller.yml", "db1", **own, rawat_controller_boot=before)
+    again = run_playbook("reboot-controller.yml", "db1", **own, rawat_controller_boot=before)
+    deadline = time.monotonic() + 60
+    while (now := rebooted(host)) in {"", before} and time.monotonic() < deadline:
+        time.sleep(0.5)
+    after = run_playbook("reboot-controller.yml", "db1", **own, rawat_controller_boot=now)
+
+    assert (
+        "db1 is the machine that Rawat runs on, and the inventory does not say so" in unknown.failures["db1"]
+    )
+    assert wave.failures == asked.failures == again.failures == after.failures == {}
+    left = {
+        "required": True,
+        "approved": True,
+        "rebooted": False,
+        "boot_id_before": before,
+        "boot_id_after": before,
+    }
+    assert left.items() <= wave.evidence["db1"]["reboot_host"].items()
+    assert [run.evidence["db1"]["reboot_host"]["asked"] for run in (unknown, wave, asked, again, after)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    restarted = {"rebooted": True, "boot_id_before": before, "boot_id_after": now, "because": ["lab-reboot"]}
+    assert restarted.items() <= after.evidence["db1"]["reboot_host"].items()
+    assert boot_of(host) == now != before
+    assert host.run("systemctl is-active rawat-reboot.timer").stdout.strip() == "inactive"
+
+
+def rebooted(host: Host) -> str:
+    """Return the boot id of a host that may be away, an empty string then."""
+    return str(host.run("cat /proc/sys/kernel/random/boot_id").stdout).strip()
+
+
 def slow_down(host: Host, seconds: int) -> None:
     """Make the postinst of the lab's services wait, in the middle of dpkg's work."""
     host.check_output(

@@ -12,7 +12,7 @@ from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build
 
 from runner import freeing, journal, record
 from runner.clock import Clock
-from runner.engine import Closed, Engine, Tools, Waiting
+from runner.engine import Closed, Engine, Restarting, Tools, Waiting
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.moves import Gate
@@ -42,6 +42,8 @@ class Office:
     hosts: tuple[str, ...] = HOSTS
     groups: Mapping[str, Sequence[str]] = field(default_factory=lambda: GROUPS)
     windows: Windows | None = None
+    controllers: tuple[str, ...] = ()
+    """Those of the hosts that are the machine on which the office runs Rawat."""
     clock: StepClock = field(default_factory=StepClock)
     playbooks: FakeExecutor = field(default_factory=FakeExecutor)
     suites: FakeExecutor = field(default_factory=FakeExecutor)
@@ -61,7 +63,7 @@ class Office:
     @property
     def inventory(self) -> Inventory:
         groups = {name: [host for host in hosts if host in self.hosts] for name, hosts in self.groups.items()}
-        return Inventory(self.root / "inventory", self.hosts, groups)
+        return Inventory(self.root / "inventory", self.hosts, groups, self.controllers)
 
     def start(self, *, operator: str = "", failure_budget: int | str = 0) -> RunFolder:
         """Start a run; the roster's first official operates when nobody is named."""
@@ -102,7 +104,9 @@ class Office:
         today = self.roster.day(self.clock.now().at)
         return self.roster.holders(gate.open_seats[0], today)[0].official
 
-    def go_on(self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False) -> Waiting | Closed:
+    def go_on(
+        self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False
+    ) -> Waiting | Restarting | Closed:
         """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
         asked: set[tuple[str, int]] = set()
 
@@ -132,6 +136,7 @@ class Office:
             self.hosts,
             self.groups,
             self.windows,
+            self.controllers,
             later,
         )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from runner import errors
 from runner.inventory import read_inventory
+from runner.own_machine import own_addresses
 
 HOSTS = """\
 all:
@@ -87,3 +91,67 @@ def test_hosts_that_differ_only_in_case_are_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1: {}\n    WEB1: {}\n", encoding="utf-8")
     with pytest.raises(errors.InputError, match="only in upper and lower case"):
         read_inventory(tmp_path)
+
+
+# The machine that Rawat runs on ----------------------------------------------------------------------
+
+
+def controllers(folder: Path, hosts: str) -> tuple[str, ...]:
+    (folder / "hosts.yml").write_text(f"all:\n  hosts:\n{hosts}", encoding="utf-8")
+    return read_inventory(folder).controllers
+
+
+def test_a_host_without_a_connection_of_its_own_is_no_controller(inventory: Path) -> None:
+    assert read_inventory(inventory).controllers == ()
+
+
+def test_a_local_connection_makes_a_host_a_controller(tmp_path: Path) -> None:
+    hosts = "    web1: {}\n    ctl1: {ansible_connection: local}\n"
+    assert controllers(tmp_path, hosts) == ("ctl1",)
+
+
+@pytest.mark.parametrize("place", ["host_vars/ctl1.yml", "group_vars/office.yml"])
+def test_a_local_connection_is_seen_wherever_the_inventory_says_it(inventory: Path, place: str) -> None:
+    (inventory / place).parent.mkdir()
+    (inventory / place).write_text("ansible_connection: local\n", encoding="utf-8")
+    (inventory / "hosts.yml").write_text(
+        "all:\n  hosts: {web1: {}}\n  children:\n    office:\n      hosts: {ctl1: {}}\n", encoding="utf-8"
+    )
+    assert read_inventory(inventory).controllers == ("ctl1",)
+
+
+def test_a_play_that_works_from_here_makes_no_controller(inventory: Path) -> None:
+    """A printer is checked from here by a play of its own; the inventory says nothing of a connection."""
+    assert controllers(inventory, "    printer1: {ansible_host: 192.0.2.9}\n") == ()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", socket.gethostname().upper()])
+def test_ssh_to_an_address_of_this_machine_makes_a_controller(tmp_path: Path, address: str) -> None:
+    assert controllers(tmp_path, f"    ctl1: {{ansible_host: '{address}'}}\n") == ("ctl1",)
+
+
+def test_every_address_of_this_machine_is_its_own() -> None:
+    shown = json.loads(subprocess.check_output(["/usr/bin/env", "ip", "-j", "address"]))
+    addresses = {given["local"] for device in shown for given in device["addr_info"]}
+    assert addresses
+    assert addresses <= own_addresses()
+
+
+def test_without_the_program_ip_only_loopback_and_name_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda *_args, **_named: None)
+    assert own_addresses() == {"localhost", socket.gethostname().lower(), "127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ansible_host: 127.0.0.1, ansible_port: 2222",
+        "ansible_host: 127.0.0.1, ansible_ssh_common_args: '-o ProxyJump=gate'",
+        "ansible_host: 127.0.0.1, ansible_ssh_extra_args: '-o ProxyCommand=\"nc %h 22\"'",
+        "ansible_host: 192.0.2.9",
+        "ansible_host: '{{ where }}'",
+    ],
+    ids=["another port", "over a jump host", "through a program", "another address", "a template"],
+)
+def test_what_may_lead_to_another_machine_makes_no_controller(tmp_path: Path, said: str) -> None:
+    assert controllers(tmp_path, f"    ctl1: {{{said}}}\n") == ()
