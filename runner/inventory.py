@@ -17,7 +17,7 @@ from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.display import display
 from runner.endpoints import addresses_of
-from runner.kinds import kinds_of
+from runner.kinds import computers, kinds_of
 from runner.own_machine import controllers_of
 from runner.tree import name_problem
 from runner.waves import in_natural_order
@@ -67,7 +67,8 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     _require_one_kind(groups, hosts, path)
     kept = {n: h for n, h in groups.items() if n not in {"all", "ungrouped"} and h}
     variables = data.get("_meta", {}).get("hostvars", {})
-    return Inventory(path, hosts, kept, controllers_of(hosts, variables), addresses_of(hosts, variables))
+    own = controllers_of(computers(hosts, groups), variables)
+    return Inventory(path, hosts, kept, own, addresses_of(hosts, variables))
 
 
 def _listed(path: Path, limit: str | None) -> dict[str, Any]:

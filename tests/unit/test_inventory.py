@@ -125,6 +125,14 @@ def test_a_play_that_works_from_here_makes_no_controller(inventory: Path) -> Non
     assert controllers(inventory, "    printer1: {ansible_host: 192.0.2.9}\n") == ()
 
 
+def test_a_service_that_this_machine_offers_is_no_controller(inventory: Path) -> None:
+    (inventory / "hosts.yml").write_text(
+        "all:\n  children:\n    websites:\n      hosts:\n        site1: {ansible_host: 127.0.0.1}\n",
+        encoding="utf-8",
+    )
+    assert read_inventory(inventory).controllers == ()
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost", socket.gethostname().upper()])
 def test_ssh_to_an_address_of_this_machine_makes_a_controller(tmp_path: Path, address: str) -> None:
     assert controllers(tmp_path, f"    ctl1: {{ansible_host: '{address}'}}\n") == ("ctl1",)
