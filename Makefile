@@ -34,7 +34,7 @@ demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on fresh 
 	$(BIN)/rawat run $(SOP) -i $(INVENTORY) --failure-budget 1
 
 test: setup ## All tests; boots disposable hosts, so it needs root
-	$(BIN)/python -m pytest -m "not campaign" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "not campaign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 campaign-roles: setup ## The remaining faults of the roles on lab hosts, some ten minutes
 	$(BIN)/python -m pytest -m campaign tests/roles

@@ -6,8 +6,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).parent.parent
+SHARED_LAB = "tests/roles/"
 
 
 def pytest_configure() -> None:
@@ -17,16 +20,19 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give each file's tests to one worker, labs first: they take longest, and a lab's hosts serve one only.
+    """Begin with the labs when tests run side by side: they take longest."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("lab") is None)
 
-    The tests of the roles share one lab, so they are one group.
-    """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        place = item.path.parent if item.path.parent.name == "roles" else item.path
-        item.add_marker(pytest.mark.xdist_group(place.name))
-    items.sort(key=lambda item: item.get_closest_marker("lab") is None)
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Give each file to one worker, and the roles' files to the same one: they share a lab."""
+    return _LabScheduling(config, log)
+
+
+class _LabScheduling(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return SHARED_LAB if nodeid.startswith(SHARED_LAB) else super()._split_scope(nodeid)
 
 
 @pytest.fixture(scope="session")
