@@ -466,3 +466,14 @@ def test_hosts_that_differ_in_case_only_are_refused_before_the_run(tmp_path: Pat
 
     with pytest.raises(errors.InputError, match="only in upper and lower case"):
         inventory.read_inventory(tmp_path)
+
+
+def test_who_keeps_the_register_for_too_long_is_named(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(register, "_PATIENCE_SECONDS", 0.0)
+    with register.held(tmp_path), pytest.raises(errors.InputError) as caught:
+        archive.seal(run, tmp_path)
+    told = rf"^another process is sealing a run, .*: process {os.getpid()} \("
+    assert re.search(told, str(caught.value))
+    assert archive.seal(run, tmp_path).is_dir()
