@@ -7,9 +7,7 @@ hash of the one before, as in a journal.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +20,12 @@ from runner.bag import place
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.events import Digest
 from runner.files import make_private_dir, sync_dir
-from runner.holder import held_by
+from runner.holder import take
 from runner.journal import FIRST_PREV
 
 NAME = "register.jsonl"
 # Copying a bag takes a while; who hangs longer than this is named instead of waited for.
 _PATIENCE_SECONDS = 120.0
-_PAUSE_SECONDS = 0.02
 
 
 class Entry(BaseModel):
@@ -147,7 +144,7 @@ def held(archive: Path) -> Iterator[Register]:
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(archive / NAME, flags, 0o600)
     try:
-        _take(descriptor, archive / NAME)
+        take(descriptor, _PATIENCE_SECONDS, _kept_waiting)
         sync_dir(archive)
         sync_dir(archive.parent)
         yield Register(descriptor)
@@ -155,17 +152,8 @@ def held(archive: Path) -> Iterator[Register]:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() > deadline:
-                raise errors.InputError(
-                    f"another process is sealing a run, and does not come to an end: {held_by(descriptor)}",
-                    hint=f"end it if it hangs, then 'rawat archive' (the lock is on {path})",
-                ) from error
-            time.sleep(_PAUSE_SECONDS)
-        else:
-            return
+def _kept_waiting(holder: str) -> errors.InputError:
+    return errors.InputError(
+        f"another process is sealing a run, and does not come to an end: {holder}",
+        hint="end it if it hangs, then 'rawat archive' again",
+    )
