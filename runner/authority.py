@@ -16,6 +16,7 @@ from runner.journal import Event
 from runner.officials import roster_from_snapshot
 from runner.record import Record
 from runner.replay import replay
+from runner.rosters import judged
 
 
 def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict[str, Any]]]:
@@ -51,12 +52,15 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
     officials = {"path": now.folder.officials.name, "sha256": now.started["officials_sha256"]}
     snapshot = now.folder.read(officials)
     roster = roster_from_snapshot(snapshot)
-    signers = roster.allowed_signers()
-    statements: dict[str, bytes] = {}
-    for made in (*now.state.signed, *now.state.breaks):
+    statements = {
+        event["roster"]["path"]: now.folder.read(event["roster"]) for event in now.state.roster_changes
+    }
+    for made, holds in judged(roster, now.events, statements.__getitem__):
+        if "statement" not in made.fields:
+            continue
         statement = now.folder.read(made["statement"])
         signature = now.folder.read(made["signature"])
-        if not signing.is_signed_by(statement, signature, signer_of(made), signers):
+        if not signing.is_signed_by(statement, signature, signer_of(made), holds.allowed_signers()):
             raise errors.VerificationError(made["signature"]["path"], "is not the decider's signature")
         if "scan" in made.fields:
             now.folder.read(made["scan"])

@@ -37,3 +37,9 @@ def sha256_hex(data: bytes) -> str:
 def digest_of(data: Any) -> str:  # noqa: ANN401 - any JSON data
     """Return the SHA-256 of the canonical JSON of ``data``."""
     return sha256_hex(canonical_json(data))
+
+
+def short_code(data: Any) -> str:  # noqa: ANN401 - any JSON data
+    """Return eight digits of the digest of ``data``, such as ``3f2a-91bc``, for a person to read and type."""
+    digest = digest_of(data)
+    return f"{digest[:4]}-{digest[4:8]}"

@@ -45,9 +45,9 @@ class Decisions:
     """Takes decisions of one run; ``journal`` is that run's."""
 
     def __init__(self, now: Record, journal: Journal, clock: Clock) -> None:
+        self._now = now
         self._folder = now.folder
         self._sop = now.sop
-        self._roster = now.roster
         self._journal = journal
         self._clock = clock
 
@@ -72,7 +72,7 @@ class Decisions:
             InputError: when the scan cannot be used.
         """
         scan, extension = read_scan(paper.scan)
-        dated = paper.dated or self._roster.day(self._clock.now().at)
+        dated = paper.dated or self._now.roster.day(self._clock.now().at)
 
         def make(due: Statements, gate: Gate, at: datetime) -> Signed:
             return due.entry(gate, choice, dated, sha256_hex(scan), paper.entered_by, at)
@@ -116,7 +116,7 @@ class Decisions:
             expired = gates.misfit(signed.said, self._folder.name, gate, now.at)
             if expired:
                 raise errors.DecisionRefusedError(expired, hint="the gate is still open")
-            signing.require_key_of(signed.signer, self._roster, made, key)
+            signing.require_key_of(signed.signer, due.roster, made, key)
             return self._record(gate, signed, made, scan, now)
 
     @contextmanager
@@ -132,7 +132,9 @@ class Decisions:
                     f"the gate closed at its deadline, {gates.deadline(gate):%Y-%m-%d %H:%M:%S} UTC",
                     hint="'rawat resume' ends the run; nothing was approved",
                 )
-            yield Statements(self._sop, self._roster, self._folder.name, state.operator), gate, now
+            # Another roster may hold by now than when this was begun.
+            roster = self._now.told_by(self._journal.events).roster
+            yield Statements(self._sop, roster, self._folder.name, state.operator), gate, now
 
     def _require_untouched(self, state: RunState) -> None:
         """Require that plan, evidence and documents are those whose digests are about to be signed."""

@@ -141,7 +141,7 @@ class Engine:
         self._observer = observer
         self._journal = Journal(folder.journal, tools.clock)
         first = record.load(folder)
-        self._sop, self._sop_sha256, self._roster = first.sop, first.sop_sha256, first.roster
+        self._sop, self._sop_sha256, self._first_roster = first.sop, first.sop_sha256, first.first_roster
         self._state = first.state
 
     # The loop ------------------------------------------------------------------------------------
@@ -182,10 +182,10 @@ class Engine:
         Raises:
             InputError: by whom or why is not said, another process is at work, or nothing is left to stop.
         """
-        person = self._roster.named(official)
         if not reason.strip() or len(reason) > gates.MAX_REASON:
             raise errors.InputError(f"a stop needs a reason of at most {gates.MAX_REASON} characters")
         with self._locked():
+            person = self.record().roster.named(official)
             if self._state.finished or self._state.current == "end":
                 raise errors.InputError(
                     "every row of this run is behind it: there is nothing to stop",
@@ -207,7 +207,7 @@ class Engine:
 
     def record(self) -> Record:
         """Return the run as it stands."""
-        return Record(self._folder, self._sop, self._sop_sha256, self._roster, self._journal.events)
+        return Record(self._folder, self._sop, self._sop_sha256, self._first_roster, self._journal.events)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -351,6 +351,29 @@ class LockBroken(_Shape):
     signature: File
 
 
+class ChangeShape(_Shape):
+    """One thing in which a roster differs from the one before; ``before`` or ``after`` is null for none."""
+
+    official: str
+    name: str
+    field: Literal["official", "name", "positions", "key", "valid", "deputy"]
+    before: str | None
+    after: str | None
+
+
+class RosterChanged(_Shape):
+    """An official signed that from here on another roster holds; ``nonce`` is the open gate's new one."""
+
+    person: Person
+    reason: Annotated[str, Field(min_length=1)]
+    changes: Annotated[list[ChangeShape], Field(min_length=1)]
+    roster: File
+    signers: File
+    nonce: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None
+    statement: File
+    signature: File
+
+
 class TornLineDropped(_Shape):
     """A crash had cut the last line off after ``bytes`` bytes; this record stands in its place."""
 
@@ -402,6 +425,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "run_interrupted": RunInterrupted,
     "run_resumed": RunResumed,
     "lock_broken": LockBroken,
+    "roster_changed": RosterChanged,
     "torn_line_dropped": TornLineDropped,
     "run_stopped": RunStopped,
     "run_finished": RunFinished,
@@ -441,6 +465,9 @@ def require_shape(event: Event, journal: str) -> None:
         ) from error
 
 
+_FILES = ("statement", "signature", "scan", "differences", "roster", "signers")
+
+
 def signer_of(event: Event) -> str:
     """Return the id of the official who signed the statement that an event names."""
     for key in ("withdrawn_by", "entered_by"):
@@ -453,9 +480,7 @@ def signer_of(event: Event) -> str:
 def files_of(event: Event) -> list[tuple[str, str]]:
     """Return (path, SHA-256) of every file that the event names."""
     entries = [*event.fields.get("evidence", []), *event.fields.get("files", [])]
-    entries += [
-        event[key] for key in ("statement", "signature", "scan", "differences") if key in event.fields
-    ]
+    entries += [event[key] for key in _FILES if key in event.fields]
     if event.name == "plan_made":
         entries.append(event.fields)
     return [(entry["path"], entry["sha256"]) for entry in entries]

@@ -20,7 +20,6 @@ from runner.inventory import Inventory
 from runner.journal import Event, Journal
 from runner.officials import Roster
 from runner.record import Record
-from runner.state import RunState
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 
@@ -44,7 +43,8 @@ def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Pa
     journal = Journal(now.folder.journal, clock)
     with journal.lock():
         at = clock.now().at
-        state = RunState(now.sop, journal.events)
+        now = now.told_by(journal.events)
+        state = now.state
         _refuse(breaks.refusal(state, now.roster, official_id, reason, at))
         head = journal.events[-1].digest
     official = now.roster.named(official_id)

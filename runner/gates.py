@@ -75,10 +75,11 @@ def refusal_of_person(
     gate: Gate, roster: Roster, operator: dict[str, Any], official: Official, day: date
 ) -> str | None:
     """Return why this official may not decide at ``gate`` on that day, or None when he may."""
-    if _is(roster, operator, official):
+    if is_person(roster, operator, official):
         return f"{official.name} operates this run and may not decide its gates"
-    if _took_part(gate, roster, official):
-        return f"{official.name} has decided here already; {gate.awaited} decides too"
+    before = _took_part(gate, roster, official)
+    if before is not None:
+        return f"{_counted(roster, before, official)} has decided here already; {gate.awaited} decides too"
     if seat(gate, roster, official, day) is not None:
         return None
     if not official.valid.includes(day):
@@ -121,11 +122,11 @@ def signed_for(state: RunState, made: Event) -> list[Event]:
     return [one for one in state.signed if one.name in made_so and (one["step"], one["attempt"]) == at]
 
 
-def _took_part(gate: Gate, roster: Roster, official: Official) -> bool:
-    """Tell whether this person decided at the gate, or confirmed the other's decision on paper."""
+def _took_part(gate: Gate, roster: Roster, official: Official) -> dict[str, Any] | None:
+    """Return as whom this hand decided at the gate, or confirmed the other's decision on paper, if it did."""
     persons = [vote["person"] for vote in gate.votes]
     persons += [vote["paper"]["confirmed_by"] for vote in gate.votes if vote["paper"]]
-    return any(_is(roster, person, official) for person in persons)
+    return next((person for person in persons if is_hand(roster, person, official)), None)
 
 
 # Decisions on paper -----------------------------------------------------------------------------------
@@ -160,12 +161,16 @@ def refusal_of_confirmation(
     official = roster.official(confirmer)
     if refused or official is None:
         return refused
-    if _is(roster, gate.entry["entered_by"], official):
-        return f"{official.name} entered this decision; a second person has to confirm it"
-    if _is(roster, operator, official):
+    enterer = gate.entry["entered_by"]
+    if is_hand(roster, enterer, official):
+        name = _counted(roster, enterer, official)
+        return f"{name} entered this decision; a second person has to confirm it"
+    if is_person(roster, operator, official):
         return f"{official.name} operates this run and may not confirm a decision of it"
-    if _took_part(gate, roster, official):
-        return f"{official.name} has decided here already and may not confirm the other decision"
+    before = _took_part(gate, roster, official)
+    if before is not None:
+        name = _counted(roster, before, official)
+        return f"{name} has decided here already and may not confirm the other decision"
     return None
 
 
@@ -193,8 +198,9 @@ def _refusal_of_second(roster: Roster, official_id: str, decider: str, day: date
     if not official.valid.includes(day):
         return f"{official.name} is an official {official.valid.days()}, not on {day}"
     other = roster.official(decider)
-    if other is not None and official.is_same_person(other):
-        return f"{official.name} signed the paper; others have to enter and confirm it"
+    if other is not None and roster.is_one_hand(official, other):
+        name = _counted(roster, other.person(), official)
+        return f"{name} signed the paper; others have to enter and confirm it"
     return None
 
 
@@ -237,12 +243,29 @@ def _is_past_deadline(gate: Gate, events: Sequence[Event], now: Instant) -> bool
 # What is recorded -------------------------------------------------------------------------------------
 
 
-def _is(roster: Roster, person: dict[str, Any], official: Official) -> bool:
+def is_person(roster: Roster, person: dict[str, Any], official: Official) -> bool:
     """Tell whether a person of the record is this official, under whatever id and in whatever position."""
     if official.id == person["id"] or official.nip == person["nip"]:
         return True
-    himself = roster.official(person["id"])
-    return himself is not None and official.is_same_person(himself)
+    return any(roster.is_one_person(official, himself) for himself in _entries_of(roster, person))
+
+
+def is_hand(roster: Roster, person: dict[str, Any], official: Official) -> bool:
+    """Tell whether a person of the record and this official count as one where two persons are needed."""
+    if is_person(roster, person, official):
+        return True
+    return any(roster.is_one_hand(official, himself) for himself in _entries_of(roster, person))
+
+
+def _entries_of(roster: Roster, person: dict[str, Any]) -> list[Official]:
+    return [entry for entry in (*roster.officials, *roster.former) if entry.id == person["id"]]
+
+
+def _counted(roster: Roster, person: dict[str, Any], official: Official) -> str:
+    """Return the name of an official, and why he counts as another person where he does."""
+    if is_person(roster, person, official):
+        return official.name
+    return f"{official.name}, counted as one with {person['name']} since one vouched for the other's key,"
 
 
 def opening(sop: Sop, state: RunState, sop_sha256: str) -> dict[str, Any]:

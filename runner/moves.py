@@ -40,6 +40,11 @@ def statement_name(step: int, attempt: int, number: int) -> str:
     return f"{step}-{attempt}" if number == 1 else f"{step}-{attempt}-{number}"
 
 
+def roster_name(number: int) -> str:
+    """Return the path, but for its ending, of a roster that came in the place of the run's first."""
+    return f"rosters/{number}"
+
+
 @dataclass(frozen=True)
 class Gate:
     """An open gate: who is awaited, on what the decision is, and the nonce that binds it.

@@ -22,7 +22,7 @@ class Notes:
 
     def __init__(self, now: Record, clock: Clock, journal: Journal | None = None) -> None:
         self._sop = now.sop
-        self._roster = now.roster
+        self._now = now
         self._journal = journal or Journal(now.folder.journal, clock)
 
     def reason(self, step: int, reason: str, *, attempt: int | None = None, official: str = "") -> Event:
@@ -62,7 +62,8 @@ class Notes:
 
     def _person(self, state: RunState, official: str) -> dict[str, Any]:
         """Return who says it: the operator unless an official is named."""
-        return self._roster.named(official).person() if official else state.operator
+        roster = self._now.told_by(self._journal.events).roster
+        return roster.named(official).person() if official else state.operator
 
 
 def _require(refusal: str | None) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -98,6 +99,9 @@ class Official(_Model):
     positions: list[Annotated[str, Field(min_length=1)]]
     key: str = Field(description="Path of the public key, relative to the roster; or the key itself")
     valid: Validity = Validity()
+    vouched_by: str | None = Field(
+        default=None, description="Only in the record: who vouched for this key after the run had started"
+    )
 
     def person(self, position: str = "", deputy: Deputy | None = None) -> dict[str, Any]:
         """Return the person as it is copied into records, which outlive the roster."""
@@ -112,6 +116,12 @@ class Official(_Model):
     def is_same_person(self, other: Official) -> bool:
         """Tell whether the two are one person: an id, a staff number or a key is never two persons'."""
         return self.id == other.id or self.nip == other.nip or self.key == other.key
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the key as ``ssh-keygen -l`` shows it, to be compared by eye: ``SHA256:...``."""
+        blob = _decoded(self.key.split()[-1])
+        return f"SHA256:{base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip('=')}"
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,9 @@ class Roster(_Model):
     operator: str | None = Field(default=None, description="Operates when --operator is not given")
     officials: list[Official] = []
     deputies: list[Deputy] = []
+    former: list[Official] = Field(
+        default=[], description="Only in the record: officials as they stood before the roster was changed"
+    )
 
     @field_validator("timezone")
     @classmethod
@@ -171,6 +184,26 @@ class Roster(_Model):
             known = ", ".join(official.id for official in self.officials) or "nobody"
             raise errors.InputError(f"{official_id!r} is not in the roster of officials; there are {known}")
         return found
+
+    def is_one_person(self, one: Official, other: Official) -> bool:
+        """Tell whether two accounts are one person, also by what stood in the roster before a change."""
+        return self._is_linked(one, other, Official.is_same_person)
+
+    def is_one_hand(self, one: Official, other: Official) -> bool:
+        """Tell whether two accounts count as one where two persons are needed: by a key one vouched for.
+
+        Whoever vouches for a new key may hold it himself; nobody but him says that he does not.
+        """
+        return self._is_linked(one, other, _is_vouched_for)
+
+    def _is_linked(
+        self, one: Official, other: Official, linked: Callable[[Official, Official], bool]
+    ) -> bool:
+        entries = [*self.officials, *self.former, other]
+        reached = [one]
+        for entry in reached:
+            reached += [found for found in entries if found not in reached and linked(entry, found)]
+        return other in reached
 
     def day(self, at: datetime) -> date:
         """Return the day that a moment falls on in the office."""
@@ -225,7 +258,7 @@ def load_roster(path: Path) -> Roster:
             Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}") for e in error.errors()
         ]
         raise SourceError(str(path), problems) from error
-    problems = [*_double_entries(roster, read), *_wrong_deputies(roster, read)]
+    problems = [*_double_entries(roster, read), *_wrong_deputies(roster, read), *_of_the_record(roster, read)]
     if problems:
         raise SourceError(str(path), problems)
     officials = [
@@ -238,6 +271,10 @@ def load_roster(path: Path) -> Roster:
     if problems:
         raise SourceError(str(path), problems)
     return roster.model_copy(update={"officials": officials})
+
+
+def _is_vouched_for(one: Official, other: Official) -> bool:
+    return one.is_same_person(other) or one.vouched_by == other.id or other.vouched_by == one.id
 
 
 def _acts_on(holder: Holder, on: date) -> bool:
@@ -277,6 +314,16 @@ def _wrong_deputies(roster: Roster, read: source.Source) -> Iterator[Problem]:
         elif deputy.position in official.positions:
             line = read.line(("deputies", index, "position"))
             yield Problem(line, f"deputy {deputy.official!r} holds {deputy.position} himself")
+
+
+def _of_the_record(roster: Roster, read: source.Source) -> Iterator[Problem]:
+    """What only Rawat writes, into the rosters of its runs, is nothing that an office says."""
+    if roster.former:
+        yield Problem(read.line(("former",)), "former: is written by Rawat alone")
+    for index, official in enumerate(roster.officials):
+        if official.vouched_by is not None:
+            line = read.line(("officials", index, "vouched_by"))
+            yield Problem(line, "vouched_by: is written by Rawat alone")
 
 
 def _shared_keys(officials: list[Official], read: source.Source) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ document made then can be made again later, byte for byte.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,7 @@ from runner.canonical import sha256_hex
 from runner.events import require_format
 from runner.journal import Event
 from runner.officials import Roster, roster_from_snapshot
+from runner.rosters import CHANGED, read_roster
 from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.timing import StepTime, step_times
@@ -29,17 +31,26 @@ class Record:
     folder: RunFolder
     sop: Sop
     sop_sha256: str
-    roster: Roster
+    first_roster: Roster
     events: tuple[Event, ...]
 
     def at(self, seq: int) -> Record:
         """Return the run as it stood after record ``seq`` of the journal."""
-        return Record(self.folder, self.sop, self.sop_sha256, self.roster, self.events[:seq])
+        return self.told_by(self.events[:seq])
+
+    def told_by(self, events: tuple[Event, ...]) -> Record:
+        """Return the same run as these records tell it; others may have written some since."""
+        return Record(self.folder, self.sop, self.sop_sha256, self.first_roster, events)
 
     @property
     def started(self) -> Event:
         """Return the first record, ``run_started``."""
         return self.events[0]
+
+    @cached_property
+    def roster(self) -> Roster:
+        """Return the roster that holds now: that of the start, or the one it was changed to last."""
+        return roster_at(self.folder, self.first_roster, self.events)
 
     @cached_property
     def state(self) -> RunState:
@@ -100,6 +111,16 @@ class Record:
         """Return the signed statement of a ``decision_made`` event."""
         said: dict[str, Any] = json.loads(self.folder.read(decision["statement"]))
         return said
+
+
+def roster_at(folder: RunFolder, first: Roster, events: Iterable[Event]) -> Roster:
+    """Return the roster that holds after these records.
+
+    Raises:
+        VerificationError: when its file is not the one that the journal names.
+    """
+    changed = [event["roster"] for event in events if event.name == CHANGED]
+    return read_roster(folder.read(changed[-1]), changed[-1]["path"]) if changed else first
 
 
 def load(folder: RunFolder) -> Record:

@@ -13,7 +13,8 @@ what the record says, field by field. Besides:
    by the record's own time.
 5. The lock of a run is broken by an official of its roster who says so over the journal's last record; after
    that nothing is begun on hosts until the run was resumed, and so has taken them again.
-6. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+6. The roster is changed on the signed word of an official of the one before; it judges what comes after.
+7. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import breaks, errors, gates, moves, reasons
-from runner.canonical import canonical_json, parse_canonical
+from runner import breaks, errors, gates, moves, reasons, rosters
+from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
@@ -48,9 +49,9 @@ def replay(
 
     Args:
         sop: the SOP as executed.
-        roster: the officials of the run.
+        roster: the officials that the run was started with.
         events: the journal, each event of the right shape.
-        statements: path -> content of every signed statement.
+        statements: path -> content of every signed statement, and of every roster that came later.
         journal: the journal's name for messages.
 
     Raises:
@@ -84,7 +85,9 @@ class _Judge:
             if list(in_natural_order(owed)) != owed or not set(owed) <= set(event["inventory"]["hosts"]):
                 raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
         elif event.name == "lock_broken" and not self.state.finished:
-            self._require_break(self._previous, event)
+            self._require_break(self._taken[-1], event)
+        elif event.name == rosters.CHANGED:
+            self._require_roster_change(self._taken[-1], event)
         elif event.name == "run_stopped":
             self._require_stop(event)
         elif event.name not in _AT_ANY_TIME or self.state.finished:
@@ -93,7 +96,7 @@ class _Judge:
             self._require_note(event)
         self.state.apply(event)
         self._taken.append(event)
-        if event.name not in reasons.EVENTS:
+        if event.name not in reasons.EVENTS and event.name != rosters.CHANGED:
             self._previous = event
 
     def _require_next(self, previous: Event, event: Event) -> None:
@@ -227,7 +230,7 @@ class _Judge:
 
     def _require_new_nonce(self, event: Event) -> None:
         if event["nonce"] in self._nonces:
-            raise self._wrong(event, "gate_opened: the nonce was used before")
+            raise self._wrong(event, f"{event.name}: the nonce was used before")
         self._nonces.add(event["nonce"])
 
     def _require_note(self, event: Event) -> None:
@@ -297,6 +300,44 @@ class _Judge:
             reason=event["reason"],
             at=said["decided"],
         )
+        self._require_says(path, said, expected)
+
+    def _require_roster_change(self, previous: Event, event: Event) -> None:
+        """Require that somebody of the roster before signed it who might; the new one holds from here."""
+        number = len(self.state.roster_changes) + 1
+        path, name = f"decisions/roster-{number}.json", moves.roster_name(number)
+        places = {"statement": path, "signature": f"{path}.sig"}
+        for field, place in {**places, "roster": f"{name}.json", "signers": f"{name}.signers"}.items():
+            if event[field]["path"] != place:
+                raise self._wrong(event, f"{event.name}: {field} is not {place}")
+        said, person, reason = self._said(event), event["person"], event["reason"]
+        signer, new = self._roster.official(person["id"]), self._changed_roster(event)
+        proposal = rosters.Proposal(self.state, self._roster, new, previous.digest)
+        moments = parse_utc(said["decided"]), event.instant.at
+        refusals = [rosters.refusal(proposal, person["id"], reason, at) for at in moments]
+        if any(refusals) or signer is None:
+            raise self._wrong(event, f"{event.name}: {next(filter(None, refusals))}")
+        self._require_fields(event, {"person": signer.person(), "changes": proposal.changes})
+        given = {"sop_sha256": self._sop_sha256, "reason": reason, "at": said["decided"]}
+        self._require_says(path, said, rosters.statement(proposal, signer, **given))
+        if (event["nonce"] is None) != (self.state.gate is None):
+            raise self._wrong(event, f"{event.name}: an open gate has a new nonce, and nothing else has one")
+        if event["nonce"] is not None:
+            self._require_new_nonce(event)
+        self._roster = new
+
+    def _changed_roster(self, event: Event) -> Roster:
+        path, vouched_by = event["roster"]["path"], event["person"]["id"]
+        data = self._statements[path]
+        new = rosters.read_roster(data, path)
+        if new.snapshot() != data or rosters.successor(self._roster, new, vouched_by) != new:
+            raise errors.VerificationError(path, "is not a roster that follows the one before it")
+        if sha256_hex(new.allowed_signers()) != event["signers"]["sha256"]:
+            raise errors.VerificationError(event["signers"]["path"], f"does not hold the keys of {path}")
+        return new
+
+    @staticmethod
+    def _require_says(path: str, said: Fields, expected: Fields) -> None:
         for field in sorted({*expected, *said}):
             if [said.get(field)] != [expected.get(field)]:
                 raise errors.VerificationError(path, f"does not fit the run and the journal in {field!a}")

@@ -20,10 +20,11 @@ from runner.canonical import sha256_hex
 from runner.display import display
 from runner.events import files_of, require_format, require_shape, signer_of
 from runner.journal import Event
-from runner.moves import SCAN_EXTENSIONS
+from runner.moves import SCAN_EXTENSIONS, roster_name
 from runner.officials import Roster, roster_from_snapshot
 from runner.plan import hosts_to_change
 from runner.replay import replay
+from runner.rosters import CHANGED, judged
 from runner.sop import Sop, parse_sop
 from runner.state import RunState, next_move
 from runner.tree import Tree, list_tree
@@ -91,13 +92,16 @@ def _check(tree: Tree) -> CheckedRun:
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
     decisions = [event for event in events if "statement" in event.fields]
-    statements = {made["statement"]["path"]: tree.read(made["statement"]["path"]) for made in decisions}
+    named = [made["statement"] for made in decisions]
+    named += [event["roster"] for event in events if event.name == CHANGED]
+    statements = {entry["path"]: tree.read(entry["path"]) for entry in named}
     state = replay(sop, roster, events, statements, JOURNAL)
     for event in events:
         _require_content(event, state.run, events[0]["sop"]["sha256"], tree)
     _require_comparisons(events, tree)
-    for made in decisions:
-        _require_signature(made, roster, tree)
+    for made, holds in judged(roster, events, tree.read):
+        if "statement" in made.fields:
+            _require_signature(made, holds, tree)
     return CheckedRun(tree, sop, roster, events, state, recorded)
 
 
@@ -241,7 +245,9 @@ def _under_way(run: CheckedRun) -> set[str]:
     }
     if run.state.finished is None:
         broken = f"decisions/break-{len(run.state.breaks) + 1}.json"
-        paths |= {broken, f"{broken}.sig"}
+        number = len(run.state.roster_changes) + 1
+        changed, roster = f"decisions/roster-{number}.json", roster_name(number)
+        paths |= {broken, f"{broken}.sig", changed, f"{changed}.sig", f"{roster}.json", f"{roster}.signers"}
     # What was due when the run was stopped may lie there half-made as well.
     stopped = next((number for number, e in enumerate(run.events) if e.name == "run_stopped"), None)
     states = [run.state] if stopped is None else [run.state, RunState(run.sop, run.events[:stopped])]

@@ -107,6 +107,7 @@ class RunState:
         self.freed: Event | None = None
         """The break by which the run's hosts were freed, until the run has taken them again."""
         self.breaks: list[Event] = []
+        self.roster_changes: list[Event] = []
         self.finished: Event | None = None
         for event in events:
             self.apply(event)
@@ -317,6 +318,12 @@ class RunState:
     def _on_lock_broken(self, event: Event) -> None:
         self.freed = event
         self.breaks.append(event)
+
+    def _on_roster_changed(self, event: Event) -> None:
+        self.roster_changes.append(event)
+        if self.gate is not None:
+            # Nothing that was signed for the old roster, and not yet recorded as a decision, counts here.
+            self.gate = replace(self.gate, nonce=event["nonce"], entry=None)
 
     def _on_torn_line_dropped(self, _event: Event) -> None:
         """What the crash cut off had announced nothing that was done."""

@@ -31,9 +31,9 @@ _OPERATOR: Cause = ("operator", "")
 _WINDOW: Cause = ("window", "")
 _FOREVER = 10**9 * 10**9
 _DECIDED = {"decision_made", "decision_lapsed", "gate_closed"}
-_STOPS = {"run_interrupted", "step_failed", "lock_broken", "question_asked"}
+_STOPS = {"run_interrupted", "step_failed", "lock_broken", "roster_changed", "question_asked"}
 # The first record after a standstill: nobody was at work since the one before it.
-_AFTER_STANDSTILL = {"run_resumed", "torn_line_dropped", "lock_broken"}
+_AFTER_STANDSTILL = {"run_resumed", "torn_line_dropped", "lock_broken", "roster_changed"}
 # A wall clock that is only slewed keeps in step with the monotonic one; a step by less than this is a leap
 # second or the rounding of a hardware clock and changes no time that is shown in minutes.
 _SHIFT_NOTICED = 2.0
@@ -158,7 +158,7 @@ class _Waiting:
             self._positions = []
         if event.name == "window_awaited":
             self._window = _until(event)
-        elif event.name not in {"run_interrupted", "torn_line_dropped", "lock_broken"}:
+        elif event.name not in {"run_interrupted", "torn_line_dropped", "lock_broken", "roster_changed"}:
             self._window = None
         self._stopped = event.name in _STOPS or (self._stopped and event.name == "torn_line_dropped")
 

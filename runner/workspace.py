@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runner import errors
 from runner.canonical import digest_of, sha256_hex
-from runner.moves import statement_name
+from runner.moves import roster_name, statement_name
 from runner.sop import Available
 
 
@@ -78,6 +78,18 @@ class RunFolder:
     def break_statement(self, number: int) -> Path:
         """Return the path of the statement by which the run's lock was broken for the ``number``-th time."""
         return self.path / "decisions" / f"break-{number}.json"
+
+    def changed_roster(self, number: int) -> Path:
+        """Return the path of the roster that holds since it was changed for the ``number``-th time."""
+        return self.path / f"{roster_name(number)}.json"
+
+    def changed_signers(self, number: int) -> Path:
+        """Return the path of that roster's keys in OpenSSH's form."""
+        return self.path / f"{roster_name(number)}.signers"
+
+    def roster_statement(self, number: int) -> Path:
+        """Return the path of the statement by which the roster was changed for the ``number``-th time."""
+        return self.path / "decisions" / f"roster-{number}.json"
 
     def relative(self, path: Path) -> str:
         """Return ``path`` as the journal names it."""

@@ -20,7 +20,7 @@ MODULES = {
 PARTS = {
     # cli / console: parse, build the parts, show
     "front": {"cli", "__main__", "prompt", "questions", "screens", "times"},
-    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes"},
+    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
@@ -37,7 +37,7 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints"}
+    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
@@ -62,7 +62,7 @@ MAY_IMPORT = {
 VALUES = {
     "journal": {"Event"},
     "clock": {"Instant", "format_utc", "parse_utc"},
-    "officials": {"Holder", "Official", "Roster"},
+    "officials": {"Deputy", "Holder", "Official", "Roster"},
     "executors.base": {"ActionRequest", "Failure", "HostResult", "HostStatus", "ProgressEvent"},
 }
 IMPURE_MODULES = {

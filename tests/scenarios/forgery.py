@@ -43,7 +43,8 @@ def forge(run: Path, change: Callable[[list[Record]], None]) -> None:
 
 def _files_of(record: Record) -> list[Record]:
     named = [*record.get("evidence", []), *record.get("files", [])]
-    named += [record[key] for key in ("statement", "signature", "scan", "differences") if key in record]
+    kinds = ("statement", "signature", "scan", "differences", "roster", "signers")
+    named += [record[key] for key in kinds if key in record]
     return [*named, record] if record["event"] == "plan_made" else named
 
 

@@ -15,9 +15,11 @@ from runner.clock import Clock
 from runner.engine import Closed, Engine, Restarting, Tools, Waiting
 from runner.gates import Choice
 from runner.inventory import Inventory
+from runner.journal import Event
 from runner.moves import Gate
 from runner.officials import Official, Roster
 from runner.record import Record
+from runner.roster_change import RosterChange
 from runner.sop import Sop, parse_sop
 from runner.start import Start, start_run
 from runner.windows import Windows
@@ -95,6 +97,21 @@ class Office:
     def free(self, folder: RunFolder, official: str = "kabid", reason: str = "Petugas cuti") -> None:
         """Free the hosts of an open run, as ``rawat break-lock`` does."""
         freeing.break_lock(record.load(folder), self.clock, official, reason, self.key(official))
+
+    def change_roster(
+        self,
+        folder: RunFolder,
+        said: Roster,
+        official: str = "kabid",
+        reason: str = "Nota dinas",
+        key: str = "",
+    ) -> Event:
+        """Change the roster of an open run, as ``rawat roster`` does; the office's own stays as it is."""
+        change = RosterChange(record.load(folder), self.clock, said)
+        return change.sign(self.word(official, reason, key))
+
+    def word(self, official: str, reason: str = "Nota dinas", key: str = "") -> freeing.Word:
+        return freeing.Word(official, reason, self.key(key or official))
 
     def key(self, official: str) -> Path:
         return self.keys / official
