@@ -489,7 +489,7 @@ def test_another_roster_than_was_signed_is_found(run: RunFolder) -> None:
     put_in_kabid(run.path / ROSTER)
     assert wrong(run) == f"{ROSTER}: is not the file that the journal names"
     forge(run.path, lambda _records: None)
-    assert wrong(run).startswith("journal.jsonl:")
+    assert wrong(run) == f"{ROSTER}: is not a roster that follows the one before it"
 
 
 @pytest.mark.parametrize("name", [ROSTER, SIGNERS, STATEMENT, f"{STATEMENT}.sig"])
