@@ -16,10 +16,11 @@ from rich.console import Console
 from rich.text import Text
 
 import lab.cli
-from runner import archive, errors, freeing, gates, journal, record, report, sop, verify
+from runner import archive, errors, freeing, gates, journal, record, report, sop, typed, verify
 from runner.canonical import sha256_hex
 from runner.clock import Instant, SystemClock, format_utc, parse_utc, sleep_until
-from runner.decisions import Paper
+from runner.consent import Shown, at_terminal
+from runner.decisions import Paper, open_gate
 from runner.display import display
 from runner.engine import Closed, Engine, Restarting, Shut, Tools, Waiting
 from runner.executors.playbook import PlaybookExecutor
@@ -39,6 +40,8 @@ from runner.prompt import Prompt
 from runner.questions import Questions
 from runner.reasons import condition_told, reasons_given
 from runner.record import Record
+from runner.roster_change import RosterChange
+from runner.rosters import Proposal
 from runner.screens import (
     Screen,
     deadline_lines,
@@ -47,6 +50,8 @@ from runner.screens import (
     one_line,
     owed_lines,
     print_error,
+    roster_change_lines,
+    roster_changed_line,
     start_panel,
     unsettled_lines,
 )
@@ -73,7 +78,8 @@ console = Console(highlight=False)
 error_console = Console(stderr=True, highlight=False)
 
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="Id of the run; the newest by default")
+    str | None,
+    typer.Argument(metavar="RUN", callback=typed.name, help="Id of the run; the newest by default"),
 ]
 
 
@@ -104,7 +110,10 @@ def run(
         Path, typer.Option("-i", "--inventory", help="Inventory folder with officials.yml beside it")
     ],
     limit: Annotated[str | None, typer.Option(help="Only these hosts (Ansible's pattern)")] = None,
-    operator: Annotated[str | None, typer.Option(help="Official who operates and so may not decide")] = None,
+    operator: Annotated[
+        str | None,
+        typer.Option(callback=typed.name, help="Official who operates and so may not decide"),
+    ] = None,
     failure_budget: Annotated[
         str,
         typer.Option(
@@ -152,8 +161,10 @@ def resume(
 def stop(
     run: RunArgument = None,
     *,
-    official: Annotated[str, typer.Option(help="Id of the operator or official who stops the run")],
-    reason: Annotated[str, typer.Option(help="Why; it stands in the report")],
+    official: Annotated[
+        str, typer.Option(callback=typed.name, help="Id of the operator or official who stops the run")
+    ],
+    reason: Annotated[str, typer.Option(callback=typed.words, help="Why; it stands in the report")],
 ) -> None:
     """End an open run early: nothing further is changed, and a report says what was done and what was not."""
     workspace = find_workspace()
@@ -170,41 +181,65 @@ def stop(
 def decide(
     run: RunArgument = None,
     *,
-    official: Annotated[str, typer.Option(help="Id of the official who decides, confirms or withdraws")],
-    outcome: Annotated[str | None, typer.Option(help="One of the gate's outcomes")] = None,
-    reason: Annotated[str, typer.Option(help="Needed when sending back, refusing or withdrawing")] = "",
+    official: Annotated[
+        str, typer.Option(callback=typed.name, help="Id of the official who decides, confirms or withdraws")
+    ] = "",
+    outcome: Annotated[
+        str | None, typer.Option(callback=typed.name, help="One of the gate's outcomes")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option(callback=typed.words, help="Needed when sending back, refusing or withdrawing")
+    ] = "",
     key: Annotated[Path | None, typer.Option(help="The own key of whoever signs")] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", callback=typed.name, help="Code of the gate that you have looked at"),
+    ] = None,
     wet_ink: Annotated[Path | None, typer.Option(help="Scan of the paper that the official signed")] = None,
     entered_by: Annotated[
-        str | None, typer.Option(help="With --wet-ink: who enters it and signs that")
+        str | None, typer.Option(callback=typed.name, help="With --wet-ink: who enters it and signs that")
     ] = None,
     dated: Annotated[
-        str | None, typer.Option(help="With --wet-ink: date on the paper, today without it")
+        str | None,
+        typer.Option(callback=typed.name, help="With --wet-ink: date on the paper, today without it"),
     ] = None,
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Confirm the entered paper, as a second person")
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the entered paper back")] = False,
 ) -> None:
-    """Decide at a run's open gate, from any terminal.
+    """Decide at a run's open gate, from any terminal; without an outcome the gate is only shown.
 
-    The decision is signed with the official's own key; 'rawat resume' then goes on. A paper in wet ink is
-    entered with its scan (--wet-ink, --entered-by) and counts once a second person confirms it (--confirm).
+    What is decided on is shown first, and asked; who has looked at it already gives its code (--gate), as one
+    must where there is no terminal. The decision is signed with the official's own key; 'rawat resume' then
+    goes on. A paper in wet ink is entered with its scan (--wet-ink, --entered-by) and counts once a second
+    person confirms it (--confirm).
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
-    _require_one_way(outcome, wet_ink, entered_by, dated, confirm=confirm, withdraw=withdraw)
-    decisions = _engine(workspace, folder, Screen(console, record.load(folder).sop)).decisions
-    own_key = key or _keys(workspace, folder) / (entered_by or official)
+    now = record.load(folder)
+    opened = open_gate(now.state)
+    shown = Shown(lambda: _print_gate(now, opened), gates.code(folder.name, opened), "--gate")
+    if outcome is None and not official and not confirm and not withdraw:
+        shown.show()
+        return
+    _require_one_way(
+        outcome, wet_ink, entered_by, dated, official=official, confirm=confirm, withdraw=withdraw
+    )
+    who = now.roster.named(entered_by or official)
+    act = "confirm the paper" if confirm else "withdraw the paper" if withdraw else f"decide {outcome!r}"
+    shown.require_seen(gate, f"Sign as {who.name} ({who.id}) to {act}?")
+    decisions = _engine(workspace, folder, Screen(console, now.sop)).decisions
+    own_key = key or _keys(workspace, folder) / who.id
     if confirm:
-        made = decisions.confirm(official, own_key)
+        made = decisions.confirm(official, own_key, shown.code)
     elif withdraw:
-        made = decisions.withdraw(official, reason, own_key)
+        made = decisions.withdraw(official, reason, own_key, shown.code)
     elif wet_ink and entered_by:
         paper = Paper(wet_ink, entered_by, _day(dated))
-        made = decisions.enter(Choice(official, outcome or "", reason), paper, own_key)
+        made = decisions.enter(Choice(official, outcome or "", reason), paper, own_key, shown.code)
     else:
-        made = decisions.decide(Choice(official, outcome or "", reason), own_key)
+        made = decisions.decide(Choice(official, outcome or "", reason), own_key, shown.code)
     for line in decided_lines(made, folder.name):
         console.print(Text(line), soft_wrap=True)
 
@@ -215,6 +250,7 @@ def _require_one_way(
     entered_by: str | None,
     dated: str | None,
     *,
+    official: str,
     confirm: bool,
     withdraw: bool,
 ) -> None:
@@ -226,6 +262,8 @@ def _require_one_way(
         raise errors.InputError("--dated goes with --wet-ink")
     if wet_ink is not None and outcome is None:
         raise errors.InputError("--wet-ink goes with --outcome")
+    if not official:
+        raise errors.InputError("who signs? give --official ID", hint="'rawat status' shows who is awaited")
 
 
 def _day(text: str | None) -> date | None:
@@ -237,12 +275,73 @@ def _day(text: str | None) -> date | None:
         ) from error
 
 
+@app.command(name="roster")
+def change_roster(
+    run: RunArgument = None,
+    *,
+    official: Annotated[
+        str, typer.Option(callback=typed.name, help="Id of the official who signs the change")
+    ] = "",
+    reason: Annotated[str, typer.Option(callback=typed.words, help="Why the roster changes")] = "",
+    key: Annotated[Path | None, typer.Option(help="The official's own key, as it stands in the run")] = None,
+    said: Annotated[
+        Path | None,
+        typer.Option("--from", help="The new roster; officials.yml beside the run's inventory without it"),
+    ] = None,
+    change: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", callback=typed.name, help="Code of the change that you have looked at"),
+    ] = None,
+) -> None:
+    """Change who may decide in an open run to what the office's officials.yml says now.
+
+    Shows who comes and goes and which days, letters and keys are others; with an official of the run's roster
+    whom the change does not concern, it is signed. What was decided before stays as it is.
+    """
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    now = record.load(folder)
+    proposed = RosterChange(now, SystemClock(), load_roster(said or _own_roster(workspace, folder)))
+    proposal = proposed.proposed()
+    shown = Shown(lambda: _print_proposal(now, proposal), proposal.code, "--change")
+    if not official:
+        shown.show()
+        return
+    signer = proposal.old.named(official)
+    shown.require_seen(change, f"Sign this change as {signer.name} ({signer.id})?")
+    word = Word(official, reason, key or _keys(workspace, folder) / official)
+    made = proposed.sign(word, shown.code)
+    console.print(Text(f"run {folder.name}: the new roster holds, on the word of {made['person']['name']}"))
+    if now.state.gate is not None:
+        console.print(Text("the open gate has a new code: look at it again before anybody decides"))
+
+
+def _print_proposal(now: Record, proposal: Proposal) -> None:
+    console.print(Text(f"The roster of run {now.folder.name} would change:", style="bold"))
+    for line in roster_change_lines(proposal.changes):
+        console.print(line, soft_wrap=True)
+    operator = now.first_roster.named(now.started["operator"]["id"])
+    today = proposal.new.day(SystemClock().now().at)
+    for told in warnings(now.sop, proposal.new, operator, today):
+        console.print(Text(f"warning: {told}", style="yellow"), soft_wrap=True)
+    entered = now.state.gate and now.state.gate.entry
+    if entered:
+        told = "the paper that was entered and not confirmed has to be entered again"
+        console.print(Text(f"warning: {told}", style="yellow"))
+    console.print(Text(f"code of this change: {proposal.code}", style="bold"))
+
+
 @app.command(name="break-lock")
 def break_lock(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of the run that holds the hosts")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", callback=typed.name, help="Id of the run that holds the hosts"),
+    ],
     *,
-    official: Annotated[str, typer.Option(help="Id of the official who frees the hosts")],
-    reason: Annotated[str, typer.Option(help="Why nobody will finish that run now")],
+    official: Annotated[
+        str, typer.Option(callback=typed.name, help="Id of the official who frees the hosts")
+    ],
+    reason: Annotated[str, typer.Option(callback=typed.words, help="Why nobody will finish that run now")],
     key: Annotated[Path | None, typer.Option(help="The official's own key")] = None,
     inventory: Annotated[
         Path | None,
@@ -273,10 +372,12 @@ def note(
     row: Annotated[int | None, typer.Option(help="Row whose work took longer than its standard time")] = None,
     attempt: Annotated[int | None, typer.Option(help="Attempt of the row; the newest by default")] = None,
     condition: Annotated[
-        str | None, typer.Option(help="'normal' or 'tidak normal', for the whole run")
+        str | None, typer.Option(callback=typed.name, help="'normal' or 'tidak normal', for the whole run")
     ] = None,
-    reason: Annotated[str, typer.Option(help="Why; not needed for 'normal'")] = "",
-    official: Annotated[str, typer.Option(help="Id of who says it; the operator by default")] = "",
+    reason: Annotated[str, typer.Option(callback=typed.words, help="Why; not needed for 'normal'")] = "",
+    official: Annotated[
+        str, typer.Option(callback=typed.name, help="Id of who says it; the operator by default")
+    ] = "",
 ) -> None:
     """Note why a row took longer than its standard time, or whether the conditions were normal.
 
@@ -318,14 +419,10 @@ def status(
         console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
     if now.state.freed:
         console.print(Text(f"{_freed(now.state.freed)}; 'rawat resume' takes them again", style="yellow"))
+    for changed in now.state.roster_changes:
+        console.print(roster_changed_line(changed), soft_wrap=True)
     if now.state.gate:
-        awaited = told["awaited"]
-        console.print(gate_view(now.state.gate, now))
-        since = wall_text(now.state.gate.opened.instant.at, ZoneInfo(now.roster.timezone))
-        console.print(Text(f"awaited: {awaited['position']}, since {since}", style="magenta"))
-        console.print(Text(f"outcomes: {', '.join(awaited['outcomes'])}", style="magenta"))
-        for told_of in deadline_lines(now.state.gate, overdue=awaited["overdue"]):
-            console.print(Text(told_of, style="bold yellow"))
+        _print_gate(now, now.state.gate)
     if now.state.window_awaited:
         _print_shut(now, Shut(now.state.window_awaited))
     if now.state.restarting:
@@ -334,6 +431,17 @@ def status(
         console.print(line)
     moment = _now_if_open(now)
     console.print(times_view(now, _times(now, moment), moment))
+
+
+def _print_gate(now: Record, gate: Gate) -> None:
+    """Print all that is decided on at a gate, who is awaited, and how to decide."""
+    console.print(gate_view(gate, now))
+    since = wall_text(gate.opened.instant.at, ZoneInfo(now.roster.timezone))
+    console.print(Text(f"awaited: {gate.awaited}, since {since}", style="magenta"))
+    console.print(Text(f"outcomes: {', '.join(gate.outcomes)}", style="magenta"))
+    overdue = gates.is_overdue(gate, now.events, SystemClock().now())
+    for told_of in deadline_lines(gate, overdue=overdue):
+        console.print(Text(told_of, style="bold yellow"))
 
 
 @app.command()
@@ -450,9 +558,9 @@ def _build_document(now: Record, output: Output, step: int, attempt: int, as_of:
 def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool = False) -> None:
     screen = Screen(console, record.load(folder).sop)
     engine = _engine(workspace, folder, screen)
-    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    ask = Prompt(console, _keys(workspace, folder)) if at_terminal else None
-    operator = Questions(console) if at_terminal else None
+    attended = at_terminal()
+    ask = Prompt(console, _keys(workspace, folder)) if attended else None
+    operator = Questions(console) if attended else None
     try:
         with screen.closing():
             stop = engine.run(ask, operator, resumed=resumed)
@@ -545,6 +653,7 @@ def _status(now: Record) -> dict[str, Any]:
             "officials": [holder.official.id for holder in _awaited(now, gate)],
             "outcomes": list(gate.outcomes),
             "since": format_utc(gate.opened.instant.at),
+            "code": gates.code(now.folder.name, gate),
             **_deadline(now, gate),
             "paper": _entered(gate),
             "subject": gate.subject,
@@ -561,6 +670,11 @@ def _status(now: Record) -> dict[str, Any]:
             "reason": state.freed["reason"],
             "since": format_utc(state.freed.instant.at),
         },
+        "roster_changes": [
+            {"by": made["person"]["id"], "reason": made["reason"], "since": format_utc(made.instant.at)}
+            | {"changes": made["changes"]}
+            for made in state.roster_changes
+        ],
         "torn_bytes": journal.torn_bytes(now.folder.journal),
         "outcome": state.finished["outcome"] if state.finished else None,
         "timezone": now.roster.timezone,
@@ -677,6 +791,11 @@ def _windows(inventory: Path) -> Windows | None:
     """Return the office's maintenance windows; without the file hosts may be changed at any time."""
     file = _roster_path(inventory).with_name("windows.yml")
     return parse_windows(_read_text(file), str(file)) if file.exists() else None
+
+
+def _own_roster(workspace: Workspace, folder: RunFolder) -> Path:
+    """Return where the office's roster stands now, beside the inventory that the run was started with."""
+    return _roster_path(Path(workspace.root, record.load(folder).started["inventory"]["path"]))
 
 
 def _keys(workspace: Workspace, folder: RunFolder) -> Path:

@@ -57,14 +57,14 @@ class Decisions:
         Args:
             choice: what is decided, by whom.
             key: the decider's own key.
-            seen: the nonce of the gate that was shown to the decider; at no other does it count.
+            seen: the code of the gate that was shown to the decider; at no other does it count.
 
         Raises:
             DecisionRefusedError: the decision does not count; the gate is as open as before.
         """
         return self._take(lambda due, gate, at: due.decision(gate, choice, at), key, seen=seen)
 
-    def enter(self, choice: Choice, paper: Paper, key: Path) -> Event:
+    def enter(self, choice: Choice, paper: Paper, key: Path, seen: str | None = None) -> Event:
         """Record what an official decided on paper; it counts once a second person has confirmed it.
 
         Raises:
@@ -77,23 +77,23 @@ class Decisions:
         def make(due: Statements, gate: Gate, at: datetime) -> Signed:
             return due.entry(gate, choice, dated, sha256_hex(scan), paper.entered_by, at)
 
-        return self._take(make, key, scan=(extension, scan))
+        return self._take(make, key, seen=seen, scan=(extension, scan))
 
-    def confirm(self, official: str, key: Path) -> Event:
+    def confirm(self, official: str, key: Path, seen: str | None = None) -> Event:
         """Confirm the decision on paper that was entered at the open gate, as a second person.
 
         Raises:
             DecisionRefusedError: this person may not confirm it, or there is nothing to confirm.
         """
-        return self._take(lambda due, gate, at: due.confirmation(gate, official, at), key)
+        return self._take(lambda due, gate, at: due.confirmation(gate, official, at), key, seen=seen)
 
-    def withdraw(self, official: str, reason: str, key: Path) -> Event:
+    def withdraw(self, official: str, reason: str, key: Path, seen: str | None = None) -> Event:
         """Take back the decision on paper that was entered at the open gate and not confirmed.
 
         Raises:
             DecisionRefusedError: this person may not, or there is nothing to withdraw.
         """
-        return self._take(lambda due, gate, at: due.withdrawal(gate, official, reason, at), key)
+        return self._take(lambda due, gate, at: due.withdrawal(gate, official, reason, at), key, seen=seen)
 
     def _take(
         self,
@@ -104,7 +104,7 @@ class Decisions:
         scan: tuple[str, bytes] | None = None,
     ) -> Event:
         with self._open_gate() as (due, gate, now):
-            if seen not in {None, gate.nonce}:
+            if seen not in {None, gates.code(self._folder.name, gate)}:
                 raise errors.DecisionRefusedError("this is another gate than was shown; look at it again")
             signed = make(due, gate, now.at)
         made = signing.made(signed.said, key, make_private_dir(self._folder.work))
@@ -124,7 +124,7 @@ class Decisions:
         """Hold the run at its open gate, what is decided on being as the journal names it."""
         with self._journal.lock(patience=_PATIENCE_SECONDS):
             state = RunState(self._sop, self._journal.events)
-            gate = _open_gate_or_refuse(state)
+            gate = open_gate(state)
             self._require_untouched(state)
             now = self._clock.now()
             if gates.has_closed(gate, self._journal.events, now):
@@ -172,7 +172,12 @@ class Decisions:
         )
 
 
-def _open_gate_or_refuse(state: RunState) -> Gate:
+def open_gate(state: RunState) -> Gate:
+    """Return the gate that is open.
+
+    Raises:
+        DecisionRefusedError: when none is, telling who decided the last one.
+    """
     if state.gate is not None:
         return state.gate
     made = state.decisions[-1] if state.decisions else None

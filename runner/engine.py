@@ -172,7 +172,7 @@ class Engine:
             if answer is None:
                 return stop
             try:
-                self.decisions.decide(*answer, seen=stop.gate.nonce)
+                self.decisions.decide(*answer, seen=gates.code(self._folder.name, stop.gate))
             except errors.DecisionRefusedError as refused:
                 self._observer.decision_refused(refused)
 

@@ -357,8 +357,8 @@ class ChangeShape(_Shape):
     official: str
     name: str
     field: Literal["official", "name", "positions", "key", "valid", "deputy"]
-    before: str | None
-    after: str | None
+    before: str | list[str] | dict[str, Any] | None
+    after: str | list[str] | dict[str, Any] | None
 
 
 class RosterChanged(_Shape):

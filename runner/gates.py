@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from runner.canonical import digest_of
+from runner.canonical import digest_of, short_code
 from runner.clock import Instant, parse_utc
 from runner.expiry import is_past
 from runner.journal import Event
@@ -127,6 +127,13 @@ def _took_part(gate: Gate, roster: Roster, official: Official) -> dict[str, Any]
     persons = [vote["person"] for vote in gate.votes]
     persons += [vote["paper"]["confirmed_by"] for vote in gate.votes if vote["paper"]]
     return next((person for person in persons if is_hand(roster, person, official)), None)
+
+
+def code(run: str, gate: Gate) -> str:
+    """Return the short code of a gate as it stands: another one once anything that is shown of it changes."""
+    signed = [vote["statement"]["sha256"] for vote in gate.votes]
+    entry = gate.entry["statement"]["sha256"] if gate.entry else None
+    return short_code([run, gate.step, gate.attempt, gate.nonce, gate.subject, signed, entry])
 
 
 # Decisions on paper -----------------------------------------------------------------------------------

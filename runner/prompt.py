@@ -21,12 +21,13 @@ from runner.moves import Gate
 from runner.officials import Official
 from runner.record import Record
 from runner.screens import gate_view
+from runner.typed import read_line
 
 
 class Prompt:
     """Asks on one console; ``keys`` is where the officials' own keys are looked for first."""
 
-    def __init__(self, console: Console, keys: Path, read_line: Callable[[str], str] = input) -> None:
+    def __init__(self, console: Console, keys: Path, read_line: Callable[[str], str] = read_line) -> None:
         self._console = console
         self._keys = keys
         self._read_line = read_line

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from runner import typed
 from runner.display import display
 from runner.prompt import forget_typed_ahead
 from runner.reasons import CONDITIONS, NORMAL, Answer, Question, refusal_of_condition
@@ -73,9 +74,13 @@ class Questions:
     def _line(self, question: str) -> str:
         try:
             answer = self._read_line(question)
-        except EOFError:
+        except (EOFError, UnicodeDecodeError):
             answer = None
         answer = (answer or "").strip()
+        wrong = typed.problem(answer)
+        if wrong:
+            self._console.print(Text(f"     what was typed {wrong}", style="yellow"))
+            answer = ""
         if not answer:
             self._console.print(Text("     left for later: rawat note", style="dim"))
         return answer

@@ -114,6 +114,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "date": _in_zone(wording.long_date),
+        "day": wording.calendar_day,
         "weekday_date": _in_zone(wording.weekday_date),
         "clock": _in_zone(wording.clock),
         "clock_seconds": _in_zone(wording.clock_seconds),

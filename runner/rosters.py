@@ -23,11 +23,13 @@ from runner import errors
 from runner.canonical import sha256_hex, short_code
 from runner.gates import MAX_REASON, is_person
 from runner.journal import Event
-from runner.officials import Deputy, Official, Roster
+from runner.officials import Deputy, Official, Roster, Validity
 from runner.state import RunState
 
 CHANGED = "roster_changed"
 Field = Literal["official", "name", "positions", "key", "valid", "deputy"]
+Value = str | list[str] | dict[str, Any] | None
+"""A name or a key's fingerprint, positions, days {from, until}, or a whole official or deputy's letter."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,13 @@ class Change:
     official: str
     name: str
     field: Field
-    before: str | None
-    after: str | None
+    before: Value
+    after: Value
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change of the roster of one run at one moment, from ``old`` to ``new`` as the signer vouches for it."""
+    """A change of the roster of one run at one moment, from ``old`` to ``new`` as a signer vouches for it."""
 
     state: RunState
     old: Roster
@@ -85,27 +87,42 @@ def changes(old: Roster, new: Roster) -> list[Change]:
 
 
 def _differences(before: Official, after: Official) -> Iterator[Change]:
-    told: list[tuple[Field, str, str]] = [
+    was, now = _described(before), _described(after)
+    told: list[tuple[Field, Value, Value]] = [
         ("name", before.name, after.name),
-        ("positions", ", ".join(before.positions), ", ".join(after.positions)),
-        ("key", before.fingerprint, after.fingerprint),
-        ("valid", before.valid.days(), after.valid.days()),
+        ("positions", was["positions"], now["positions"]),
+        ("key", was["key"], now["key"]),
+        ("valid", was["valid"], now["valid"]),
     ]
-    for field, was, now in told:
-        if was != now:
-            yield Change(after.id, before.name, field, was, now)
+    for field, old, new in told:
+        if old != new:
+            yield Change(after.id, before.name, field, old, new)
 
 
-def _described(official: Official) -> str:
-    positions = ", ".join(official.positions)
-    return f"NIP {official.nip}; {positions}; {official.valid.days()}; key {official.fingerprint}"
+def _described(official: Official) -> dict[str, Any]:
+    return {
+        "nip": official.nip,
+        "positions": official.positions,
+        "valid": _days(official.valid),
+        "key": official.fingerprint,
+    }
 
 
-def _letter(deputy: Deputy) -> str:
-    return f"{deputy.kind}. {deputy.position} {deputy.days()}; {deputy.letter}"
+def _letter(deputy: Deputy) -> dict[str, Any]:
+    return {
+        "kind": deputy.kind,
+        "position": deputy.position,
+        "valid": _days(deputy),
+        "letter": deputy.letter,
+    }
 
 
-def _of_deputy(roster: Roster, deputy: Deputy, before: str | None, after: str | None) -> Change:
+def _days(span: Validity) -> dict[str, str | None]:
+    ends = {"from": span.from_, "until": span.until}
+    return {name: day.isoformat() if day else None for name, day in ends.items()}
+
+
+def _of_deputy(roster: Roster, deputy: Deputy, before: Value, after: Value) -> Change:
     return Change(deputy.official, roster.named(deputy.official).name, "deputy", before, after)
 
 

@@ -23,6 +23,7 @@ from runner.journal import Event
 from runner.owed import owed_hosts
 from runner.reasons import condition_told, reasons_given
 from runner.record import Record
+from runner.rosters import CHANGED
 from runner.sop import TEST_AGAIN, Output, Step
 from runner.timing import StepTime, elapsed, step_times
 from runner.view import (
@@ -42,6 +43,8 @@ from runner.view import (
     Person,
     PlanChange,
     PlanReference,
+    RosterChange,
+    RosterDifference,
     RowTime,
     Schedule,
     SopBlock,
@@ -117,6 +120,7 @@ class _Builder:
             approvals=approvals,
             decisions=self._decisions(),
             breaks=tuple(_lock_break(event) for event in self.events if event.name == "lock_broken"),
+            roster_changes=tuple(_roster_change(event) for event in self.events if event.name == CHANGED),
             rows=self._rows(),
             elapsed=elapsed(self.events),
             condition=self._condition(),
@@ -448,6 +452,16 @@ def _lock_break(event: Event) -> LockBreak:
         reason=event["reason"],
         at=_at(event),
         statement_sha256=event["statement"]["sha256"],
+    )
+
+
+def _roster_change(event: Event) -> RosterChange:
+    return RosterChange(
+        person=Person(**event["person"]),
+        reason=event["reason"],
+        at=_at(event),
+        statement_sha256=event["statement"]["sha256"],
+        differences=tuple(RosterDifference(**change) for change in event["changes"]),
     )
 
 

@@ -17,7 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from runner import drift, errors, gates
@@ -299,7 +299,10 @@ def gate_view(gate: Gate, record: Record) -> Group:
         body.append(_results_view(record))
     if shows == "documents":
         body.append(_documents_view(record))
-    digest = Table.grid(padding=(0, 2))
+    # As wide as a terminal of 80 columns at most: a digest that is cut off is compared with nothing.
+    digest = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 1))
+    code = gates.code(record.folder.name, gate)
+    digest.add_row(Text("gate code", style="dim"), Text(code, style="bold"))
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
     return Group(*body, digest, *_vote_lines(gate), *_entry_lines(gate))
@@ -384,6 +387,56 @@ def decided_lines(made: Event, run: str) -> list[str]:
     if made.name == "vote_made":
         return [said, "the gate is still open: the other official decides too"]
     return [said, go_on]
+
+
+def roster_change_lines(changes: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """Return what differs between two rosters: who comes, who goes, which days, letters, keys are others."""
+    return [_roster_change_line(change) for change in changes]
+
+
+def _roster_change_line(change: Mapping[str, Any]) -> Text:
+    who, field = f"{display(change['name'])} ({display(change['official'])})", change["field"]
+    before, after = (_roster_words(field, change[key]) for key in ("before", "after"))
+    if change["before"] is None:
+        return Text(
+            f"  + {who} {'comes' if field == 'official' else 'is named deputy'}: {after}", style="green"
+        )
+    if change["after"] is None:
+        return Text(
+            f"  - {who} {'goes' if field == 'official' else 'is no deputy more'}: {before}", style="red"
+        )
+    what = "official" if field == "valid" else field
+    return Text(f"  * {who}, {what}: {before} -> {after}", style="yellow")
+
+
+def _roster_words(field: str, value: Any) -> str:  # noqa: ANN401 - as the field has it
+    match field, value:
+        case _, None:
+            return ""
+        case "official", _:
+            positions, days = display(", ".join(value["positions"])), _days_words(value["valid"])
+            return f"NIP {value['nip']}; {positions}; {days}; key {value['key']}"
+        case "deputy", _:
+            title = display(title_of(value["position"], value["kind"]))
+            return f"{title} {_days_words(value['valid'])}; {display(value['letter'])}"
+        case "positions", _:
+            return display(", ".join(value))
+        case "valid", _:
+            return _days_words(value)
+        case _:
+            return display(value)
+
+
+def _days_words(days: Mapping[str, str | None]) -> str:
+    told = [f"{end} {days[end]}" for end in ("from", "until") if days[end]]
+    return " ".join(told) or "always"
+
+
+def roster_changed_line(event: Event) -> Text:
+    """Return who changed the roster of a run, when and why."""
+    when = f"{event.instant.at:%Y-%m-%d %H:%M} UTC"
+    said = f"roster changed by {event['person']['name']} at {when}: {event['reason']}"
+    return Text(one_line(said, 500), style="yellow")
 
 
 def deadline_lines(gate: Gate, *, overdue: bool) -> list[str]:

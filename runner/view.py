@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from runner.findings import Change, Finding, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
@@ -85,6 +85,26 @@ class LockBreak(Finding):
     reason: str
     at: str
     statement_sha256: str
+
+
+class RosterDifference(Finding):
+    """One thing in which the roster was changed; ``before`` or ``after`` is None for none."""
+
+    official: str
+    name: str
+    field: Literal["official", "name", "positions", "key", "valid", "deputy"]
+    before: str | list[str] | dict[str, Any] | None
+    after: str | list[str] | dict[str, Any] | None
+
+
+class RosterChange(Finding):
+    """An official signed that another roster holds from then on; what was decided before stays."""
+
+    person: Person
+    reason: str
+    at: str
+    statement_sha256: str
+    differences: tuple[RosterDifference, ...]
 
 
 class Approval(Finding):
@@ -294,6 +314,7 @@ class DocumentView(Finding):
     approvals: tuple[Approval, ...]
     decisions: tuple[DecisionMade, ...]
     breaks: tuple[LockBreak, ...]
+    roster_changes: tuple[RosterChange, ...]
     rows: tuple[RowTime, ...]
     elapsed: float
     condition: ConditionTold | None

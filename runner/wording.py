@@ -8,7 +8,7 @@ our own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from babel.dates import format_date, format_datetime, format_time
@@ -28,6 +28,11 @@ _TENTHS_BELOW = 10  # seconds; a faster step is told to a tenth
 def long_date(at: datetime, zone: ZoneInfo) -> str:
     """Return a date as ``21 November 2026``."""
     return format_date(at.astimezone(zone), "d MMMM yyyy", locale=LOCALE)
+
+
+def calendar_day(day: str) -> str:
+    """Return a day of the office, such as ``2026-11-21``, as ``21 November 2026``."""
+    return format_date(date.fromisoformat(day), "d MMMM yyyy", locale=LOCALE)
 
 
 def weekday_date(at: datetime, zone: ZoneInfo) -> str:

@@ -45,7 +45,10 @@ class Unattended:
         }
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command; what it shows comes through its ``stdout``."""
+        """Start a command; what it shows comes through its ``stdout``. Decisions are on the gate as it is."""
+        if arguments[0] == "decide" and "--gate" not in arguments:
+            awaited = json.loads(self.rawat("status", "--json"))["awaited"]
+            arguments += ("--gate", awaited["code"]) if awaited else ()
         return subprocess.Popen(
             [RAWAT, *arguments],
             stdin=subprocess.DEVNULL,

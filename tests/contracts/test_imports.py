@@ -19,7 +19,7 @@ MODULES = {
 # Which part of the way each module is. A new module needs a place here, and with it its rules.
 PARTS = {
     # cli / console: parse, build the parts, show
-    "front": {"cli", "__main__", "prompt", "questions", "screens", "times"},
+    "front": {"cli", "__main__", "prompt", "questions", "screens", "times", "consent", "typed"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
     # pure rules: no disk, clock, network or process
     "rules": {
@@ -62,7 +62,7 @@ MAY_IMPORT = {
 VALUES = {
     "journal": {"Event"},
     "clock": {"Instant", "format_utc", "parse_utc"},
-    "officials": {"Deputy", "Holder", "Official", "Roster"},
+    "officials": {"Deputy", "Holder", "Official", "Roster", "Validity"},
     "executors.base": {"ActionRequest", "Failure", "HostResult", "HostStatus", "ProgressEvent"},
 }
 IMPURE_MODULES = {

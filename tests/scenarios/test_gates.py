@@ -12,7 +12,7 @@ import pytest
 from fakes import FixedClock, update
 from rich.console import Console
 
-from runner import errors, journal, record, signing
+from runner import errors, gates, journal, record, signing
 from runner.canonical import canonical_json, sha256_hex
 from runner.engine import Closed, Engine, Waiting
 from runner.executors.base import HostResult
@@ -413,11 +413,12 @@ def test_a_decision_for_another_gate_than_was_shown_does_not_count(
 ) -> None:
     shown = record.load(waiting).state.gate
     assert shown is not None
+    code = gates.code(waiting.name, shown)
     contoh.decide(waiting, "periksa ulang", "kabid")
     contoh.go_on(waiting, {}, resumed=True)
     decisions = contoh.engine(waiting).decisions
     with pytest.raises(errors.DecisionRefusedError, match="this is another gate than was shown"):
-        decisions.decide(Choice("kabid", "disetujui"), contoh.key("kabid"), seen=shown.nonce)
+        decisions.decide(Choice("kabid", "disetujui"), contoh.key("kabid"), seen=code)
 
 
 def test_a_plan_altered_after_the_decision_is_refused(contoh: Office, decided: RunFolder) -> None:

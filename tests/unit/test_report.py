@@ -281,6 +281,74 @@ def test_final_report_names_who_freed_the_hosts_and_why(tmp_path: Path) -> None:
     assert "Nama Kepala Bidang (Kepala Bidang Teknologi dan Informatika): &lt;b&gt;Cuti&lt;/b&gt;" in page
 
 
+CAME = {
+    "nip": f"{9:018d}",
+    "positions": ["Staf <b>Ahli</b>"],
+    "valid": {"from": "2026-11-01", "until": None},
+    "key": "SHA256:baru",
+}
+LETTER = {
+    "kind": "Plh",
+    "position": "Kepala Bidang Teknologi dan Informatika",
+    "valid": {"from": "2026-11-21", "until": "2026-11-23"},
+    "letter": "800/12/2026",
+}
+DIFFERENCES = [
+    {"official": "baru", "name": "Nama Baru", "field": "official", "before": None, "after": CAME},
+    {"official": "analis", "name": "Nama Analis", "field": "deputy", "before": None, "after": LETTER},
+    {"official": "kabid", "name": "Nama Kabid", "field": "key", "before": "SHA256:a", "after": "SHA256:b"},
+    {
+        "official": "kabid",
+        "name": "Nama Kabid",
+        "field": "valid",
+        "before": {"from": None, "until": None},
+        "after": {"from": None, "until": "2026-12-31"},
+    },
+    {"official": "lama", "name": "Nama Lama", "field": "official", "before": CAME, "after": None},
+]
+
+
+@pytest.mark.parametrize("document", ["laporan-hasil-update", "laporan-penghentian"])
+def test_reports_name_every_change_of_the_roster(tmp_path: Path, document: str) -> None:
+    made = SampleRun(tmp_path)
+    made.start()
+    made.order()
+    file = {"path": "x", "sha256": "0" * 64}
+    official = made.roster.officials[3].person()
+    (tmp_path / RUN / "rosters").mkdir()
+    snapshot = made.roster.snapshot()
+    (tmp_path / RUN / "rosters" / "1.json").write_bytes(snapshot)
+    made.write(
+        "roster_changed",
+        person=official,
+        reason="<i>Cuti</i>",
+        changes=DIFFERENCES,
+        roster={"path": "rosters/1.json", "sha256": hashlib.sha256(snapshot).hexdigest()},
+        signers=file,
+        nonce=None,
+        statement=file,
+        signature=file,
+    )
+    if document == "laporan-penghentian":
+        made.write("run_stopped", step=5, attempt=0, person=official, reason="Alasan")
+    now = made.record()
+    page = report.render_html(document_view(now, document, "draft", 5, 1, len(now.events)))
+    told = " ".join(re.sub(r"<[^>]+>", " ", page.partition("Perubahan daftar pejabat")[2]).split())
+
+    assert "Nama Kepala Bidang (Kepala Bidang Teknologi dan Informatika): &lt;i&gt;Cuti&lt;/i&gt;" in told
+    assert (
+        "Nama Baru masuk daftar pejabat - NIP 000000000000000009, Staf &lt;b&gt;Ahli&lt;/b&gt;, "
+        "sejak 1 November 2026, kunci SHA256:baru"
+    ) in told
+    assert (
+        "Nama Analis ditunjuk - Plh. Kepala Bidang Teknologi dan Informatika, "
+        "21 November 2026 s.d. 23 November 2026, menurut 800/12/2026"
+    ) in told
+    assert "Nama Kabid kunci tanda tangan SHA256:a SHA256:b" in told
+    assert "Nama Kabid masa sebagai pejabat tanpa batas waktu sampai 31 Desember 2026" in told
+    assert "Nama Lama keluar dari daftar pejabat NIP 000000000000000009" in told
+
+
 def test_check_schedule_is_due_a_month_later(sample: SampleRun) -> None:
     text = shown(sample, "laporan-hasil-pengecekan", "draft")
 
