@@ -20,6 +20,7 @@ from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.forgery import find, forge
 from scenarios.office import Office, events_of, parts_finished, rows_finished
+from scenarios.test_roster_change import public_key
 
 DAY = 24 * 3600.0
 JURU = "Analis Sistem Informasi dan Jaringan"
@@ -74,6 +75,37 @@ def refused(office: Office, folder: RunFolder, choice: Choice) -> str:
 
 def names(folder: RunFolder) -> list[str]:
     return [event.name for event in journal.read(folder.journal)]
+
+
+# Another roster between the two -----------------------------------------------------------------------
+
+
+def test_who_brought_somebody_in_does_not_decide_together_with_him(
+    together: Office, waiting: RunFolder
+) -> None:
+    """He may hold the new key himself: two statements would be one person's."""
+    kabid = together.roster.officials[3]
+    key = public_key(together, "baru")
+    new = kabid.model_copy(update={"id": "baru", "name": "Nama Baru", "nip": "7" * 18, "key": key})
+    officials = [*together.roster.officials, new]
+    together.change_roster(waiting, together.roster.model_copy(update={"officials": officials}), "analis")
+    together.decide(waiting, "disetujui", "analis")
+    assert refused(together, waiting, Choice("baru", "disetujui")) == (
+        "Nama Baru, counted as one with Nama Analis since one vouched for the other's key, has decided here "
+        "already; Kepala Contoh decides too"
+    )
+    together.decide(waiting, "disetujui", "kabid")
+    verify.check_run(waiting)
+
+
+def test_what_one_of_two_decided_stays_when_the_roster_changes(together: Office, waiting: RunFolder) -> None:
+    together.decide(waiting, "disetujui", "analis")
+    gone = [official for official in together.roster.officials if official.id != "analis"]
+    together.change_roster(waiting, together.roster.model_copy(update={"officials": gone}), "kabid")
+    together.decide(waiting, "disetujui", "kabid")
+    verify.check_run(waiting)
+    first, second = (events_of(waiting, name)[0] for name in ("vote_made", "decision_made"))
+    assert first["nonce"] != second["nonce"]
 
 
 # Two officials ----------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from runner import errors, record, signing, verify
+from runner import archive, errors, record, signing, verify
 from runner.canonical import canonical_json
 from runner.decisions import Paper
 from runner.engine import Closed, Waiting
@@ -419,6 +420,27 @@ def run(contoh: Office) -> RunFolder:
     assert isinstance(contoh.go_on(folder, {}, resumed=True), Closed)
     verify.check_run(folder)
     return folder
+
+
+def test_an_archive_is_checked_by_hand_with_the_keys_of_each_time(contoh: Office, root: Path) -> None:
+    """The old key signed before the change and the new one after it; the commands of the page know both."""
+    folder = waiting(contoh)
+    contoh.decide(folder, "periksa ulang", "kabid")
+    contoh.go_on(folder, {}, resumed=True)
+    contoh.change_roster(folder, changed(contoh.roster, "kabid", key=public_key(contoh, "baru")), "analis")
+    contoh.engine(folder).decide(Choice("kabid", "disetujui"), contoh.key("baru"))
+    assert isinstance(contoh.go_on(folder, {}, resumed=True), Closed)
+    sealed = archive.seal(folder, contoh.root / "archive")
+    assert verify.verify(sealed).decisions == 2
+    page = (root / "docs" / "run-record.md").read_text(encoding="utf-8")
+    checks = re.findall(r"```sh\n(.*?)```", page.split("## Checking an archive by hand")[1], re.DOTALL)
+
+    def by_hand(check: str) -> int:
+        return subprocess.run(["sh", "-c", check], cwd=sealed, capture_output=True, check=False).returncode
+
+    assert [0] * len(checks) == [by_hand(check) for check in checks]
+    (sealed / "data" / SIGNERS).unlink()
+    assert 0 not in [by_hand(check) for check in checks if "-Y verify" in check]
 
 
 def wrong(run: RunFolder) -> str:
