@@ -23,7 +23,7 @@ from runner import archive, errors, journal, record, verify
 from runner.clock import format_utc
 from runner.engine import Closed
 from runner.events import SHAPES, files_of
-from runner.officials import load_roster
+from runner.officials import Deputy, load_roster
 from runner.replay import replay
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
@@ -326,12 +326,28 @@ def root_of_checkout() -> Path:
     return Path(__file__).parents[2]
 
 
+PLH = {
+    "official": "analis",
+    "position": "Kepala Bidang Teknologi dan Informatika",
+    "kind": "Plh",
+    "from": "2026-11-21",
+    "until": "2026-11-23",
+    "letter": "800/12/2026",
+}
+
+
 @pytest.fixture(scope="module")
 def long_run(long_office: Office) -> RunFolder:
-    """Return a run of the Surakarta SOP that was sent back, lost hosts, rolled back, and sealed for real."""
+    """Return a run of the Surakarta SOP that was sent back, lost hosts, rolled back, and sealed for real.
+
+    While it waited at its first gate a deputy was named for the official of a later one.
+    """
     office = long_office
     folder = office.start(failure_budget=1)
     office.archive = RealArchive(office.root / "archive")
+    office.go_on(folder, {})
+    deputies = [Deputy.model_validate(PLH)]
+    office.change_roster(folder, office.roster.model_copy(update={"deputies": deputies}))
     decisions = {
         3: ["belum", "sesuai"],
         4: ["diperintahkan"],
@@ -403,7 +419,7 @@ def test_any_record_dropped_doubled_or_swapped_is_found_though_the_chain_fits(lo
     original = read_journal(long_run.path)
     last = len(original) - 1
     whole = record.load(long_run)
-    said = {made["statement"]["path"]: made for made in whole.state.decisions}
+    said = [made[kind]["path"] for made in original for kind in ("statement", "roster") if kind in made]
     statements = {path: (long_run.path / path).read_bytes() for path in said}
     for at in range(len(original)):
         changed = {
@@ -419,8 +435,10 @@ def test_any_record_dropped_doubled_or_swapped_is_found_though_the_chain_fits(lo
             ]
             events = list(journal.parse(chained(numbered), "journal.jsonl"))
             with pytest.raises(errors.VerificationError) as caught:
-                replay(whole.sop, whole.roster, events, statements, "journal.jsonl")
-            assert file_of(caught.value.path) == "journal.jsonl", f"record {at + 1} {how}"
+                replay(whole.sop, whole.first_roster, events, statements, "journal.jsonl")
+            # Who signed the change of the roster signed the record before it, and so all of them.
+            named = {"journal.jsonl", "decisions/roster-1.json"}
+            assert file_of(caught.value.path) in named, f"record {at + 1} {how}"
 
 
 def no_change(records: list[Record]) -> None:
@@ -480,6 +498,15 @@ FORGED_FIELDS = {
     "row finished by another exit": ("step_finished", {"step": 8}, {"outcome": "normal"}),
     "span ends elsewhere": ("step_spanned", {}, {"until": 7}),
     "run ended otherwise": ("run_finished", {}, {"outcome": "ended"}),
+    "roster changed by another": ("roster_changed", {}, {"person": PERSON_ANALIS}),
+    "roster changed for another reason": ("roster_changed", {}, {"reason": "Alasan lain"}),
+    "roster changed otherwise": ("roster_changed", {}, {"changes": []}),
+    "roster in another place": (
+        "roster_changed",
+        {},
+        {"roster": {"path": "officials.json", "sha256": "0" * 64}},
+    ),
+    "gate of the roster before": ("roster_changed", {}, {"nonce": None}),
     "attempt counted twice": ("step_started", {"step": 2, "attempt": 2}, {"attempt": 1}),
     "other waves": ("step_started", {"step": 7}, {"parts": []}),
     "other operator": ("run_started", {}, {"operator": PERSON_ANALIS}),
@@ -500,6 +527,7 @@ def test_a_forged_field_is_found_though_every_hash_fits(forged: Path, what: str)
         "decisions/4-1.json",
         "decisions/3-1.json",
         "plans/2-1.json",
+        "decisions/roster-1.json",
     }
 
 
