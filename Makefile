@@ -22,7 +22,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift gates holds notes officials owed quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -45,6 +45,9 @@ campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about a
 campaign-untrusted: setup ## Hosts that were broken into, hostile text and secrets, some fifteen minutes
 	$(BIN)/python -m pytest -m campaign tests/lab/test_untrusted_hosts.py tests/lab/test_secrets.py \
 		tests/unit/test_hostile_text.py tests/unit/test_broken_files.py
+
+campaign-services: setup ## Websites, databases, network devices, printers and lines, good and broken, on lab hosts
+	$(BIN)/python -m pytest -m campaign tests/campaign/services
 
 campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_crash.py tests/scenarios/test_leftovers.py

@@ -71,7 +71,7 @@ def up(wish: Wish, say: Callable[[str], None] = silent) -> Lab:
     """
     # Wrong wishes are refused before anything is looked at or made.
     state_folder(wish.name)
-    host_plans(wish.count)
+    host_plans(wish.count, wish.profile)
     folder = inventory.choose_folder(wish.name, wish.count, wish.inventory)
     require_machine(say)
     with only_process(wish.name):

@@ -26,7 +26,8 @@ MIRROR_PORT = 8802
 BACKUP_PORT = 8810
 HERMETIC = "hermetic"
 DEBIAN_SECURITY = "debian-security"
-PROFILES = (HERMETIC, DEBIAN_SECURITY)
+SERVICES = "services"
+PROFILES = (HERMETIC, DEBIAN_SECURITY, SERVICES)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,14 @@ FIRST_HOSTS = (
 )
 
 
-def host_plans(count: int) -> tuple[HostPlan, ...]:
+# Of the profile `services`: hosts on which the services around an office's computers can be started.
+SERVICE_HOSTS = (
+    HostPlan("svc1", 11, ("svc",), "services", ()),
+    HostPlan("svc2", 12, ("svc",), "services", ()),
+)
+
+
+def host_plans(count: int, profile: str = HERMETIC) -> tuple[HostPlan, ...]:
     """Return the first `count` hosts; beyond the five named ones they are plain office computers.
 
     Raises ImpossibleHereError for a count that a subnet cannot hold.
@@ -59,6 +67,12 @@ def host_plans(count: int) -> tuple[HostPlan, ...]:
         raise ImpossibleHereError(
             f"{count} hosts are asked for, a lab has 1 to {MOST_HOSTS}", "choose --hosts"
         )
+    if profile == SERVICES:
+        if count > len(SERVICE_HOSTS):
+            raise ImpossibleHereError(
+                f"the profile {SERVICES} has {len(SERVICE_HOSTS)} hosts", "choose --hosts"
+            )
+        return SERVICE_HOSTS[:count]
     more = (
         HostPlan(f"pc{place:02}", 10 + place, ("pc",), "clamav", ("lab-good", "lab-tool"))
         for place in range(len(FIRST_HOSTS) + 1, count + 1)
@@ -79,7 +93,7 @@ class Lab:
     @cached_property
     def hosts(self) -> tuple[HostPlan, ...]:
         """The hosts, in the order of waking."""
-        return host_plans(self.count)
+        return host_plans(self.count, self.profile)
 
     @property
     def state(self) -> Path:

@@ -92,7 +92,8 @@ POSTGRESQL = Layer(name="postgresql", parent=CLAMAV, packages=("postgresql",))
 RSYNC = Layer(
     name="rsync",
     parent=CLAMAV,
-    packages=("rsync",),
+    # The last two wait for what a test tells them: the site and the names of an office's website.
+    packages=("rsync", "nginx-light", "dnsmasq-base"),
     files={
         "etc/rsyncd.conf": (
             "uid = nobody\ngid = nogroup\nuse chroot = no\nread only = yes\n\n"
@@ -100,10 +101,30 @@ RSYNC = Layer(
         ),
         "srv/berkas/baca-saya.txt": "Contoh berkas bersama untuk lab.\n",
     },
-    script="systemctl --quiet enable rsync.service\n",
+    script="systemctl --quiet enable rsync.service\nsystemctl --quiet disable nginx.service\n",
 )
 
-LAYERS = {layer.name: layer for layer in (BASE, CLAMAV, POSTGRESQL, RSYNC)}
+# What stands around an office's computers, for the campaign that breaks it. Nothing starts by itself.
+SERVICES = Layer(
+    name="services",
+    parent=BASE,
+    packages=(
+        "nginx-light",
+        "dnsmasq-base",
+        "postgresql",
+        "mariadb-server",
+        "avahi-daemon",
+        "cups-ipp-utils",
+        "snmpd",
+    ),
+    script=(
+        "systemctl --quiet disable nginx.service postgresql.service mariadb.service snmpd.service"
+        " avahi-daemon.service avahi-daemon.socket\n"
+        "pg_dropcluster 15 main\n"
+    ),
+)
+
+LAYERS = {layer.name: layer for layer in (BASE, CLAMAV, POSTGRESQL, RSYNC, SERVICES)}
 
 
 # systemd 252 can leave a mount waiting for ever when many mounts changed in one second, and the boot with

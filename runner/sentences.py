@@ -8,28 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from runner import wording
 from runner.checks import CheckFinding, Severity, Value
 from runner.kinds import Kind
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """How one code is worded.
-
-    In both texts ``{subject}`` stands for what is looked at; in ``told`` also ``{measured}`` and
-    ``{threshold}``. What stands in ``[...]`` is left out where there is no threshold.
-    """
-
-    what: str
-    """What was looked at, as the beginning of a sentence."""
-    told: str
-    """How it is."""
-    words: Mapping[str, str] = field(default_factory=dict)
-    """Measured words in Indonesian; others are shown as they are."""
-
+from runner.service_sentences import REASONS, SERVICE_SENTENCES
+from runner.wording import Sentence
 
 SEVERITIES: Mapping[Severity, str] = {
     "good": "baik",
@@ -115,12 +99,7 @@ _COMPUTER = {
 
 SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
     "computer": _COMPUTER,
-    "website": {},
-    "database": {},
-    "printer": {},
-    "network_device": {},
-    "routerboard": {},
-    "internet_link": {},
+    **SERVICE_SENTENCES,
 }
 """Kind of host -> code -> how it is worded."""
 
@@ -135,7 +114,8 @@ def sentence(kind: Kind, finding: CheckFinding) -> str:
         worded = Sentence(f"{finding.code} {{subject}}", "{measured}[; {threshold}]")
     what = worded.what.replace("{subject}", finding.subject).strip()
     if finding.severity == "unmeasured":
-        return f"{what}: tidak dapat diukur{f' ({finding.why})' if finding.why else ''}."
+        why = REASONS.get(finding.why, finding.why)
+        return f"{what}: tidak dapat diukur{f' ({why})' if why else ''}."
     told = _MAY_GO.sub("" if finding.threshold is None else r"\1", worded.told)
     # One pass: what a host calls itself is never taken for a place to fill in.
     values = {

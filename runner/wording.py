@@ -7,7 +7,8 @@ our own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,22 @@ _SPANS = (("hari", 86400), ("jam", 3600), ("menit", 60), ("detik", 1))
 _ZONES = frozenset({"WIB", "WITA", "WIT"})
 _SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _TENTHS_BELOW = 10  # seconds; a faster step is told to a tenth
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """How one code of a check is worded; the tables are in ``runner.sentences``.
+
+    In both texts ``{subject}`` stands for what is looked at; in ``told`` also ``{measured}`` and
+    ``{threshold}``. What stands in ``[...]`` is left out where there is no threshold.
+    """
+
+    what: str
+    """What was looked at, as the beginning of a sentence."""
+    told: str
+    """How it is."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Measured words in Indonesian; others are shown as they are."""
 
 
 def long_date(at: datetime, zone: ZoneInfo) -> str:

@@ -38,7 +38,8 @@ PARTS = {
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
-    | {"kinds", "checks", "sentences", "judges.base"},
+    | {"kinds", "checks", "sentences", "judges.base"}
+    | {"service_sentences", "judges.website"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},
@@ -47,7 +48,7 @@ PARTS = {
     | {"inventory", "own_machine", "earlier_runs", "tree", "holder", "holds", "ansible_settings", "scans"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
-    "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh"},
+    "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
 }
 MAY_IMPORT = {
     "front": {"front", "engine", "rules", "executors", "record", "readers"},

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import testinfra
-from played import LAB, ROOT, FreshHost, PlaybookCommand, Played, RunPlaybook, read_channel
+from played import LAB, ROOT, FreshHost, PlaybookCommand, Played, RunPlaybook, play
 from testinfra.host import Host
 
 from lab import driver
@@ -34,11 +33,15 @@ def lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def playbook_command(lab_inventory: Path) -> PlaybookCommand:
-    """Return a function that gives a playbook's command line, for tests that start and cut it themselves."""
+    """Return a function that gives a playbook's command line, for tests that start and cut it themselves.
+
+    Hosts are the lab's, or those of the file given as `inventory`.
+    """
 
     def command(playbook: str, limit: str, **variables: object) -> list[str]:
+        inventory = variables.pop("inventory", lab_inventory)
         extra = json.dumps({key: str(v) if isinstance(v, Path) else v for key, v in variables.items()})
-        options = ["--inventory", str(lab_inventory), "--limit", limit, "--extra-vars", extra]
+        options = ["--inventory", str(inventory), "--limit", limit, "--extra-vars", extra]
         return [str(PROGRAMS / "ansible-playbook"), *options, str(ROOT / "playbooks" / playbook)]
 
     return command
@@ -49,27 +52,8 @@ def run_playbook(playbook_command: PlaybookCommand, tmp_path: Path) -> RunPlaybo
     """Return a function that runs a playbook and returns what it published."""
 
     def run(playbook: str, limit: str, *, check: bool = False, **variables: object) -> Played:
-        channel = tmp_path / "channel.jsonl"
-        channel.unlink(missing_ok=True)
-        told = {
-            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "runner" / "callback_plugins"),
-            "ANSIBLE_CALLBACKS_ENABLED": "rawat_channel",
-            "RAWAT_CHANNEL": str(channel),
-        }
-        done = subprocess.run(
-            [*playbook_command(playbook, limit, **variables), *(["--check"] if check else [])],
-            cwd=ROOT,
-            env=os.environ | told,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PLAYBOOK_SECONDS,
-            check=False,
-        )
-        played = read_channel(channel, done.stdout)
-        assert played.counts, done.stdout
-        return played
+        command = [*playbook_command(playbook, limit, **variables), *(["--check"] if check else [])]
+        return play(command, tmp_path / "channel.jsonl", seconds=PLAYBOOK_SECONDS)
 
     return run
 
