@@ -118,8 +118,8 @@ SERVICES = Layer(
         "snmpd",
     ),
     script=(
-        "systemctl --quiet disable nginx.service postgresql.service mariadb.service snmpd.service"
-        " avahi-daemon.service avahi-daemon.socket\n"
+        "systemctl --quiet disable nginx.service postgresql.service mariadb.service mariadb.socket"
+        " snmpd.service avahi-daemon.service avahi-daemon.socket\n"
         "pg_dropcluster 15 main\n"
     ),
 )

@@ -27,6 +27,11 @@ REASONS: Mapping[str, str] = {
     "no record is expected": "belum ditentukan catatan yang diharapkan",
     "no date is known": "tanggal berakhirnya belum dicatat",
     "redirect": "dialihkan ke tempat lain",
+    "login": "server menolak akun pemantau",
+    "replication stands still": "replikasi tidak berjalan",
+    "the server does not say": "server tidak memberitahukannya",
+    "no earlier measurement": "belum ada pengukuran sebelumnya",
+    "no place of dumps is known": "tempat salinan belum ditentukan",
 }
 """Why something could not be measured, in Indonesian; other reasons are shown as they are."""
 
@@ -74,9 +79,55 @@ _WEBSITE = {
     "domain_expired": Sentence("Pendaftaran domain {subject}", "sudah berakhir sejak {measured} yang lalu"),
 }
 
+_DATABASE = {
+    "database_up": Sentence(
+        "Server basis data {subject}",
+        "{measured}",
+        _TALK | {"answered": "berjalan dan menjawab", "starting": "sedang dimulai atau dihentikan"},
+    ),
+    "database_login": Sentence(
+        "Akun pemantau pada basis data {subject}",
+        "ditolak oleh server (sandi atau hak akses salah): {measured}",
+    ),
+    "database_role": Sentence(
+        "Peran server basis data {subject}",
+        "{measured}[; seharusnya {threshold}]",
+        {"primary": "server utama", "replica": "replika"},
+    ),
+    "database_replication": Sentence(
+        "Replikasi basis data {subject}", "{measured}", {"running": "berjalan", "stopped": "terputus"}
+    ),
+    "database_lag": Sentence(
+        "Replikasi basis data {subject}", "tertinggal {measured} dari server utama[; batas {threshold}]"
+    ),
+    "database_replicas": Sentence(
+        "Replika yang tersambung ke basis data {subject}", "{measured}[; diharapkan {threshold}]"
+    ),
+    "database_replica_lag": Sentence("Replika {subject}", "tertinggal {measured}[; batas {threshold}]"),
+    "database_connections": Sentence(
+        "Sambungan ke basis data {subject}", "terpakai {measured}[; batas {threshold}]"
+    ),
+    "database_size": Sentence("Ukuran basis data {subject}", "{measured}[; batas {threshold}]"),
+    "database_growth": Sentence(
+        "Pertumbuhan basis data {subject}", "{measured} dalam 30 hari[; batas {threshold}]"
+    ),
+    "database_dump_age": Sentence(
+        "Salinan basis data {subject}", "dibuat {measured} yang lalu[; batas {threshold}]"
+    ),
+    "database_dump_size": Sentence(
+        "Salinan basis data {subject}", "berukuran {measured}[; batas terkecil {threshold}]"
+    ),
+    "database_dump_whole": Sentence(
+        "Isi salinan basis data {subject}",
+        "{measured}",
+        {"whole": "lengkap sampai akhir", "cut off": "terpotong"},
+    ),
+    "database_dump_missing": Sentence("Salinan basis data", "tidak ditemukan di tempat yang ditentukan"),
+}
+
 SERVICE_SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
     "website": _WEBSITE,
-    "database": {},
+    "database": _DATABASE,
     "printer": {},
     "network_device": {},
     "routerboard": {},

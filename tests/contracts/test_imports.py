@@ -39,7 +39,7 @@ PARTS = {
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base"}
-    | {"service_sentences", "judges.website"},
+    | {"service_sentences", "judges.website", "judges.database"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},

@@ -13,6 +13,7 @@ import yaml
 from played import ROOT, Played, play
 from testinfra.host import Host
 
+from lab import driver
 from lab.layout import Lab
 from runner.checks import Check, CheckFinding
 from runner.sentences import sentence
@@ -38,6 +39,11 @@ class Office:
     inventory: Path
     folder: Path
     played: Played | None = field(default=None)
+
+    @classmethod
+    def of(cls, inventory: Path) -> Office:
+        """Return the lab's hosts for what is made once for many tests."""
+        return cls(driver.load(LAB), inventory, inventory)
 
     def host(self, name: str) -> Host:
         return testinfra.get_host(f"ansible://{name}?ansible_inventory={self.inventory}")
