@@ -68,7 +68,8 @@ def _mariadb(lab_inventory: Path) -> Iterator[None]:
     as_mariadb(one, "create user ganda identified by 'x'; grant replication slave on *.* to ganda;"
                     "create user pantau identified by 'kata';"
                     "grant process, replica monitor on *.* to pantau; create database layanan;"
-                    "create table layanan.t (n int primary key); insert into layanan.t values (1);")  # fmt: skip
+                    "create table layanan.t (n int primary key); "
+                    "insert into layanan.t values (1);")  # fmt: skip
     as_mariadb(two, f"change master to master_host='{address}', master_user='ganda', master_password='x',"
                     " master_connect_retry=1, master_use_gtid=slave_pos; start slave;")  # fmt: skip
     yield
