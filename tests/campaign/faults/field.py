@@ -85,16 +85,8 @@ class Field:
 
     def ssh(self, host: str, command: str, *, check: bool = True, stdin: str = "") -> str:
         """Run a shell command on a host over a connection of its own; return what it printed."""
-        options = {
-            "UserKnownHostsFile": self.inventory / "known_hosts",
-            "IdentityFile": self.inventory / "keys" / "ssh_lab",
-            "IdentitiesOnly": "yes",
-            "ConnectTimeout": "10",
-            "ControlPath": "none",
-        }
-        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         done = subprocess.run(
-            ["ssh", "-F", "none", *words, f"root@{self.lab.address(self.place(host))}", command],
+            [*self.ssh_words(host), command],
             input=stdin,
             capture_output=True,
             text=True,
@@ -103,6 +95,18 @@ class Field:
         )
         assert not check or done.returncode == 0, f"{host}: {command}: {done.stdout}{done.stderr}"
         return done.stdout
+
+    def ssh_words(self, host: str) -> list[str]:
+        """Return the command line of a connection of its own to a host."""
+        options = {
+            "UserKnownHostsFile": self.inventory / "known_hosts",
+            "IdentityFile": self.inventory / "keys" / "ssh_lab",
+            "IdentitiesOnly": "yes",
+            "ConnectTimeout": "10",
+            "ControlPath": "none",
+        }
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return ["ssh", "-F", "none", *words, f"root@{self.lab.address(self.place(host))}"]
 
     def disk(self, host: str, path: str) -> Path:
         """Return where a file of a host lies on the controller."""
