@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -12,13 +13,13 @@ from copy import deepcopy
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sample_run import FOUND, HOSTS, ROSTER, RUN, SampleRun, found, update, whole_run
 
 from runner import errors, report
-from runner.moves import Part
+from runner.moves import Part, PartKind
 from runner.officials import Deputy
 from runner.run_view import document_view
 from runner.view import DocumentView
@@ -716,3 +717,10 @@ def test_documents_of_a_moved_run_are_the_same(sample: SampleRun, tmp_path: Path
 
 def test_sample_has_every_host(sample: SampleRun) -> None:
     assert {host.host for host in view_of(sample, "disposisi", "final").hosts} == set(HOSTS)
+
+
+def test_every_kind_of_part_that_may_fail_has_a_name_in_documents() -> None:
+    """A look before a wave tells nothing of its own about a host; everything else may have failed."""
+    macros = Path(__file__).parents[2].joinpath("report_templates", "_macros.html.j2").read_text("utf-8")
+    (names,) = re.findall(r"macro part_name\(kind\) %}{{ ({.*?})\[kind\]", macros)
+    assert set(ast.literal_eval(names)) == set(get_args(PartKind)) - {"reprobe"}
