@@ -1,7 +1,8 @@
 """What is known about each host of a run at one point of its journal. Pure: a fold over events and evidence.
 
 Rules:
-1. Later evidence replaces earlier evidence of the same kind; a new plan forgets everything before it.
+1. Later evidence replaces earlier evidence of the same kind; a new plan forgets everything before it, but
+   for what was installed under the one before.
 2. A host counts as updated only if its changes were made *and* it was tested *and* the tests passed.
 3. A host counts as rolled back only if the changes were taken back *and* it was tested again and passed.
 4. What nobody looked at is ``unknown``, ``untested`` or ``not_done``, never good.
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
+
+from pydantic import Field
 
 from runner.checks import Check
 from runner.findings import (
@@ -57,6 +60,15 @@ class HostFailure(Finding):
     message: str = ""
 
 
+class Earlier(Finding):
+    """A package that this run changed under an earlier plan, and what the host came to under that plan."""
+
+    package: str
+    from_: str = Field(alias="from")
+    to: str
+    state: HostState
+
+
 class HostFacts(Finding):
     """Everything known about one host."""
 
@@ -76,6 +88,7 @@ class HostFacts(Finding):
     changes: tuple[Change, ...] = ()
     already: tuple[Already, ...] = ()
     refused: tuple[Refused, ...] = ()
+    earlier: tuple[Earlier, ...] = ()
     antivirus: UpdateAntivirus | None = None
     reboot: RebootHost | None = None
     tests: Verification | None = None
@@ -141,6 +154,7 @@ class _Fold:
         self.known: dict[str, HostFacts] = {}
         self._read = read_evidence
         self._started: dict[tuple[int, int, str], Event] = {}
+        self._checked: dict[str, tuple[int, int]] = {}
 
     def apply(self, event: Event) -> None:
         if event.name == "run_started":
@@ -152,16 +166,18 @@ class _Fold:
         elif event.name == "action_skipped" and event["kind"] != "reboot":
             self._each(event["hosts"], skipped_because=str(event["reason"]))
         elif event.name == "plan_made":
-            self._forget_failures_before(event)
+            self._forget_before(event)
         elif event.name == "action_finished":
             for item in event["evidence"]:
                 self._take(self._read(item), event)
 
-    def _forget_failures_before(self, plan: Event) -> None:
-        """A check that was done again replaces the one before it, failures included."""
+    def _forget_before(self, plan: Event) -> None:
+        """A check that was done again replaces the one before it: failures, and hosts it did not reach."""
         for host, known in self.known.items():
             kept = tuple(f for f in known.failures if f.step != plan["step"] or f.attempt >= plan["attempt"])
-            self.known[host] = known.model_copy(update={"failures": kept})
+            is_old = self._checked.get(host) != (plan["step"], plan["attempt"])
+            found = _anew(known) if is_old else known
+            self.known[host] = found.model_copy(update={"failures": kept})
 
     def _each(self, hosts: Iterable[str], **changes: str) -> None:
         for host in hosts:
@@ -172,7 +188,8 @@ class _Fold:
             return  # it confirms the plan, or has it made anew: it tells nothing of its own about the host
         known, results = self.known[evidence.host], evidence.results
         if results.plan_updates and evidence.status == "ok":
-            known = HostFacts(host=evidence.host)
+            known = _anew(known)
+            self._checked[evidence.host] = (event["step"], event["attempt"])
         update = _from_results(known, results, evidence.status, self._span(event), event["kind"])
         if evidence.status != "ok":
             update["failures"] = (*known.failures, _failure(evidence, event["kind"]))
@@ -181,6 +198,21 @@ class _Fold:
     def _span(self, event: Event) -> Span:
         started = self._started[event["step"], event["attempt"], event["part"]]
         return Span(started=_at(started), ended=_at(event))
+
+
+def _anew(known: HostFacts) -> HostFacts:
+    """Return what stays known of a host when it is planned for again: what was installed on it till then."""
+    state = _state(known)
+    earlier = tuple(
+        Earlier(
+            package=change.package,
+            from_=change.from_,
+            to=change.to,
+            state="rolled_back" if change.package in known.undone else state,
+        )
+        for change in known.changes
+    )
+    return HostFacts(host=known.host, earlier=(*known.earlier, *earlier))
 
 
 def _at(event: Event) -> str:
@@ -253,10 +285,18 @@ def _state(known: HostFacts) -> HostState:
     if known.plan is None:
         return "not_done"
     if not known.wave:
-        return "not_done" if has_work(known.plan) else "current"
+        return "not_done" if has_work(known.plan) else _state_without_work(known)
     if known.rollback_status:
         return _state_after_rollback(known)
     return _state_after_change(known)
+
+
+def _state_without_work(known: HostFacts) -> HostState:
+    """Nothing is pending: as the host was before the run, or because the run has installed it already."""
+    states = {item.state for item in known.earlier} - {"rolled_back"}
+    if not states:
+        return "current"
+    return states.pop() if len(states) == 1 else "failed"
 
 
 def _state_after_change(known: HostFacts) -> HostState:

@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from sample_run import FOUND, HOSTS, ROSTER, RUN, SampleRun, found, update, whole_run
+import sample_run
+from sample_run import (
+    FOUND,
+    HOSTS,
+    ROSTER,
+    RUN,
+    SampleRun,
+    applied,
+    found,
+    results,
+    update,
+    whole_run,
+)
 
 from runner import errors, report
 from runner.moves import Part, PartKind
@@ -250,7 +262,38 @@ def test_a_plan_decided_on_again_tells_only_what_has_changed(tmp_path: Path) -> 
     assert "99.9-1" in changes
     assert "sudah terpasang atau tidak ditawarkan lagi" in changes
     assert "web1 (seluruhnya) termasuk rencana tidak dapat dicek" in changes
+    # What an earlier check found on a host is not passed off as found by this one.
+    assert "Pengecekan menjangkau 4 dari 6 host" in text
     assert "web2" not in changes
+
+
+def test_what_was_installed_before_the_plan_was_made_anew_stays_in_every_report(tmp_path: Path) -> None:
+    """The canary was updated, then another wave's host differed: its update is not forgotten."""
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.order()
+    sample.back_up()
+    wave, check = Part("1", "playbook", ("web1",)), Part("1-check", "check", ("web1",))
+    sample.begin(7, 1, [wave, check])
+    sample.act(7, 1, wave, 38, results({"web1": applied("web1")}, {}), changes=True)
+    sample.act(7, 1, check, 6, results({"web1": sample_run.tested()}, {}))
+    nowhere = {"path": "plans/7-1-2-reprobe-1.json", "sha256": "0" * 64}
+    drifted = {"part": "2-reprobe-1", "hosts": ["db1"], "to": 2, "differences": nowhere}
+    sample.write("plan_drifted", step=7, attempt=1, **drifted)
+    now: Any = deepcopy(FOUND)
+    now["web1"] |= {"updates": [], "antivirus": None}
+    now["db1"]["updates"][0]["to"] = "99.9-1"
+    sample.check(3, now)
+
+    for document, step, attempt in (("laporan-hasil-pengecekan", 2, 3), ("catatan-update", 7, 1)):
+        view = report.document_view(
+            sample.record(), document, "draft", step, attempt, sample.journal.events[-1].seq
+        )
+        text = text_of(report.render_html(view))
+        told = text.partition("Dipasang oleh pelaksanaan ini menurut rencana yang diputuskan sebelumnya")[2]
+        assert "web1 lab-good 1.0-1 1.0-1+deb12u1 Diperbarui" in told, document
+        (web1,) = (host for host in view.hosts if host.host == "web1")
+        assert web1.state == "updated"
 
 
 def test_a_plan_that_was_only_sent_back_is_told_whole(sample: SampleRun) -> None:
