@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils import clamav_database as clamav
+from ansible.module_utils import clamav_mirror, package_files, running_code
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import package_files, running_code
 from ansible.module_utils.basic import AnsibleModule
 
 try:
@@ -353,7 +353,7 @@ def plan_antivirus(cache: apt.Cache, http_timeout: int) -> dict[str, Any] | None
     engine, loaded = clamav.ask_daemon(clamav.read_configuration(clamav.CLAMD_CONF))
     if not engine:
         engine, _ = clamav.parse_daemon_version(packages.run_command(["clamscan", "--version"]).output)
-    on_disk, offered = clamav.version_on_disk(settings), clamav.version_offered(settings, http_timeout)
+    on_disk, offered = clamav.version_on_disk(settings), clamav_mirror.version_offered(settings, http_timeout)
     return {
         "product": "ClamAV",
         "engine": engine,

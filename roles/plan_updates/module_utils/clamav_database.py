@@ -1,16 +1,17 @@
-"""Which ClamAV signature database a host has on disk, has loaded, and is offered by its mirror.
+"""Which ClamAV signature database a host has on disk and has loaded; the standard library alone.
 
-All three are asked for apart: they differ until freshclam has fetched and clamd has reloaded.
+Both are asked for apart, and so is what the mirror offers (clamav_mirror): they differ until freshclam has
+fetched and clamd has reloaded.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from ansible.module_utils.urls import open_url
 
 CLAMD_CONF = Path("/etc/clamav/clamd.conf")
 FRESHCLAM_CONF = Path("/etc/clamav/freshclam.conf")
@@ -42,38 +43,39 @@ def read_configuration(path: Path) -> dict[str, list[str]]:
     return parse_configuration(path.read_text(encoding="utf-8", errors="replace")) if path.exists() else {}
 
 
-def mirror_addresses(settings: Mapping[str, list[str]]) -> list[str]:
-    """Return the mirrors in the order freshclam tries them; a bare host name means https."""
-    named = [*settings.get("PrivateMirror", []), *settings.get("DatabaseMirror", [])]
-    return [name.rstrip("/") if "://" in name else f"https://{name}".rstrip("/") for name in named]
-
-
 def version_on_disk(settings: Mapping[str, list[str]]) -> str | None:
     """Return the newest version of the database on disk, whole (cvd) or grown by differences (cld)."""
+    return newest(header for header in map(parse_header, _headers_on_disk(settings)) if header)
+
+
+def built_on_disk(settings: Mapping[str, list[str]]) -> float | None:
+    """Return when the newest database on disk was built, in seconds since 1970."""
+    return max((built for built in map(parse_built, _headers_on_disk(settings)) if built), default=None)
+
+
+def parse_built(header: bytes) -> float | None:
+    """Return when a database was built, in seconds since 1970; None when its header does not say."""
+    match = re.match(rb"ClamAV-VDB:(\d\d \w{3} \d{4} \d\d)-(\d\d) ([+-])(\d\d)(\d\d):", header[:HEADER_BYTES])
+    if match is None:
+        return None
+    day, minute, sign, hours, minutes = (part.decode("ascii") for part in match.groups())
+    try:
+        local = calendar.timegm(time.strptime(f"{day} {minute}", "%d %b %Y %H %M"))
+    except ValueError:
+        return None
+    ahead = (int(hours) * 60 + int(minutes)) * 60
+    return float(local - ahead if sign == "+" else local + ahead)
+
+
+def _headers_on_disk(settings: Mapping[str, list[str]]) -> list[bytes]:
     directory = Path((settings.get("DatabaseDirectory") or [_DEFAULT_DIRECTORY])[0])
     files = [directory / f"{DATABASE}{ending}" for ending in (".cvd", ".cld")]
-    headers = [parse_header(_read_head(path)) for path in files if path.exists()]
-    return newest(header for header in headers if header)
+    return [_read_head(path) for path in files if path.exists()]
 
 
 def newest(versions: Iterable[str]) -> str | None:
     """Return the highest version number, None of none."""
     return max(versions, key=int, default=None)
-
-
-def version_offered(settings: Mapping[str, list[str]], timeout: float) -> str | None:
-    """Return the version the first answering mirror offers, None when no mirror answers with a database."""
-    for mirror in mirror_addresses(settings):
-        # Only the header is fetched: the whole database is hundreds of megabytes.
-        only_header = {"Range": f"bytes=0-{HEADER_BYTES - 1}"}
-        try:
-            with open_url(f"{mirror}/{DATABASE}.cvd", headers=only_header, timeout=timeout) as answer:
-                offered = parse_header(answer.read(HEADER_BYTES))
-        except (OSError, ValueError):
-            continue
-        if offered:
-            return offered
-    return None
 
 
 def parse_daemon_version(answer: str) -> tuple[str, str | None]:

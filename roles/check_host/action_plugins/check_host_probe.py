@@ -1,0 +1,135 @@
+"""Ansible action: sends the probe to the host in one round trip and judges what it says, on the controller.
+
+The host only measures. It cannot judge itself, it cannot publish evidence, and what it sends is capped and
+checked for its form before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ansible import constants
+from ansible.plugins.action import ActionBase
+
+from runner.judges import computer
+
+_ROLE = Path(__file__).parents[1]
+_SHARED = _ROLE.parent / "plan_updates" / "module_utils"
+_SOURCES = {
+    "clamav_database": _SHARED / "clamav_database.py",
+    "running_code": _SHARED / "running_code.py",
+    "check_host_probe": _ROLE / "files" / "check_host_probe.py",
+}
+_MARK = "RAWAT-CHECK "
+_MOST_BYTES = 500_000
+# Python reads the probe from the connection: nothing is written to the host, not even compiled code.
+_PYTHON_FLAGS = "-I -S -B"
+_LOADER = """\
+import sys, types
+for name, source in {sources!a}.items():
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    exec(compile(source, name, "exec"), module.__dict__)
+sys.modules["check_host_probe"].main({wanted!a})
+"""
+
+
+class UnreadableError(Exception):
+    """The host did not answer with what the probe prints."""
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
+    """Looks at a host."""
+
+    _VALID_ARGS = frozenset({"wanted", "limits", "earlier"})
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Ansible's own
+        """Return ``check``: kind, facts and findings. It changes nothing, in check mode or not."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        wanted, limits = self._task.args["wanted"], self._task.args["limits"]
+        sent = time.time()
+        answered = self._low_level_execute_command(
+            f"{_python(task_vars)} {_PYTHON_FLAGS} -", in_data=_program(json.dumps(wanted)).encode()
+        )
+        received = time.time()
+        try:
+            answer = _read(answered)
+        except UnreadableError as error:
+            return result | {"failed": True, "msg": str(error), "changed": False}
+        offset = offset_of(answer, sent, received)
+        earlier = _earlier(self._task.args["earlier"], task_vars["inventory_hostname"])
+        measured = {"facts": answer["facts"], "errors": answer["errors"]}
+        told = {**measured, "now": received, "offset_seconds": offset, "earlier": earlier}
+        findings = computer.judge(told, limits)
+        facts = {
+            **answer["facts"],
+            "errors": answer["errors"],
+            "clock_offset_seconds": offset,
+            "at": received,
+        }
+        check = {"kind": "computer", "facts": facts, "findings": findings}
+        return result | {"changed": False, "check": check}
+
+
+def _python(task_vars: dict[str, Any]) -> str:
+    given = task_vars.get("ansible_python_interpreter")
+    if isinstance(given, str) and given.startswith("/"):
+        return given
+    fixed = str(constants.config.get_config_value("INTERPRETER_PYTHON"))
+    return fixed if fixed.startswith("/") else "/usr/bin/python3"
+
+
+@cache
+def _sources() -> dict[str, str]:
+    return {name: path.read_text(encoding="utf-8") for name, path in _SOURCES.items()}
+
+
+def _program(wanted: str) -> str:
+    """Return the program that is sent: its modules, then the call with what is wanted."""
+    return _LOADER.format(sources=_sources(), wanted=json.loads(wanted))
+
+
+def _read(answered: dict[str, Any]) -> dict[str, Any]:
+    """Return what the probe printed; banners before it and noise after it are left aside."""
+    lines = [line for line in answered["stdout"].splitlines() if line.startswith(_MARK)]
+    if not lines:
+        said = " ".join((answered["stderr"] or answered["stdout"]).split())[-500:]
+        raise UnreadableError(
+            f"the host did not answer what it was asked (it ended with {answered['rc']}): {said}"
+        )
+    if len(lines[-1]) > _MOST_BYTES:
+        raise UnreadableError(
+            f"the host answered with {len(lines[-1])} bytes; at most {_MOST_BYTES} are read"
+        )
+    try:
+        answer = json.loads(lines[-1][len(_MARK) :], parse_constant=_refuse)
+        parts = [answer[name] for name in ("facts", "errors")]
+        times = [answer[name] for name in ("began", "ended")]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UnreadableError("the host's answer cannot be read") from error
+    if not all(isinstance(part, dict) for part in parts) or not all(isinstance(at, float) for at in times):
+        raise UnreadableError("the host's answer has not the form of a check")
+    return dict(answer)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def offset_of(answer: dict[str, Any], sent: float, received: float) -> float:
+    """Return by how many seconds the host's clock is off at least; 0 when the round trip could explain it."""
+    if answer["ended"] > received:
+        return round(answer["ended"] - received, 3)
+    return round(min(0.0, answer["began"] - sent), 3)
+
+
+def _earlier(path: str, host: str) -> dict[str, Any]:
+    """Return for each place of the host what earlier runs measured there: [[seconds, bytes used], ...]."""
+    if not path:
+        return {}
+    told: dict[str, Any] = json.loads(Path(path).read_bytes()).get(host, {})
+    return told
