@@ -20,6 +20,7 @@ from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.decisions import Decisions
+from runner.earlier_checks import disks_before
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.expiry import has_expired
@@ -435,6 +436,8 @@ class Engine:
             claim=self._claim(),
             ended=holds.ended(self._workspace) if changes else (),
             controllers=tuple(host for host in part.hosts if host in state.controllers),
+            earlier=None if changes or part.kind != "playbook" else self._write_earlier(work, part.hosts),
+            reprobe=part.kind == "reprobe",
             phase="after-rollback" if part.kind == "retest" else "after-update",
         )
 
@@ -472,6 +475,11 @@ class Engine:
             known = {**results.get(host, {}), "plan": planned.get(host)}
             write_once(folder / f"{host}.json", canonical_json(known))
         return folder
+
+    def _write_earlier(self, work: Path, hosts: Sequence[str]) -> Path:
+        """Give roles what earlier runs measured on the hosts, to tell where that is going."""
+        measured = disks_before(self._workspace, hosts, own=self._folder.name)
+        return write_once(work / "earlier.json", canonical_json(measured))
 
     def _make_plan(self, move: moves.MakePlan) -> None:
         entries = [

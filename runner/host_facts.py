@@ -238,7 +238,8 @@ def _from_results(
     if results.plan_updates and status == "ok":
         update["plan"] = results.plan_updates
     if results.check:
-        update["check"] = results.check
+        # The values behind the findings stay in the evidence: a document is no table of measurements.
+        update["check"] = results.check.model_copy(update={"facts": {}})
     if results.back_up_host:
         update |= {"backup": results.back_up_host, "backup_status": status, "backup_span": span}
     if results.apply_updates:

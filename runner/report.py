@@ -27,6 +27,7 @@ from runner.display import display
 from runner.files import write_once
 from runner.pdf import write_pdf
 from runner.run_view import document_view
+from runner.sentences import SEVERITIES, sentence
 from runner.view import DocumentView, moment_of
 from runner.workspace import find_workspace
 
@@ -128,6 +129,8 @@ def _environment() -> jinja2.Environment:
         "size": wording.size,
         "listing": wording.listing,
         "some": wording.some,
+        "sentence": lambda found: sentence(found.kind, found.finding),
+        "severity": lambda severity: SEVERITIES[severity],
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }

@@ -21,8 +21,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from runner import drift, errors, gates
+from runner.checks import WORST_FIRST, CheckFinding
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
+from runner.findings import Results
 from runner.journal import Event
 from runner.moves import Gate, Part
 from runner.officials import title_of
@@ -58,6 +60,8 @@ _SHORT_NAMES = {
     "retest": "retest",
 }
 _MESSAGE_SHOWN = 160
+_WORST_SHOWN = 8
+_SEVERITY_STYLE = {"critical": "bold red", "warning": "yellow", "unmeasured": "yellow", "notice": ""}
 
 
 def one_line(text: object, longest: int = _MESSAGE_SHOWN) -> str:
@@ -200,6 +204,9 @@ def _told(data: dict[str, Any]) -> Iterator[str]:
     for key, word in (("updates", "updates pending"), ("changes", "packages changed")):
         if isinstance(data.get(key), list):
             yield f"{len(data[key])} {word}"
+    if isinstance(data.get("findings"), list):
+        told = [finding.get("severity") for finding in data["findings"] if isinstance(finding, dict)]
+        yield f"{told.count('critical')} critical, {told.count('warning')} warnings"
     restored = data.get("restore_test")
     if isinstance(restored, dict):
         yield f"backup {str(data.get('snapshot'))[:8]}"
@@ -292,6 +299,7 @@ def gate_view(gate: Gate, record: Record) -> Group:
     body: list[Any] = []
     if shows == "plan":
         body += plan_view(record.plan) if record.decided_before is None else difference_view(record)
+        body += health_lines(record)
         given, most = record.started["failure_budget"], record.state.failure_budget
         said = f"{given}, that is {most} of these hosts" if given.endswith("%") else f"{given} host(s)"
         body.append(Text(f"  failure budget: {said}"))
@@ -306,6 +314,35 @@ def gate_view(gate: Gate, record: Record) -> Group:
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
     return Group(*body, digest, *_vote_lines(gate), *_entry_lines(gate))
+
+
+def health_lines(record: Record) -> list[Text]:
+    """Return how many things are not good on the hosts, and the worst of them."""
+    results = record.latest_results()
+    checks = {host: check for host, told in results.items() if (check := Results.model_validate(told).check)}
+    if not checks:
+        return []
+    found = [(host, finding) for host, check in checks.items() for finding in check.not_good]
+    found.sort(key=lambda item: WORST_FIRST.index(item[1].severity))
+    counts = [(sum(1 for _, f in found if f.severity == severity), severity) for severity in WORST_FIRST]
+    said = ", ".join(f"{count} {severity}" for count, severity in counts if count) or "all good"
+    lines = [Text(f"  condition of {len(checks)} host(s): {said}", style="bold")]
+    for host, finding in found[:_WORST_SHOWN]:
+        told = one_line(f"{host}: {finding.severity}: {_finding_text(finding)}")
+        lines.append(Text(f"    {told}", style=_SEVERITY_STYLE[finding.severity]))
+    if len(found) > _WORST_SHOWN:
+        more = f"    and {len(found) - _WORST_SHOWN} more; all of them stand in the document of the check"
+        lines.append(Text(more, style="dim"))
+    return lines
+
+
+def _finding_text(finding: CheckFinding) -> str:
+    """Say a finding in the words of its code: ``disk space /var 97 %, threshold 95 %``."""
+    named = f"{finding.code.replace('_', ' ')} {finding.subject}".strip()
+    if finding.severity == "unmeasured":
+        return f"{named}: {finding.why.replace('_', ' ')}"
+    values = [value for value in (finding.measured, finding.threshold) if value is not None]
+    return f"{named} {', threshold '.join(f'{value} {finding.unit}'.strip() for value in values)}".strip()
 
 
 def difference_view(record: Record) -> list[Any]:

@@ -55,46 +55,52 @@ _COMPUTER = {
     "swap": Sentence("Memori cadangan (swap)", "terpakai {measured}[; batas {threshold}]"),
     "disk_space": Sentence("Ruang disk {subject}", "terpakai {measured}[; batas {threshold}]"),
     "disk_inodes": Sentence("Jumlah berkas pada disk {subject}", "terpakai {measured}[; batas {threshold}]"),
-    "disk_forecast": Sentence(
-        "Ruang disk {subject}", "diperkirakan penuh dalam {measured}[; batas {threshold}]"
-    ),
+    "disk_forecast": Sentence("Disk {subject}", "diperkirakan penuh dalam {measured}[; batas {threshold}]"),
     "disk_read_only": Sentence("Disk {subject}", "hanya dapat dibaca, tidak dapat ditulisi"),
-    "unit_failed": Sentence("Layanan {subject}", "gagal berjalan"),
-    "port_missing": Sentence("Porta {subject}", "seharusnya melayani, tetapi tidak ada yang melayani"),
-    "port_unexpected": Sentence("Porta {subject}", "terbuka, padahal tidak ada dalam daftar yang diharapkan"),
+    "unit_failed": Sentence("Layanan {subject}", "gagal berjalan", good="tidak ada yang gagal"),
+    "port_missing": Sentence(
+        "Porta {subject}", "seharusnya melayani, tetapi tidak", good="semua yang diharapkan melayani"
+    ),
+    "port_unexpected": Sentence(
+        "Porta {subject}", "terbuka, padahal tidak diharapkan", good="tidak ada yang terbuka di luar harapan"
+    ),
     "time_sync": Sentence(
         "Penyelarasan jam",
         "{measured}",
         {"synchronized": "selaras", "unsynchronized": "tidak selaras dengan server waktu"},
     ),
-    "clock_offset": Sentence(
-        "Jam komputer", "berselisih {measured} dari jam komputer pengelola[; batas {threshold}]"
-    ),
+    "clock_offset": Sentence("Jam", "berselisih {measured} dari jam komputer pengelola[; batas {threshold}]"),
     "certificate": Sentence("Sertifikat {subject}", "berlaku {measured} lagi[; batas {threshold}]"),
-    "certificate_expired": Sentence("Sertifikat {subject}", "sudah kedaluwarsa sejak {measured} yang lalu"),
+    "certificate_expired": Sentence("Sertifikat {subject}", "kedaluwarsa sejak {measured} yang lalu"),
     "last_boot": Sentence("Komputer", "terakhir dinyalakan {measured} yang lalu[; batas {threshold}]"),
     "kernel": Sentence(
         "Kernel yang berjalan", "{measured}[; yang terbaru terpasang {threshold}, berlaku setelah reboot]"
     ),
-    "reboot_required": Sentence("Reboot", "diperlukan agar pembaruan yang sudah terpasang berlaku"),
+    "reboot_required": Sentence(
+        "Reboot", "diperlukan agar pembaruan yang sudah terpasang berlaku", good="tidak diperlukan"
+    ),
     "old_code": Sentence(
         "Program {subject}",
         "masih menjalankan versi lama dari berkas yang sudah diganti; perlu dimulai ulang",
+        good="semua menjalankan versi yang terpasang",
     ),
     "journal_errors": Sentence(
-        "Catatan kesalahan sistem", "{measured} kesalahan dalam 24 jam terakhir[; batas {threshold}]"
+        "Catatan kesalahan sistem", "{measured} dalam 24 jam terakhir[; batas {threshold}]"
     ),
     "backup_age": Sentence("Backup terakhir", "dibuat {measured} yang lalu[; batas {threshold}]"),
     "backup_missing": Sentence("Backup", "belum ada yang tercatat pada komputer ini"),
-    "antivirus_missing": Sentence("Antivirus", "tidak terpasang, padahal diharapkan"),
+    "antivirus_missing": Sentence("Antivirus", "tidak terpasang"),
     "antivirus_age": Sentence("Basis data antivirus", "berumur {measured}[; batas {threshold}]"),
     "antivirus_loaded": Sentence(
-        "Antivirus", "memakai basis data versi {measured}[, padahal versi {threshold} sudah diunduh]"
+        "Antivirus", "memakai basis data versi {measured}[, padahal versi {threshold} ada pada disk]"
     ),
     "antivirus_stopped": Sentence("Antivirus", "terpasang, tetapi tidak berjalan"),
     "zombies": Sentence("Proses yang tidak terselesaikan (zombie)", "{measured}[; batas {threshold}]"),
-    "blocked": Sentence("Proses yang tertahan menunggu disk", "{measured}[; batas {threshold}]"),
-    "packages_broken": Sentence("Paket {subject}", "tidak terpasang dengan utuh"),
+    "blocked": Sentence("Proses yang tertahan menunggu perangkat", "{measured}[; batas {threshold}]"),
+    "packages_broken": Sentence(
+        "Paket {subject}", "tidak terpasang dengan utuh", good="semua terpasang dengan utuh"
+    ),
+    "packages_interrupted": Sentence("Pemasangan paket", "pernah terputus dan belum diselesaikan"),
 }
 
 SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
@@ -102,6 +108,15 @@ SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
     **SERVICE_SENTENCES,
 }
 """Kind of host -> code -> how it is worded."""
+
+WHYS: Mapping[str, str] = {
+    "needs_root": "memerlukan hak root",
+    "no_answer": "tidak menjawab dalam batas waktu",
+    "not_there": "tidak ada, atau tidak boleh dibaca",
+    "not_told": "tidak diberitahukan",
+    "unreadable": "jawabannya tidak dapat dibaca",
+}
+"""Why something was not measured; other reasons are shown as they were given."""
 
 _MAY_GO = re.compile(r"\[([^\]]*)\]")
 
@@ -114,9 +129,10 @@ def sentence(kind: Kind, finding: CheckFinding) -> str:
         worded = Sentence(f"{finding.code} {{subject}}", "{measured}[; {threshold}]")
     what = worded.what.replace("{subject}", finding.subject).strip()
     if finding.severity == "unmeasured":
-        why = REASONS.get(finding.why, finding.why)
+        why = REASONS.get(finding.why) or WHYS.get(finding.why, finding.why)
         return f"{what}: tidak dapat diukur{f' ({why})' if why else ''}."
-    told = _MAY_GO.sub("" if finding.threshold is None else r"\1", worded.told)
+    told = worded.good if finding.severity == "good" and worded.good else worded.told
+    told = _MAY_GO.sub("" if finding.threshold is None else r"\1", told)
     # One pass: what a host calls itself is never taken for a place to fill in.
     values = {
         "{subject}": finding.subject,

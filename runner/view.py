@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
+from runner.checks import WORST_FIRST, CheckFinding, Severity
 from runner.findings import Change, Finding, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
+from runner.kinds import Kind as HostKind
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
@@ -257,6 +259,14 @@ class SharedChange(Finding):
     places: tuple[Place, ...]
 
 
+class SharedFinding(Finding):
+    """What a check found that is not good, and the hosts on which it found exactly that."""
+
+    kind: HostKind
+    finding: CheckFinding
+    hosts: tuple[str, ...]
+
+
 class CveGroup(Finding):
     """Vulnerabilities of the same packages that are closed and open on the same hosts."""
 
@@ -399,6 +409,34 @@ class DocumentView(Finding):
                 joined = (*groups[same].hosts, host.host)
                 groups[same] = PlanGroup(hosts=joined, plan=groups[same].plan)
         return tuple(groups)
+
+    @property
+    def looked_at(self) -> tuple[HostFacts, ...]:
+        """Return the hosts whose condition was looked at."""
+        return tuple(host for host in self.hosts if host.check)
+
+    @property
+    def not_good(self) -> tuple[SharedFinding, ...]:
+        """Return what is not good on the hosts, equal findings together, the worst first."""
+        places: dict[tuple[HostKind, CheckFinding], list[str]] = {}
+        checks = [(each.check, each.host) for each in self.hosts if each.check]
+        for check, host in checks:
+            for found in check.not_good:
+                places.setdefault((check.kind, found), []).append(host)
+        lines = [SharedFinding(kind=k, finding=f, hosts=tuple(names)) for (k, f), names in places.items()]
+        return tuple(sorted(lines, key=lambda line: WORST_FIRST.index(line.finding.severity)))
+
+    def count_of(self, severity: Severity) -> int:
+        """Return how many findings are of a severity, counted per host."""
+        return sum(len(line.hosts) for line in self.not_good if line.finding.severity == severity)
+
+    def hosts_with(self, *severities: Severity) -> tuple[HostFacts, ...]:
+        """Return the hosts with a finding of one of these severities."""
+        return tuple(
+            host
+            for host in self.hosts
+            if host.check and any(found.severity in severities for found in host.check.findings)
+        )
 
     @property
     def planned_changes(self) -> tuple[SharedChange, ...]:

@@ -40,6 +40,8 @@ class Sentence:
     """How it is."""
     words: Mapping[str, str] = field(default_factory=dict)
     """Measured words in Indonesian; others are shown as they are."""
+    good: str = ""
+    """How it is when it is good, where ``told`` would say the contrary."""
 
 
 def long_date(at: datetime, zone: ZoneInfo) -> str:

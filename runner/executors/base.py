@@ -43,6 +43,10 @@ class ActionRequest:
     """A file with an official's signed word, which the action leaves on its hosts."""
     controllers: tuple[str, ...] = ()
     """Which of its hosts are, by the inventory, the machine that Rawat runs on."""
+    earlier: Path | None = None
+    """A file with what earlier runs measured: host -> place -> [[seconds since 1970, bytes used], ...]."""
+    reprobe: bool = False
+    """The hosts are only asked whether they still are as the plan says."""
     phase: str = "after-update"
     timeout: float = 3 * 3600
     """Seconds after which the action is ended and its hosts are ``unknown``."""

@@ -81,6 +81,8 @@ class PlaybookExecutor:
                 "rawat_action": f"{request.step}-{request.attempt}-{request.part}",
                 "rawat_controllers": list(request.controllers),
                 "rawat_controller_boot": SystemClock().now().boot,
+                "rawat_earlier": str(request.earlier or ""),
+                "rawat_reprobe": request.reprobe,
             },
         }
 

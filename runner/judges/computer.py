@@ -21,6 +21,8 @@ Limits = Mapping[str, Any]
 _DAY = 86400
 _LARGEST = 2**60
 _MOST = 1000
+_OWN_DISKS = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "jfs", "reiserfs", "zfs", "vfat"])
+"""File systems that become read-only when their disk fails."""
 _NEEDS_ROOT = "needs_root"
 
 
@@ -117,7 +119,7 @@ def _disks(facts: Any, limits: Limits, answer: Facts) -> Iterator[Finding]:  # n
         if "error" in disk:
             yield unmeasured("disk_space", place, str(disk["error"]))
             continue
-        if disk["read_only"] is True and place not in declared:
+        if disk["read_only"] is True and disk["type"] in _OWN_DISKS and place not in declared:
             yield finding("disk_read_only", place, "critical")
         yield from _space(place, disk, limits, answer)
     yield from _cut(facts, "disk_space")
@@ -334,5 +336,9 @@ _PARTS: tuple[tuple[str, str, Judge], ...] = (
     ("antivirus", "antivirus_age", _antivirus),
 )
 """Part of the facts, the code that is unmeasured when the part is, and who judges it; most urgent first."""
-CODES = frozenset({"zombies", *(code for _, code, _ in _PARTS)})
-"""Codes that are given through a variable; all others stand in the calls."""
+CODES = frozenset({
+    "disk_space", "unit_failed", "port_missing", "load", "blocked", "packages_broken", "reboot_required",
+    "kernel", "old_code", "last_boot", "time_sync", "clock_offset", "certificate", "journal_errors",
+    "backup_age", "antivirus_age", "zombies",
+})  # fmt: skip
+"""Codes that are given through a variable."""

@@ -38,14 +38,15 @@ PARTS = {
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
-    | {"kinds", "checks", "sentences", "judges.base"}
+    | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"service_sentences", "judges.website", "judges.database"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "own_machine", "earlier_runs", "tree", "holder", "holds", "ansible_settings", "scans"},
+    | {"inventory", "own_machine", "earlier_runs", "earlier_checks", "tree", "holder", "holds"}
+    | {"ansible_settings", "scans"},
     # what only reads the run folder
     "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},

@@ -110,13 +110,29 @@ def test_database_version_is_read_from_its_header(header: bytes, version: str | 
     assert shared("clamav_database").parse_header(header) == version
 
 
+@pytest.mark.parametrize(
+    ("header", "built"),
+    [
+        (b"ClamAV-VDB:22 Jun 2021 21-34 -0400:6:14:90:md5:sig:builder:1624412041", 1624412040.0),
+        (b"ClamAV-VDB:07 Oct 2025 04-52 +0530:1:1:1", 1759792920.0),
+        (b"ClamAV-VDB:77 Oct 2025 04-52 +0530:1:1:1", None),
+        (b"ClamAV-VDB:date:6:", None),
+        (b"", None),
+    ],
+)
+def test_when_a_database_was_built_is_read_from_its_header(header: bytes, built: float | None) -> None:
+    assert shared("clamav_database").parse_built(header) == built
+
+
 def test_mirrors_are_asked_in_the_order_of_freshclam() -> None:
-    clamav = shared("clamav_database")
-    settings = clamav.parse_configuration(
+    settings = shared("clamav_database").parse_configuration(
         "# comment\nDatabaseMirror db.example.org\nPrivateMirror http://10.0.0.1:8801/\nChecks 24\n"
     )
 
-    assert clamav.mirror_addresses(settings) == ["http://10.0.0.1:8801", "https://db.example.org"]
+    assert shared("clamav_mirror").mirror_addresses(settings) == [
+        "http://10.0.0.1:8801",
+        "https://db.example.org",
+    ]
 
 
 @pytest.mark.parametrize(

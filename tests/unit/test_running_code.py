@@ -76,3 +76,17 @@ def test_replaced_file_is_still_the_file(running_code: ModuleType) -> None:
 def test_service_is_told_by_its_unit_file(running_code: ModuleType) -> None:
     assert running_code.ships_a_service(["/usr/bin/x", "/lib/systemd/system/x.service"])
     assert not running_code.ships_a_service(["/usr/bin/x", "/etc/x.conf"])
+
+
+def test_programs_that_run_replaced_files_are_named(running_code: ModuleType, tmp_path: Path) -> None:
+    process(
+        tmp_path, 1, 0, "/usr/lib/systemd/systemd", "/usr/lib/libssl.so.3 (deleted)", "/usr/lib/libc.so.6"
+    )
+    process(tmp_path, 30, 1, "/usr/sbin/clamd (deleted)", "/tmp/ffi (deleted)", "/memfd:x (deleted)")
+    process(tmp_path, 31, 1, "/usr/sbin/cron", "/usr/lib/libc.so.6")
+    process(tmp_path, 40, 1, "/usr/sbin/sshd")
+    process(tmp_path, 41, 40, "/usr/sbin/sshd", "/usr/lib/libssl.so.3 (deleted)")
+    assert running_code.old_code(tmp_path) == (
+        {"/usr/lib/systemd/systemd": {"/usr/lib/libssl.so.3"}, "/usr/sbin/clamd": {"/usr/sbin/clamd"}},
+        0,
+    )

@@ -53,7 +53,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         wanted, limits = self._task.args["wanted"], self._task.args["limits"]
         sent = time.time()
         answered = self._low_level_execute_command(
-            f"{_python(task_vars)} {_PYTHON_FLAGS} -", in_data=_program(json.dumps(wanted)).encode()
+            f"{_python(task_vars)} {_PYTHON_FLAGS} -", in_data=_program(wanted).encode()
         )
         received = time.time()
         try:
@@ -88,9 +88,10 @@ def _sources() -> dict[str, str]:
     return {name: path.read_text(encoding="utf-8") for name, path in _SOURCES.items()}
 
 
-def _program(wanted: str) -> str:
+def _program(wanted: dict[str, Any]) -> str:
     """Return the program that is sent: its modules, then the call with what is wanted."""
-    return _LOADER.format(sources=_sources(), wanted=json.loads(wanted))
+    # Through JSON: what Ansible hands over are types of its own, which the host does not know.
+    return _LOADER.format(sources=_sources(), wanted=json.loads(json.dumps(wanted)))
 
 
 def _read(answered: dict[str, Any]) -> dict[str, Any]:

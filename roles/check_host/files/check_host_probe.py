@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 
 # Sent along from the role that plans updates, so that both roles tell the same.
@@ -74,22 +75,32 @@ def printed_by(argv: list[str], accepted: Iterable[int] = (0,), most: int = MOST
         )
     except OSError as error:
         raise UnmeasuredError(f"{argv[0]} is not there") from error
+    try:
+        out = heard_from(child.stdout, argv[0], most)
+        status = child.wait(COMMAND_SECONDS)
+    except (UnmeasuredError, subprocess.TimeoutExpired):
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
+    finally:
+        child.stdout.close()
+    if status not in accepted:
+        raise UnmeasuredError(f"{argv[0]} ended with {status}")
+    return out.decode("utf-8", "replace")
+
+
+def heard_from(stream: BufferedReader, name: str, most: int) -> bytes:
+    """Return everything that comes out of a command, unless it is too much or takes too long."""
     out = b""
     ends = time.monotonic() + COMMAND_SECONDS
-    while len(out) <= most:
-        if not select.select([child.stdout], [], [], max(0, ends - time.monotonic()))[0]:
-            os.killpg(child.pid, signal.SIGKILL)
-            raise UnmeasuredError(f"{argv[0]} did not end within {COMMAND_SECONDS} seconds")
-        piece = os.read(child.stdout.fileno(), 65536)
-        if not piece:
-            break
+    while select.select([stream], [], [], max(0, ends - time.monotonic()))[0]:
+        piece = os.read(stream.fileno(), 65536)
         out += piece
-    else:
-        os.killpg(child.pid, signal.SIGKILL)
-        raise UnmeasuredError(f"{argv[0]} printed more than {most} bytes")
-    if child.wait(COMMAND_SECONDS) not in accepted:
-        raise UnmeasuredError(f"{argv[0]} ended with {child.returncode}")
-    return out.decode("utf-8", "replace")
+        if not piece:
+            return out
+        if len(out) > most:
+            raise UnmeasuredError(f"{name} printed more than {most} bytes")
+    raise UnmeasuredError(f"{name} did not end within {COMMAND_SECONDS} seconds")
 
 
 def capped(items: Iterable[object]) -> Facts:
@@ -176,8 +187,8 @@ def texts_of_processes(file: str) -> Iterator[str]:
 
 def parse_stat(text: str) -> tuple[str, str]:
     """Return name and state of a process; its name may hold anything, brackets included."""
-    name, _, rest = text.partition("(")[2].rpartition(")")
-    return name, rest.split()[0] if rest.split() else "?"
+    name, bracket, rest = text.partition("(")[2].rpartition(")")
+    return name, rest.split()[0] if bracket and rest.split() else "?"
 
 
 def kernel(_: Facts) -> Facts:
@@ -271,7 +282,9 @@ def parse_mounts(text: str) -> list[Facts]:
         known = found.get(words[2])
         if known is None or len(place) < len(known["place"]):
             found[words[2]] = mount
-    return sorted(found.values(), key=lambda mount: mount["place"])
+    # What was mounted over another hides it: of two at one place only the later one can be asked.
+    seen = {mount["place"]: mount for mount in found.values()}
+    return [seen[place] for place in sorted(seen) if not place.startswith(("/proc/", "/sys/"))]
 
 
 def ask_disks(places: list[str], ends: float) -> list[Facts]:

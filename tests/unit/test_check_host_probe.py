@@ -1,0 +1,355 @@
+"""The probe that is sent to hosts: how it reads what kernels, dpkg and others say, and what it bears."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROLES = Path(__file__).parents[2] / "roles"
+SHARED = ROLES / "plan_updates" / "module_utils"
+
+
+def loaded(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", name="probe")
+def _probe() -> Iterator[ModuleType]:
+    """Load the probe beside the modules that are sent along with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("clamav_database", "running_code"):
+            patch.setitem(sys.modules, name, loaded(SHARED / f"{name}.py"))
+        yield loaded(ROLES / "check_host" / "files" / "check_host_probe.py")
+
+
+@pytest.fixture(scope="module", name="action")
+def _action() -> ModuleType:
+    return loaded(ROLES / "check_host" / "action_plugins" / "check_host_probe.py")
+
+
+# The kernel's tables ----------------------------------------------------------------------------------
+
+MEMINFO = """\
+MemTotal:        8051248 kB
+MemFree:          214312 kB
+MemAvailable:    6480520 kB
+SwapTotal:       1000444 kB
+SwapFree:        1000444 kB
+HugePages_Total:       0
+"""
+
+
+def test_memory_is_told_in_bytes(probe: ModuleType) -> None:
+    assert probe.parse_meminfo(MEMINFO) == {
+        "total": 8051248 * 1024,
+        "available": 6480520 * 1024,
+        "swap_total": 1000444 * 1024,
+        "swap_free": 1000444 * 1024,
+    }
+
+
+def test_memory_without_what_is_needed_is_unmeasured(probe: ModuleType) -> None:
+    with pytest.raises(probe.UnmeasuredError, match="tells nothing of available"):
+        probe.parse_meminfo(MEMINFO.replace("MemAvailable", "MemElse"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("17 (sshd) S 1 17 17 0", ("sshd", "S")),
+        ("9 (a) b) (c) Z 1 1", ("a) b) (c", "Z")),
+        ("9 (x\n) D 1", ("x\n", "D")),
+        ("9 (cut", ("", "?")),
+        ("", ("", "?")),
+    ],
+)
+def test_state_of_a_process_whose_name_holds_anything(
+    probe: ModuleType, text: str, expected: tuple[str, str]
+) -> None:
+    assert probe.parse_stat(text) == expected
+
+
+MOUNTS = """\
+21 25 0:20 / /proc rw,nosuid - proc proc rw
+25 1 254:1 / / rw,relatime - ext4 /dev/vda1 rw,errors=remount-ro
+26 25 254:2 / /var rw,relatime - ext4 /dev/vda2 ro,errors=remount-ro
+27 25 254:1 /srv/data /export rw,relatime - ext4 /dev/vda1 rw
+28 25 0:44 / /run rw,nosuid - tmpfs tmpfs rw,size=100k
+29 25 0:45 / /mnt/my\\040disk rw - nfs4 nas:/vol rw
+30 25 7:0 / /snap/core/1 ro - squashfs /dev/loop0 ro
+31 25 0:60 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw
+32 25 0:61 / /sys/fs/cgroup rw - tmpfs tmpfs ro
+33 28 0:62 / /run rw - tmpfs tmpfs rw
+broken line
+34 25
+"""
+
+
+def test_file_systems_are_told_once_and_pretended_ones_not(probe: ModuleType) -> None:
+    assert probe.parse_mounts(MOUNTS) == [
+        {"place": "/", "type": "ext4", "read_only": False},
+        {"place": "/mnt/my disk", "type": "nfs4", "read_only": False},
+        {"place": "/run", "type": "tmpfs", "read_only": False},
+        {"place": "/var", "type": "ext4", "read_only": True},
+    ]
+
+
+def test_a_disk_that_does_not_answer_holds_up_no_other(
+    probe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(place: str) -> os.statvfs_result:
+        if place == "/dead":
+            time.sleep(60)
+        return real(place)
+
+    real = os.statvfs
+    monkeypatch.setattr(os, "statvfs", hang)
+    monkeypatch.setattr(probe, "DISK_SECONDS", 0.5)
+    table = "\n".join(
+        f"1 1 0:{n} / {place} rw - nfs4 nas rw" for n, place in enumerate(("/", "/dead", "/usr"))
+    )
+    monkeypatch.setattr(probe, "text_of", lambda path: table if "mountinfo" in path else "")
+    told = {disk["place"]: disk.get("error", "") for disk in probe.disks({})["items"]}
+    assert told == {"/": "", "/dead": "no_answer", "/usr": ""}
+
+
+PORTS = """\
+  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
+   1: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 2
+   2: 0100000A:0016 0200000A:C001 01 00000000:00000000 00:00000000 00000000     0        0 3
+   3: short
+"""
+PORTS6 = """\
+  sl  local_address                         remote_address                        st
+   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A
+   1: 00000000000000000000000001000000:0CEA 00000000000000000000000000000000:0000 0A
+"""
+
+
+def test_listening_ports_and_who_reaches_them(probe: ModuleType) -> None:
+    assert probe.parse_ports(PORTS, "0A") == {(22, False), (5432, True)}
+    assert probe.parse_ports(PORTS6, "0A") == {(80, False), (3306, True)}
+
+
+# Packages, journal, certificates ----------------------------------------------------------------------
+
+STATUS = """\
+Package: whole
+Status: install ok installed
+Description: Status: of something
+
+Package: gone
+Status: deinstall ok config-files
+
+Package: half
+Status: install ok half-configured
+
+Package: again
+Status: install reinstreq installed
+
+Package: odd
+Status: what
+"""
+
+
+def test_packages_that_are_not_whole(probe: ModuleType) -> None:
+    assert probe.parse_dpkg_status(STATUS.splitlines()) == [
+        {"package": "half", "state": "install ok half-configured"},
+        {"package": "again", "state": "install reinstreq installed"},
+        {"package": "odd", "state": "what"},
+    ]
+
+
+def test_errors_are_counted_by_unit(probe: ModuleType) -> None:
+    said = [
+        {"_SYSTEMD_UNIT": "a.service"},
+        {"_SYSTEMD_UNIT": "a.service", "SYSLOG_IDENTIFIER": "x"},
+        {"SYSLOG_IDENTIFIER": "sudo"},
+        {},
+        {"_SYSTEMD_UNIT": [1, 2]},
+    ]
+    counted = probe.count_by_unit([json.dumps(line) for line in said])
+    assert counted["count"] == 5
+    assert counted["units"][0] == {"unit": "a.service", "count": 2}
+    assert {each["unit"] for each in counted["units"]} == {"a.service", "sudo", "kernel", "?"}
+
+
+@pytest.fixture(name="certificate")
+def _certificate(tmp_path: Path) -> Path:
+    path = tmp_path / "cert.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=contoh",
+        "-days",
+        "9",
+    ]
+    subprocess.run(
+        [*command, "-keyout", str(tmp_path / "key.pem"), "-out", str(path)], check=True, capture_output=True
+    )
+    return path
+
+
+def test_the_end_of_a_certificate(probe: ModuleType, certificate: Path) -> None:
+    assert abs(probe.end_of_certificate(str(certificate)) - time.time() - 9 * 86400) < 3600
+
+
+def test_the_end_of_a_certificate_without_python_s_ssl(
+    probe: ModuleType, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_ssl = probe.end_of_certificate(str(certificate))
+    monkeypatch.setitem(sys.modules, "_ssl", None)
+    assert probe.end_of_certificate(str(certificate)) == with_ssl
+
+
+def test_what_is_no_certificate_is_told_and_the_others_are_read(
+    probe: ModuleType, certificate: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "none.pem").write_bytes(b"\0\1garbage")
+    (tmp_path / "folder.pem").mkdir()
+    assert certificate.exists()
+    wanted = {"certificates": [f"{tmp_path}/*.pem", "/nowhere/plain.pem", "/nowhere/*.pem"]}
+    told = {Path(each["path"]).name: each.get("error") for each in probe.certificates(wanted)["items"]}
+    assert told == {
+        "cert.pem": None,
+        "key.pem": "it is no certificate",
+        "none.pem": "it is no certificate",
+        "folder.pem": "it is no file",
+        "plain.pem": "not_there",
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("Jun  1 12:00:00 2026 GMT", 1780315200), ("Dec 31 23:59:59 2049 GMT", 2524607999)]
+)
+def test_a_certificate_s_time(probe: ModuleType, said: str, expected: int) -> None:
+    assert probe.seconds_of(said) == expected
+
+
+# Backup -----------------------------------------------------------------------------------------------
+
+
+def test_the_last_backup_is_what_the_role_left(probe: ModuleType, tmp_path: Path) -> None:
+    marker = tmp_path / "verified-snapshot.json"
+    assert probe.backup({"backup_marker": str(marker)}) == {"at": None}
+    marker.write_text('{"started": 1700000000.5, "tag": "x"}', encoding="utf-8")
+    assert probe.backup({"backup_marker": str(marker)}) == {"at": 1700000000.5}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"started": ', "[" * 100_000])
+def test_a_marker_that_is_none_is_unmeasured(probe: ModuleType, tmp_path: Path, text: str) -> None:
+    marker = tmp_path / "verified-snapshot.json"
+    marker.write_text(text, encoding="utf-8")
+    with pytest.raises(probe.UnmeasuredError, match="not what a backup leaves"):
+        probe.backup({"backup_marker": str(marker)})
+
+
+# Limits -----------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_hangs_is_given_up(probe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "COMMAND_SECONDS", 0.3)
+    with pytest.raises(probe.UnmeasuredError, match="did not end"):
+        probe.printed_by(["sleep", "60"])
+
+
+def test_a_command_that_prints_without_end_is_stopped(probe: ModuleType) -> None:
+    with pytest.raises(probe.UnmeasuredError, match="more than 1000 bytes"):
+        probe.printed_by(["yes"], most=1000)
+
+
+@pytest.mark.parametrize(("argv", "why"), [(["rawat-no-such"], "is not there"), (["false"], "ended with 1")])
+def test_a_command_that_is_not_there_or_fails(probe: ModuleType, argv: list[str], why: str) -> None:
+    with pytest.raises(probe.UnmeasuredError, match=why):
+        probe.printed_by(argv)
+
+
+def test_long_lists_are_cut_and_say_by_how_much(probe: ModuleType) -> None:
+    told = probe.capped(range(1000))
+    assert (len(told["items"]), told["cut"]) == (200, 800)
+
+
+# The whole program, as it is sent ---------------------------------------------------------------------
+
+
+def sent(action: ModuleType, wanted: dict[str, Any], *flags: str) -> subprocess.CompletedProcess[str]:
+    program = action._program(wanted)
+    python = [sys.executable, "-I", "-S", "-B", *flags, "-"]
+    return subprocess.run(python, input=program, capture_output=True, text=True, timeout=60, check=False)
+
+
+WANTED = {"certificates": [], "backup_marker": "/nowhere/\u00e9'\"", "seconds": 50}
+
+
+def test_the_program_answers_in_one_line_of_its_own(action: ModuleType) -> None:
+    done = sent(action, WANTED)
+    answer = action._read({"stdout": f"Welcome!\n{done.stdout}bye\n", "stderr": done.stderr, "rc": 0})
+    assert done.stderr == ""
+    assert set(answer["facts"]) | set(answer["errors"]) == {
+        "system", "boot", "load", "memory", "processes", "kernel", "old_code", "units", "reboot", "disks",
+        "ports", "clock", "certificates", "journal", "packages", "backup", "antivirus",
+    }  # fmt: skip
+
+
+def test_a_look_that_fails_leaves_the_others(action: ModuleType) -> None:
+    answer = action._read(
+        {"stdout": sent(action, {**WANTED, "certificates": 5}).stdout, "stderr": "", "rc": 0}
+    )
+    assert answer["errors"]["certificates"] == "TypeError: 'int' object is not iterable"
+    assert "disks" in answer["facts"]
+
+
+@pytest.mark.parametrize(
+    ("stdout", "why"),
+    [
+        ("", r"did not answer what it was asked \(it ended with 127\): sh: python3: not found"),
+        ("RAWAT-CHECK {", "cannot be read"),
+        ("RAWAT-CHECK []", "cannot be read"),
+        ("RAWAT-CHECK " + "[" * 100_000, "cannot be read"),
+        ("RAWAT-CHECK " + "1" * 600_000, "at most 500000 are read"),
+        ('RAWAT-CHECK {"facts": {}, "errors": [], "began": 1.0, "ended": 2.0}', "not the form"),
+        ('RAWAT-CHECK {"facts": {}, "errors": {}, "began": 1, "ended": "x"}', "not the form"),
+        ('RAWAT-CHECK {"facts": {}, "errors": {}, "began": NaN, "ended": 2.0}', "cannot be read"),
+    ],
+)
+def test_an_answer_that_is_none_fails_the_host(action: ModuleType, stdout: str, why: str) -> None:
+    with pytest.raises(action.UnreadableError, match=why):
+        action._read({"stdout": stdout, "stderr": "sh: python3: not found", "rc": 127})
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "offset"),
+    [
+        (101, 102, 0.0),
+        (100, 110, 0.0),
+        (3701, 3702, 3592.0),
+        (110.5, 111, 1.0),
+        (40, 41, -60.0),
+        (99, 100, -1.0),
+    ],
+)
+def test_a_clock_is_off_by_what_the_round_trip_cannot_explain(
+    action: ModuleType, began: float, ended: float, offset: float
+) -> None:
+    assert action.offset_of({"began": began, "ended": ended}, sent=100.0, received=110.0) == offset
