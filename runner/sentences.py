@@ -7,7 +7,7 @@ code a judge gives has a sentence here, and every sentence a judge that gives it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from runner import wording
 from runner.checks import CheckFinding, Severity, Value
@@ -109,14 +109,20 @@ SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
 }
 """Kind of host -> code -> how it is worded."""
 
-WHYS: Mapping[str, str] = {
-    "needs_root": "memerlukan hak root",
-    "no_answer": "tidak menjawab dalam batas waktu",
-    "not_there": "tidak ada, atau tidak boleh dibaca",
-    "not_told": "tidak diberitahukan",
-    "unreadable": "jawabannya tidak dapat dibaca",
-}
-"""Why something was not measured; other reasons are shown as they were given."""
+WHYS: Sequence[tuple[str, str]] = (
+    ("needs_root", "memerlukan hak root"),
+    ("no_answer", "tidak menjawab dalam batas waktu"),
+    ("not_there", "tidak ada, atau tidak boleh dibaca"),
+    ("not_told", "tidak diberitahukan"),
+    ("unreadable", "jawabannya tidak dapat dibaca"),
+    (r"(\d+) more were not looked at", r"\1 lainnya tidak diperiksa"),
+    (r"(\S+) is not there", r"\1 tidak ada"),
+    (r"(\S+) ended with (-?\d+)", r"\1 berakhir dengan galat \2"),
+    (r"(\S+) did not end within (\d+) seconds", r"\1 tidak selesai dalam \2 detik"),
+    (r"it is no certificate", "bukan sertifikat"),
+    (r"it is no file", "bukan berkas"),
+)
+"""Why something was not measured, as patterns; other reasons are shown as they were given."""
 
 _MAY_GO = re.compile(r"\[([^\]]*)\]")
 
@@ -129,8 +135,8 @@ def sentence(kind: Kind, finding: CheckFinding) -> str:
         worded = Sentence(f"{finding.code} {{subject}}", "{measured}[; {threshold}]")
     what = worded.what.replace("{subject}", finding.subject).strip()
     if finding.severity == "unmeasured":
-        why = REASONS.get(finding.why) or WHYS.get(finding.why, finding.why)
-        return f"{what}: tidak dapat diukur{f' ({why})' if why else ''}."
+        why = f" ({_why(finding.why)})" if finding.why else ""
+        return f"{what}: tidak dapat diukur{why}."
     told = worded.good if finding.severity == "good" and worded.good else worded.told
     told = _MAY_GO.sub("" if finding.threshold is None else r"\1", told)
     # One pass: what a host calls itself is never taken for a place to fill in.
@@ -140,6 +146,13 @@ def sentence(kind: Kind, finding: CheckFinding) -> str:
         "{threshold}": _value(finding.threshold, finding.unit, worded.words),
     }
     return f"{what}: {re.sub('|'.join(map(re.escape, values)), lambda found: values[found[0]], told)}."
+
+
+def _why(given: str) -> str:
+    for pattern, words in WHYS:
+        if match := re.fullmatch(pattern, given):
+            return match.expand(words)
+    return REASONS.get(given, given)
 
 
 def _value(value: Value, unit: str, words: Mapping[str, str]) -> str:

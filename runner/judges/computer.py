@@ -36,6 +36,8 @@ def judge(answer: Facts, limits: Limits) -> list[Finding]:
     """
     found: list[Finding] = []
     for name, code, judge_part in _PARTS:
+        if name == "clock" and not limits["time_sync_expected"]:
+            continue  # somebody else keeps the clock, such as the machine that a container runs on
         found += _judged(answer, limits, name, code, judge_part)
     return found[:_MOST]
 
@@ -199,12 +201,11 @@ def _ports(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: 
     yield from _cut(facts, "port_unexpected")
 
 
-def _clock(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
+def _clock(facts: Any, _: Limits, __: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
     if facts["synchronized"] is True:
         yield finding("time_sync", "", "good", "synchronized")
     else:
-        severity = "warning" if limits["time_sync_expected"] else "good"
-        yield finding("time_sync", "", severity, "unsynchronized")
+        yield finding("time_sync", "", "warning", "unsynchronized")
 
 
 def _offset(_: Any, limits: Limits, answer: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above

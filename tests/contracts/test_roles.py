@@ -95,7 +95,8 @@ def test_the_readme_names_every_input(role: Path) -> None:
 
 @pytest.mark.parametrize("file", TASK_FILES, ids=lambda file: str(file.relative_to(ROOT / "roles")))
 def test_tasks_use_builtin_modules_and_the_roles_own(file: Path) -> None:
-    own = {path.stem for path in (ROOT / "roles").glob("*/library/*.py")}
+    folders = ("library", "action_plugins")
+    own = {path.stem for folder in folders for path in (ROOT / "roles").glob(f"*/{folder}/*.py")}
     used = {key for task in tasks_of(load(file)) for key in task if key not in KEYWORDS}
     assert sorted(name for name in used if not name.startswith(BUILTIN) and name not in own) == []
 
