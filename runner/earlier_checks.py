@@ -15,6 +15,7 @@ from runner.canonical import sha256_hex
 from runner.journal import Event
 from runner.workspace import RunFolder, Workspace
 
+DATABASES = "databases"
 MOST_RUNS = 12
 """A year of monthly runs."""
 _LONGEST_JOURNAL = 20_000_000
@@ -22,11 +23,11 @@ _LARGEST_EVIDENCE = 10_000_000
 _NAME = re.compile(r"^(\d{4}-\d\d-\d\d)-.+-(\d+)$")
 
 Measured = dict[str, dict[str, list[list[float]]]]
-"""Host -> place of a file system -> [[seconds since 1970, bytes used], ...], oldest first."""
+"""Host -> place of a file system, or ``DATABASES`` -> [[seconds since 1970, bytes], ...], oldest first."""
 
 
-def disks_before(workspace: Workspace, hosts: Collection[str], *, own: str) -> Measured:
-    """Return how full the disks of ``hosts`` were in earlier runs; ``own`` is the run that asks."""
+def measured_before(workspace: Workspace, hosts: Collection[str], *, own: str) -> Measured:
+    """Return how large things on ``hosts`` were in earlier runs; ``own`` is the run that asks."""
     measured: Measured = {}
     for folder in reversed(_newest(workspace, own)):
         try:
@@ -52,22 +53,27 @@ def _found(folder: RunFolder, hosts: Collection[str]) -> Iterator[tuple[str, str
         return
     left = set(hosts)
     for event, host, entry in _entries(folder, hosts):
-        disks = _disks(folder, entry) if host in left else None
-        if disks is not None:
+        sizes = _sizes(folder, entry) if host in left else None
+        if sizes is not None:
             # A run has seldom more than one check of a host, and hours apart.
             left.remove(host)
             at = event.instant.at.timestamp()
-            yield from ((host, str(d["place"]), [at, float(d["used"])]) for d in disks if "used" in d)
+            yield from ((host, place, [at, size]) for place, size in sizes.items())
 
 
-def _disks(folder: RunFolder, entry: dict[str, str]) -> list[dict[str, Any]] | None:
-    """Return what a file of evidence tells of disks; None when it is no check, or not what was recorded."""
+def _sizes(folder: RunFolder, entry: dict[str, str]) -> dict[str, float] | None:
+    """Return what a file of evidence tells of sizes; None when it is no check, or not what was recorded."""
     path = folder.path / entry["path"]
     data = path.read_bytes() if path.stat().st_size <= _LARGEST_EVIDENCE else b""
     if sha256_hex(data) != entry["sha256"]:
         return None
-    check = json.loads(data)["results"].get("check_host")
-    return list(check["facts"]["disks"]["items"]) if check else None
+    results = json.loads(data)["results"]
+    if computer := results.get("check_host"):
+        disks = computer["facts"].get("disks", {"items": []})["items"]
+        return {str(disk["place"]): float(disk["used"]) for disk in disks if "used" in disk}
+    if database := results.get("check_database"):
+        return {DATABASES: float(sum(each["bytes"] for each in database["facts"]["databases"]))}
+    return None
 
 
 def _entries(folder: RunFolder, hosts: Collection[str]) -> Iterator[tuple[Event, str, dict[str, Any]]]:

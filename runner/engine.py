@@ -20,7 +20,7 @@ from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.decisions import Decisions
-from runner.earlier_checks import disks_before
+from runner.earlier_checks import measured_before
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.expiry import has_expired
@@ -478,7 +478,7 @@ class Engine:
 
     def _write_earlier(self, work: Path, hosts: Sequence[str]) -> Path:
         """Give roles what earlier runs measured on the hosts, to tell where that is going."""
-        measured = disks_before(self._workspace, hosts, own=self._folder.name)
+        measured = measured_before(self._workspace, hosts, own=self._folder.name)
         return write_once(work / "earlier.json", canonical_json(measured))
 
     def _make_plan(self, move: moves.MakePlan) -> None:

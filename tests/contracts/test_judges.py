@@ -1,4 +1,4 @@
-"""Every code a judge can give has its sentence, and every sentence of a service a judge that can give it."""
+"""Every code a judge can give has its sentence, and every sentence a judge that can give it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from runner.kinds import SERVICES
-from runner.service_sentences import SERVICE_SENTENCES
+from runner.sentences import KINDS, SENTENCES
 
 JUDGES = Path(__file__).parents[2] / "runner" / "judges"
-_CODE = re.compile(r"[a-z]+(_[a-z0-9]+)+")
+_CODE = re.compile(r"[a-z]+(_[a-z0-9]+)*")
 _MAKERS = {"finding", "unmeasured", "at_most", "at_least"}
-JUDGED = sorted(path.stem for path in JUDGES.glob("*.py") if path.stem in SERVICES.values())
+JUDGED = sorted(path.stem for path in JUDGES.glob("*.py") if path.stem in KINDS)
 
 
 def codes(kind: str) -> set[str]:
-    """Return the codes that stand in a judge: first arguments, and those that a loop goes through."""
+    """Return the codes that stand in a judge: first arguments, those a loop goes through, and ``CODES``."""
     found: set[str] = set()
     for node in ast.walk(ast.parse((JUDGES / f"{kind}.py").read_text(encoding="utf-8"))):
         match node:
             case ast.Call(func=ast.Name(name), args=[ast.Constant(str(code)), *_]) if name in _MAKERS:
                 found.add(code)
+            case ast.Assign(targets=[ast.Name("CODES")], value=value):
+                found |= {part.value for part in ast.walk(value) if isinstance(part, ast.Constant)}
             case ast.For(target=ast.Name("code"), iter=ast.Tuple(elts)):
                 found |= {part.value for part in elts if isinstance(part, ast.Constant)}
             case ast.Call(func=ast.Name(name), args=[first, *_]) if name in _MAKERS:
@@ -37,10 +38,14 @@ def codes(kind: str) -> set[str]:
 def test_codes_and_sentences_are_the_same(kind: str) -> None:
     found = codes(kind)
     assert (found, [code for code in found if not _CODE.fullmatch(code)]) == (
-        set(SERVICE_SENTENCES[kind]),
+        set(SENTENCES[kind]),  # type: ignore[index]  # judges are named after kinds
         [],
     )
 
 
-def test_every_kind_of_service_has_its_judge() -> None:
-    assert "website" in JUDGED
+def test_every_kind_has_its_table() -> None:
+    assert set(SENTENCES) == set(KINDS)
+
+
+def test_kinds_have_their_judges() -> None:
+    assert {"computer", "website"} <= set(JUDGED)
