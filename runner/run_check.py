@@ -243,11 +243,11 @@ def _under_way(run: CheckedRun) -> set[str]:
         for step, attempt, part, hosts in _untold_actions(run.events)
         for host in hosts
     }
-    if run.state.finished is None:
-        broken = f"decisions/break-{len(run.state.breaks) + 1}.json"
-        number = len(run.state.roster_changes) + 1
-        changed, roster = f"decisions/roster-{number}.json", roster_name(number)
-        paths |= {broken, f"{broken}.sig", changed, f"{changed}.sig", f"{roster}.json", f"{roster}.signers"}
+    # Who was cut off while he broke the lock or changed the roster may never have come back to it.
+    broken = f"decisions/break-{len(run.state.breaks) + 1}.json"
+    number = len(run.state.roster_changes) + 1
+    changed, roster = f"decisions/roster-{number}.json", roster_name(number)
+    paths |= {broken, f"{broken}.sig", changed, f"{changed}.sig", f"{roster}.json", f"{roster}.signers"}
     # What was due when the run was stopped may lie there half-made as well.
     stopped = next((number for number, e in enumerate(run.events) if e.name == "run_stopped"), None)
     states = [run.state] if stopped is None else [run.state, RunState(run.sop, run.events[:stopped])]

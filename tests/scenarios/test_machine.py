@@ -30,6 +30,7 @@ from runner import errors, journal, record, signing
 from runner.canonical import sha256_hex
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress
 from runner.gates import Choice
+from runner.officials import Deputy
 from runner.run_check import checked_run
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
@@ -39,6 +40,13 @@ HOSTS = ("web1", "db1", "file1", "web2")
 PLANNING, CHANGING = 1, 3
 OUTCOMES = ("disetujui", "periksa ulang", "dibatalkan")
 DECIDER = "kabid"
+PLH = {
+    "position": "Petugas Contoh",
+    "kind": "Plh",
+    "from": "2000-01-01",
+    "until": "2099-12-31",
+    "letter": "800/12/2026",
+}
 
 
 class Crash(BaseException):
@@ -247,6 +255,34 @@ class RunMachine(RuleBasedStateMachine):
     def send_back_without_a_reason(self, outcome: str) -> None:
         with pytest.raises(errors.DecisionRefusedError):
             self.office.decide(self.folder, outcome, DECIDER, reason=" ")
+
+    @rule(
+        deputies=st.sets(st.sampled_from(["analis", "pranata"])),
+        signer=st.sampled_from(["kabid", "analis", "pranata", "pengelola"]),
+        trouble=st.sampled_from(["", "", "full", "crash before", "crash after"]),
+        after=st.integers(1, 20),
+    )
+    def roster_changes(self, deputies: set[str], signer: str, trouble: str, after: int) -> None:
+        """Deputies of the operator are named and dismissed, by those who may sign that and by others."""
+        now = record.load(self.folder)
+        standing = {deputy.official for deputy in now.roster.deputies}
+        may = bool(standing ^ deputies) and signer not in {"pengelola", *(standing ^ deputies)}
+        may = may and now.state.finished is None
+        named = [Deputy.model_validate({**PLH, "official": name}) for name in sorted(deputies)]
+        said = self.office.roster.model_copy(update={"deputies": named})
+        self.disk.arm(trouble, after)
+        try:
+            self.office.change_roster(self.folder, said, signer)
+        except errors.DecisionRefusedError:
+            assert not may
+        except (Crash, errors.CannotRecordError):
+            assert trouble
+        else:
+            assert may
+        finally:
+            self.disk.disarm()
+        holds = {deputy.official for deputy in record.load(self.folder).roster.deputies}
+        assert holds in (deputies, standing) if may else holds == standing
 
     # The world --------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from runner.canonical import canonical_json
 from runner.decisions import Paper
 from runner.engine import Closed, Waiting
 from runner.gates import Choice
+from runner.journal import Journal
 from runner.officials import Deputy, Official, Roster, Validity
 from runner.roster_change import RosterChange
 from runner.workspace import RunFolder
@@ -595,6 +596,29 @@ def test_a_half_made_change_beside_an_open_run_is_no_stranger(contoh: Office) ->
     verify.check_run(folder)
     contoh.change_roster(folder, with_deputy(contoh.roster))
     verify.check_run(folder)
+
+
+def test_a_change_that_was_cut_off_and_never_made_again_keeps_no_run_from_its_archive(
+    contoh: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = waiting(contoh)
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", die)
+        with pytest.raises(KeyboardInterrupt):
+            contoh.change_roster(folder, with_deputy(contoh.roster))
+        with pytest.raises(KeyboardInterrupt):
+            contoh.free(folder, "pranata")
+    contoh.go_on(folder, APPROVED, resumed=True)
+    verify.check_run(folder)
+    sealed = archive.seal(folder, contoh.root / "archive")
+    verify.verify(sealed)
+    for name in (ROSTER, SIGNERS, STATEMENT, "decisions/break-1.json"):
+        assert (folder.path / name).exists()
+        assert not (sealed / "data" / name).exists()
 
 
 def test_hosts_are_not_changed_on_a_forged_roster(contoh: Office) -> None:
