@@ -118,7 +118,7 @@ def test_windows_are_no_inventory_of_ansible(tmp_path: Path, inventory: Path) ->
         (("run", "no-such.yml", "-i", "{inventory}"), "no-such.yml: cannot be read"),
         (
             ("run", str(SOP), "-i", "{inventory}", "--operator", "siapa"),
-            "operator 'siapa' is not in the roster",
+            "'siapa' is not in the roster of officials; there are pengelola",
         ),
         (("run", str(SOP), "-i", "{inventory}", "--limit", "pc9"), "pc9"),
         (("status", "2026-01-01-nothing"), "there is no run '2026-01-01-nothing'"),
