@@ -154,17 +154,22 @@ class Aboard:
         told: dict[str, Any] = json.loads(self.rawat("status", "--json"))
         return told
 
+    def decide(self, outcome: str, official: str) -> None:
+        """Decide at the open gate, having looked at what is shown there."""
+        code = self.status()["awaited"]["code"]
+        self.rawat("decide", "--outcome", outcome, "--official", official, "--gate", code)
+
     def order(self, *hosts: str) -> None:
         """Start a run over these hosts and decide at the two gates before the change."""
         self.rawat("run", SOP, "-i", INVENTORY, "--limit", ",".join(hosts), expect=3)
-        self.rawat("decide", "--outcome", "sesuai", "--official", "analis")
+        self.decide("sesuai", "analis")
         self.rawat("resume", expect=3)
-        self.rawat("decide", "--outcome", "diperintahkan", "--official", "kabid")
+        self.decide("diperintahkan", "kabid")
 
     def finish(self) -> None:
         """Go on from the witness's gate to the archive."""
         for outcome, official in (("disaksikan", "analis"), ("sesuai", "pranata"), ("ditetapkan", "kabid")):
-            self.rawat("decide", "--outcome", outcome, "--official", official)
+            self.decide(outcome, official)
             self.rawat("resume", expect=0 if outcome == "ditetapkan" else 3)
 
     # What is so ----------------------------------------------------------------------------------

@@ -48,9 +48,9 @@ def test_run_survives_the_reboots_of_the_machine_that_it_runs_on(field: Field, f
     field.ssh(OWN, "systemctl reboot", check=False)
     boots.append(office.await_boot(boots[-1]))
     assert office.status()["awaited"] == awaited
-    office.rawat("decide", "--outcome", "sesuai", "--official", "analis")
+    office.decide("sesuai", "analis")
     office.rawat("resume", expect=3)
-    office.rawat("decide", "--outcome", "diperintahkan", "--official", "kabid")
+    office.decide("diperintahkan", "kabid")
 
     # By the run itself.
     shown = office.rawat("resume", expect=3)
