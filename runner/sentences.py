@@ -43,6 +43,8 @@ UNITS: Mapping[str, Callable[[float], str]] = {
     "%": lambda value: f"{_number(value)} %",
     "days": lambda value: f"{_number(value)} hari",
     "seconds": lambda value: f"{_number(value)} detik",
+    "minutes": lambda value: f"{_number(value)} menit",
+    "celsius": lambda value: f"{_number(value)} °C",
     "milliseconds": lambda value: f"{_number(value)} milidetik",
     "bytes": wording.size,
     "per_core": lambda value: f"{_number(value)} per inti",

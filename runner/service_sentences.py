@@ -31,6 +31,11 @@ REASONS: Mapping[str, str] = {
     "replication stands still": "replikasi tidak berjalan",
     "the server does not say": "server tidak memberitahukannya",
     "no earlier measurement": "belum ada pengukuran sebelumnya",
+    "no interface is expected": "belum ditentukan antarmuka yang seharusnya tersambung",
+    "the router has not looked": "router belum memeriksa versi terbaru",
+    "not trusted": "sertifikatnya tidak dipercaya",
+    "too few packets": "terlalu sedikit paket untuk dinilai",
+    "the device does not say": "perangkat tidak memberitahukannya",
     "no place of dumps is known": "tempat salinan belum ditentukan",
 }
 """Why something could not be measured, in Indonesian; other reasons are shown as they are."""
@@ -125,12 +130,67 @@ _DATABASE = {
     "database_dump_missing": Sentence("Salinan basis data", "tidak ditemukan di tempat yang ditentukan"),
 }
 
+_DEVICE = {
+    "device_reachable": Sentence(
+        "Perangkat {subject}", "{measured}", _TALK | {"answered": "menjawab", "no answer": "tidak menjawab"}
+    ),
+    "snmp_login": Sentence("Perangkat {subject}", "menolak akun SNMP (pengguna atau sandi salah)"),
+    "snmp_answer": Sentence(
+        "SNMP pada perangkat {subject}",
+        "{measured}",
+        _TALK | {"no answer": "tidak menjawab (community salah, atau SNMP tidak aktif)"},
+    ),
+    "device_uptime": Sentence(
+        "Perangkat {subject}", "menyala selama {measured}[; disebut baru dinyalakan di bawah {threshold}]"
+    ),
+    "interface_state": Sentence(
+        "Antarmuka {subject}",
+        "{measured}[; seharusnya {threshold}]",
+        {"up": "tersambung", "down": "terputus", "missing": "tidak ada", "layer below down": "terputus"},
+    ),
+    "interface_errors": Sentence(
+        "Antarmuka {subject}", "kesalahan {measured} dari paket[; batas {threshold}]"
+    ),
+    "ups_battery": Sentence(
+        "Baterai UPS {subject}",
+        "{measured}[; seharusnya {threshold}]",
+        {"normal": "normal", "low": "lemah", "depleted": "habis"},
+    ),
+    "ups_charge": Sentence("Isi baterai UPS {subject}", "{measured}[; batas {threshold}]"),
+    "ups_minutes": Sentence("Baterai UPS {subject}", "bertahan {measured}[; batas {threshold}]"),
+    "ups_power": Sentence(
+        "UPS {subject}",
+        "bekerja dengan {measured}",
+        {"mains": "listrik PLN", "battery": "baterai, listrik padam"},
+    ),
+    "ups_replace": Sentence(
+        "Baterai UPS {subject}", "{measured}", {"replace": "perlu diganti", "keep": "belum perlu diganti"}
+    ),
+}
+
+_ROUTERBOARD = {
+    "routerboard_reachable": Sentence("Router {subject}", "{measured}", _TALK | {"answered": "menjawab"}),
+    "routerboard_login": Sentence("Router {subject}", "menolak akun pemantau (pengguna atau sandi salah)"),
+    "routerboard_certificate": Sentence(
+        "Sertifikat router {subject}", "tidak dipercaya, sehingga sandi tidak dikirim: {measured}"
+    ),
+    "routeros_update": Sentence("Versi RouterOS {subject}", "{measured}[; yang terbaru {threshold}]"),
+    "routerboard_firmware": Sentence("Firmware router {subject}", "{measured}[; tersedia {threshold}]"),
+    "routerboard_uptime": Sentence(
+        "Router {subject}", "menyala selama {measured}[; disebut baru dinyalakan di bawah {threshold}]"
+    ),
+    "routerboard_cpu": Sentence("Prosesor router {subject}", "terpakai {measured}[; batas {threshold}]"),
+    "routerboard_memory": Sentence("Memori router {subject}", "terpakai {measured}[; batas {threshold}]"),
+    "routerboard_disk": Sentence("Penyimpanan router {subject}", "terpakai {measured}[; batas {threshold}]"),
+    "routerboard_temperature": Sentence("Suhu router ({subject})", "{measured}[; batas {threshold}]"),
+}
+
 SERVICE_SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
     "website": _WEBSITE,
     "database": _DATABASE,
     "printer": {},
-    "network_device": {},
-    "routerboard": {},
+    "network_device": _DEVICE,
+    "routerboard": _ROUTERBOARD,
     "internet_link": {},
 }
 """Kind of service -> code -> how it is worded."""

@@ -39,7 +39,8 @@ PARTS = {
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
-    | {"service_sentences", "judges.website", "judges.database"},
+    | {"service_sentences", "judges.website", "judges.database"}
+    | {"judges.network_device", "judges.routerboard"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},

@@ -1,0 +1,139 @@
+"""A router's end of RouterOS' API, with rows as a test wants them: no RouterOS could be had for the tests.
+
+It speaks the words of the protocol (https://help.mikrotik.com/docs/display/ROS/API) to the real client.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+Rows = Mapping[str, list[dict[str, str]]]
+USER, PASSWORD = "pantau", "kata-sandi-router"
+ROWS: Rows = {
+    "/system/resource/print": [
+        {
+            "uptime": "3w2d5h10m4s",
+            "version": "7.15.3 (stable)",
+            "cpu-load": "7",
+            "free-memory": "180000000",
+            "total-memory": "268435456",
+            "free-hdd-space": "90000000",
+            "total-hdd-space": "134217728",
+            "board-name": "hEX S",
+        }
+    ],
+    "/system/identity/print": [{"name": "router-kantor"}],
+    "/system/routerboard/print": [
+        {"routerboard": "true", "current-firmware": "7.15.3", "upgrade-firmware": "7.15.3"}
+    ],
+    "/system/package/update/print": [
+        {"channel": "stable", "installed-version": "7.15.3", "latest-version": "7.15.3"}
+    ],
+    "/system/health/print": [{"name": "temperature", "value": "41", "type": "C"}],
+}
+
+
+def with_row(menu: str, **changed: str) -> Rows:
+    """Return the usual rows with other words in one of them; `_` stands for `-`."""
+    words = {key.replace("_", "-"): value for key, value in changed.items()}
+    return {**ROWS, menu: [ROWS[menu][0] | words]}
+
+
+def encoded(*words: str) -> bytes:
+    """Return a sentence of the protocol."""
+    return b"".join(_length(len(raw := word.encode())) + raw for word in words) + b"\x00"
+
+
+def _length(size: int) -> bytes:
+    return bytes([size]) if size < 0x80 else (size | 0x8000).to_bytes(2, "big")
+
+
+def _read(peer: socket.socket, size: int) -> bytes:
+    got = b""
+    while len(got) < size:
+        piece = peer.recv(size - len(got))
+        if not piece:
+            raise ConnectionError
+        got += piece
+    return got
+
+
+def sentence(peer: socket.socket) -> list[str]:
+    """Return the words of the next sentence."""
+    words = []
+    while True:
+        size = _read(peer, 1)[0]
+        if size >= 0x80:
+            size = ((size & 0x3F) << 8) | _read(peer, 1)[0]
+        if not size:
+            return words
+        words.append(_read(peer, size).decode())
+
+
+class Router:
+    """What the router was told, and what it answers."""
+
+    def __init__(self, rows: Rows, answer: Callable[[socket.socket], None] | None = None) -> None:
+        self.rows = rows
+        self.answer = answer
+        self.heard: list[str] = []
+        self.port = 0
+
+    def talk(self, peer: Any) -> None:  # noqa: ANN401 - a socket, plain or not
+        """Answer until the client goes."""
+        if self.answer:
+            sentence(peer)
+            self.answer(peer)
+            return
+        while True:
+            words = sentence(peer)
+            self.heard += words
+            command, said = words[0], set(words[1:])
+            if command == "/login":
+                if {f"=name={USER}", f"=password={PASSWORD}"} <= said:
+                    peer.sendall(encoded("!done"))
+                else:
+                    peer.sendall(encoded("!trap", "=message=invalid user name or password (6)"))
+                    peer.sendall(encoded("!done"))
+            elif command in self.rows:
+                for row in self.rows[command]:
+                    peer.sendall(encoded("!re", *(f"={key}={value}" for key, value in row.items())))
+                peer.sendall(encoded("!done"))
+            else:
+                peer.sendall(encoded("!trap", "=message=no such command prefix") + encoded("!done"))
+
+
+@contextmanager
+def router(
+    rows: Rows = ROWS,
+    *,
+    tls: ssl.SSLContext | None = None,
+    answer: Callable[[socket.socket], None] | None = None,
+) -> Iterator[Router]:
+    """Stand for a router on a port of the loopback while the block runs."""
+    found = Router(rows, answer)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        found.port = listening.getsockname()[1]
+
+        def serve() -> None:
+            while True:
+                try:
+                    plain, _ = listening.accept()
+                except OSError:
+                    return
+                try:
+                    with tls.wrap_socket(plain, server_side=True) if tls else plain as peer:
+                        found.talk(peer)
+                except OSError:
+                    pass  # The client went away, or did not like the certificate.
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield found
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
