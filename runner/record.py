@@ -14,7 +14,9 @@ from typing import Any
 
 from runner import errors, evidence, journal
 from runner.canonical import sha256_hex
+from runner.checks import Check
 from runner.events import require_format
+from runner.findings import Results
 from runner.journal import Event
 from runner.officials import Roster, roster_from_snapshot
 from runner.rosters import CHANGED, read_roster
@@ -98,6 +100,24 @@ class Record:
     def evidence_of(self, event: Event) -> list[dict[str, Any]]:
         """Return the evidence that an ``action_finished`` event names, one dict per host."""
         return evidence.read(self.folder, event["evidence"])
+
+    def checks(self) -> dict[str, Check]:
+        """Return for each host what the newest check of it came to, since the standing plan was made.
+
+        Raises:
+            VerificationError: when evidence is not what the journal names: it is shown where it is signed.
+        """
+        found: dict[str, Check] = {}
+        for event in self.finished_actions():
+            for entry in event["evidence"]:
+                data = (self.folder.path / entry["path"]).read_bytes()
+                if sha256_hex(data) != entry["sha256"]:
+                    raise errors.VerificationError(entry["path"], "is not the file that the journal names")
+                told = json.loads(data)
+                check = Results.model_validate(told["results"]).check
+                if check:
+                    found[told["host"]] = check
+        return found
 
     def latest_results(self) -> dict[str, dict[str, Any]]:
         """Return for each host the newest result of each role since the standing plan was made."""

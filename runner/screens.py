@@ -24,7 +24,6 @@ from runner import drift, errors, gates
 from runner.checks import WORST_FIRST, CheckFinding
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
-from runner.findings import Results
 from runner.journal import Event
 from runner.moves import Gate, Part
 from runner.officials import title_of
@@ -206,7 +205,7 @@ def _told(data: dict[str, Any]) -> Iterator[str]:
             yield f"{len(data[key])} {word}"
     if isinstance(data.get("findings"), list):
         told = [finding.get("severity") for finding in data["findings"] if isinstance(finding, dict)]
-        yield f"{told.count('critical')} critical, {told.count('warning')} warnings"
+        yield f"{told.count('critical')} critical, {told.count('warning')} warning"
     restored = data.get("restore_test")
     if isinstance(restored, dict):
         yield f"backup {str(data.get('snapshot'))[:8]}"
@@ -318,8 +317,7 @@ def gate_view(gate: Gate, record: Record) -> Group:
 
 def health_lines(record: Record) -> list[Text]:
     """Return how many things are not good on the hosts, and the worst of them."""
-    results = record.latest_results()
-    checks = {host: check for host, told in results.items() if (check := Results.model_validate(told).check)}
+    checks = record.checks()
     if not checks:
         return []
     found = [(host, finding) for host, check in checks.items() for finding in check.not_good]

@@ -40,7 +40,7 @@ def _number(value: float) -> str:
 
 UNITS: Mapping[str, Callable[[float], str]] = {
     "": _number,
-    "%": lambda value: f"{_number(value)} %",
+    "%": lambda value: f"{_number(value)}%",
     "days": lambda value: f"{_number(value)} hari",
     "seconds": lambda value: f"{_number(value)} detik",
     "minutes": lambda value: f"{_number(value)} menit",
@@ -61,10 +61,10 @@ _COMPUTER = {
     "disk_read_only": Sentence("Disk {subject}", "hanya dapat dibaca, tidak dapat ditulisi"),
     "unit_failed": Sentence("Layanan {subject}", "gagal berjalan", good="tidak ada yang gagal"),
     "port_missing": Sentence(
-        "Porta {subject}", "seharusnya melayani, tetapi tidak", good="semua yang diharapkan melayani"
+        "Port {subject}", "seharusnya melayani, tetapi tidak", good="semua yang diharapkan melayani"
     ),
     "port_unexpected": Sentence(
-        "Porta {subject}", "terbuka, padahal tidak diharapkan", good="tidak ada yang terbuka di luar harapan"
+        "Port {subject}", "terbuka, padahal tidak diharapkan", good="tidak ada yang terbuka di luar harapan"
     ),
     "time_sync": Sentence(
         "Penyelarasan jam",

@@ -19,6 +19,7 @@ from runner.clock import Instant
 from runner.executors.base import Failure, HostResult, HostStatus
 from runner.files import write_once
 from runner.journal import Event, Journal
+from runner.judges.base import at_most, finding, unmeasured
 from runner.moves import Part
 from runner.officials import Official, Roster
 from runner.plan import hosts_to_change, make_plan
@@ -81,6 +82,19 @@ def update(package: str, cves: list[str] | None = None, **more: object) -> dict[
         **more,
     }
 
+
+def checked(*findings: dict[str, Any]) -> dict[str, Any]:
+    """Return what the role that checks computers publishes."""
+    return {"kind": "computer", "facts": {"load": {"15": 0.1}}, "findings": list(findings)}
+
+
+FULL = at_most("disk_space", "/var", 96.2, "%", 85, 95)
+DEAD = finding("unit_failed", "cron.service", "warning")
+CHECKED = {
+    "web1": checked(at_most("memory", "", 40, "%", 90, 97), FULL, DEAD),
+    "db1": checked(DEAD, unmeasured("certificate", "/etc/ssl/situs.pem", "not_there")),
+    "file1": checked(at_most("memory", "", 40, "%", 90, 97)),
+}
 
 TOOL = update("lab-tool", kind="system", label="Debian")
 GOOD = update("lab-good", ["CVE-2099-0001"])
@@ -398,11 +412,15 @@ class SampleRun:
         attempt: int = 1,
         items: dict[str, dict[str, Any]] | None = None,
         bad: dict[str, tuple[HostStatus, str, str]] | None = None,
+        checks: dict[str, dict[str, Any]] = CHECKED,
     ) -> None:
         """Row 2: the check, which makes the plan."""
         part = Part("1", "playbook", tuple(HOSTS))
         self.begin(2, attempt, [part])
-        published = {host: {"plan_updates": plan} for host, plan in (items or FOUND).items()}
+        published = {
+            host: {"plan_updates": plan, **({"check_host": checks[host]} if host in checks else {})}
+            for host, plan in (items or FOUND).items()
+        }
         unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
         missing: Any = {host: unreachable for host in HOSTS if host not in published}
         self.act(2, attempt, part, 74, results(published, missing | (bad or {})))

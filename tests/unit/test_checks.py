@@ -67,11 +67,11 @@ def test_what_is_not_good_is_told_worst_first() -> None:
 
 
 def test_a_finding_is_one_sentence() -> None:
-    assert worded() == "Ruang disk /var: terpakai 91,4 %; batas 85 %."
+    assert worded() == "Ruang disk /var: terpakai 91,4%; batas 85%."
 
 
 def test_without_a_threshold_none_is_told() -> None:
-    assert worded(threshold=None, measured=5) == "Ruang disk /var: terpakai 5 %."
+    assert worded(threshold=None, measured=5) == "Ruang disk /var: terpakai 5%."
 
 
 def test_what_is_unmeasured_says_why_and_never_a_value() -> None:
@@ -81,12 +81,12 @@ def test_what_is_unmeasured_says_why_and_never_a_value() -> None:
 
 def test_a_host_cannot_put_values_into_its_own_name() -> None:
     assert worded(subject="{measured}{threshold}[x]") == (
-        "Ruang disk {measured}{threshold}[x]: terpakai 91,4 %; batas 85 %."
+        "Ruang disk {measured}{threshold}[x]: terpakai 91,4%; batas 85%."
     )
 
 
 def test_a_code_of_a_newer_version_is_told_all_the_same() -> None:
-    assert worded(code="gravity", subject="bumi") == "gravity bumi: 91,4 %; 85 %."
+    assert worded(code="gravity", subject="bumi") == "gravity bumi: 91,4%; 85%."
 
 
 @pytest.mark.parametrize("kind", SENTENCES)

@@ -24,6 +24,7 @@ from sample_run import (
     RUN,
     SampleRun,
     applied,
+    checked,
     found,
     results,
     update,
@@ -31,6 +32,7 @@ from sample_run import (
 )
 
 from runner import errors, report
+from runner.judges.base import at_most
 from runner.moves import Part, PartKind
 from runner.officials import Deputy
 from runner.run_view import document_view
@@ -238,6 +240,37 @@ def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample:
     assert text.count("7.2-1+deb12u1") == 1
     assert "Tidak dapat dipasang sendiri: membutuhkan paket baru lab-dep" in text
     assert "No route to host" in text
+
+
+def test_check_report_tells_what_is_not_good_worst_first_and_equal_things_once(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-pengecekan", "verified")
+
+    assert "Keadaan 2 host perlu perbaikan: 1 temuan kritis, 2 peringatan." in text
+    assert "Keadaan 3 komputer diperiksa: 1 temuan kritis, 2 peringatan, 1 hal tidak dapat diukur." in text
+    lines = [
+        "kritis Ruang disk /var: terpakai 96,2%; batas 95%. web1",
+        "peringatan Layanan cron.service: gagal berjalan. db1 dan web1",
+        "tidak terukur Sertifikat /etc/ssl/situs.pem: tidak dapat diukur",
+        "(tidak ada, atau tidak boleh dibaca). db1",
+    ]
+    assert " ".join(lines) in text
+    assert "Pada db1 dan web1 ada 3 temuan yang membutuhkan perbaikan di luar pemutakhiran ini" in text
+    assert "Memori" not in text
+
+
+def test_the_view_of_a_document_holds_findings_and_not_every_measured_value(sample: SampleRun) -> None:
+    host = view_of(sample, "laporan-hasil-pengecekan", "verified").hosts[0]
+    assert host.check
+    assert (len(host.check.findings), host.check.facts) == (2, {})
+
+
+def test_a_check_that_looked_at_no_condition_does_not_call_it_good(tmp_path: Path) -> None:
+    sample = SampleRun(tmp_path)
+    sample.start()
+    sample.check(checks={})
+    text = shown(sample, "laporan-hasil-pengecekan", "draft")
+    assert "Keadaan komputer tidak diperiksa." in text
+    assert "temuan" not in text.replace("Temuan", "")
 
 
 def test_a_plan_decided_on_again_tells_only_what_has_changed(tmp_path: Path) -> None:
@@ -663,7 +696,9 @@ def hostile_run(path: Path) -> SampleRun:
         held=[{"package": HOSTILE, "installed": HOSTILE, "candidate": HOSTILE}],
         dpkg_audit=[HOSTILE],
     )
-    sample.check(items=bad)
+    attack = at_most("disk_space", HOSTILE, 99, "%", 85, 95) | {"measured": HOSTILE, "why": HOSTILE}
+    checks = {"web1": checked(attack, attack | {"severity": "unmeasured"})}
+    sample.check(items=bad, checks=checks)
     sample.gate(3, 1, 1, "sesuai", 4, reason=HOSTILE)
     sample.gate(4, 1, 3, "diperintahkan", 5, reason=HOSTILE)
     return sample
