@@ -324,7 +324,7 @@ def health_lines(record: Record) -> list[Text]:
     found.sort(key=lambda item: WORST_FIRST.index(item[1].severity))
     counts = [(sum(1 for _, f in found if f.severity == severity), severity) for severity in WORST_FIRST]
     said = ", ".join(f"{count} {severity}" for count, severity in counts if count) or "all good"
-    lines = [Text(f"  condition of {len(checks)} host(s): {said}", style="bold")]
+    lines = [Text(f"  health of {len(checks)} host(s): {said}", style="bold")]
     for host, finding in found[:_WORST_SHOWN]:
         told = one_line(f"{host}: {finding.severity}: {_finding_text(finding)}")
         lines.append(Text(f"    {told}", style=_SEVERITY_STYLE[finding.severity]))

@@ -1,4 +1,4 @@
-"""The condition of hosts in a run: shown at its gate, and handed on to the runs after it."""
+"""The health of hosts in a run: shown at its gate, and handed on to the runs after it."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ def shown(folder: RunFolder) -> str:
 
 def test_the_gate_shows_how_many_things_are_not_good_and_the_worst_of_them(sick: RunFolder) -> None:
     text = shown(sick)
-    assert "condition of 1 host(s): 1 critical, 9 warning, 1 unmeasured" in text
+    assert "health of 1 host(s): 1 critical, 9 warning, 1 unmeasured" in text
     assert text.index("db1: critical: disk space /var 96 %, threshold 95 %") < text.index("unit failed")
     assert "and 3 more" in text
     assert "memory" not in text
     assert "\x1b[2J" not in text
 
 
-def test_a_gate_without_any_check_says_nothing_of_conditions(contoh: Office) -> None:
+def test_a_gate_without_any_check_says_nothing_of_health(contoh: Office) -> None:
     folder = contoh.start()
     contoh.go_on(folder, {})
-    assert "condition" not in shown(folder)
+    assert "health" not in shown(folder)
 
 
 def test_findings_that_were_altered_are_not_shown_to_who_signs(sick: RunFolder) -> None:
