@@ -34,6 +34,7 @@ REASONS: Mapping[str, str] = {
     "no interface is expected": "belum ditentukan antarmuka yang seharusnya tersambung",
     "the router has not looked": "router belum memeriksa versi terbaru",
     "not trusted": "sertifikatnya tidak dipercaya",
+    "no name is expected": "belum ditentukan nama yang diuji",
     "too few packets": "terlalu sedikit paket untuk dinilai",
     "the device does not say": "perangkat tidak memberitahukannya",
     "no place of dumps is known": "tempat salinan belum ditentukan",
@@ -185,12 +186,62 @@ _ROUTERBOARD = {
     "routerboard_temperature": Sentence("Suhu router ({subject})", "{measured}[; batas {threshold}]"),
 }
 
+_PRINTER = {
+    "printer_reachable": Sentence(
+        "Printer {subject}", "{measured}", _TALK | {"answered": "menjawab", "login": "menolak ditanya"}
+    ),
+    "printer_state": Sentence(
+        "Printer {subject}",
+        "{measured}",
+        {"idle": "siap", "processing": "sedang mencetak", "stopped": "berhenti dan perlu ditangani"},
+    ),
+    "printer_accepting": Sentence("Printer {subject}", "tidak menerima dokumen baru"),
+    "printer_reason": Sentence(
+        "Printer {subject}",
+        "melaporkan {measured}",
+        {
+            "media-empty": "kertas habis",
+            "media-needed": "memerlukan kertas",
+            "media-low": "kertas hampir habis",
+            "media-jam": "kertas macet",
+            "toner-empty": "toner habis",
+            "toner-low": "toner hampir habis",
+            "marker-supply-empty": "tinta atau toner habis",
+            "marker-supply-low": "tinta atau toner hampir habis",
+            "marker-waste-full": "wadah limbah toner penuh",
+            "marker-waste-almost-full": "wadah limbah toner hampir penuh",
+            "cover-open": "penutup terbuka",
+            "door-open": "pintu terbuka",
+            "paused": "dihentikan sementara",
+            "spool-area-full": "tempat antrean penuh",
+            "output-area-full": "baki keluaran penuh",
+            "input-tray-missing": "baki kertas tidak terpasang",
+        },
+    ),
+    "printer_supply": Sentence(
+        "Persediaan {subject}",
+        "tersisa {measured}[; batas {threshold}]",
+        {"some": "sejumlah yang tidak disebutkan"},
+    ),
+    "printer_waste": Sentence("Wadah limbah {subject}", "terisi {measured}[; batas {threshold}]"),
+    "printer_queue": Sentence("Antrean printer {subject}", "{measured} dokumen[; batas {threshold}]"),
+}
+
+_LINK = {
+    "link_target": Sentence("Tujuan uji {subject}", "{measured}", _TALK),
+    "link_gateway": Sentence("Gerbang (gateway) keluar", "tidak ada"),
+    "link_loss": Sentence("Paket ke {subject}", "hilang {measured}[; batas {threshold}]"),
+    "link_latency": Sentence("Jawaban dari {subject}", "tiba dalam {measured}[; batas {threshold}]"),
+    "link_names": Sentence("Nama {subject}", "{measured}", _TALK | {"refused": "ditolak oleh server nama"}),
+    "link_names_time": Sentence("Nama {subject}", "ditemukan dalam {measured}[; batas {threshold}]"),
+}
+
 SERVICE_SENTENCES: Mapping[Kind, Mapping[str, Sentence]] = {
     "website": _WEBSITE,
     "database": _DATABASE,
-    "printer": {},
+    "printer": _PRINTER,
     "network_device": _DEVICE,
     "routerboard": _ROUTERBOARD,
-    "internet_link": {},
+    "internet_link": _LINK,
 }
 """Kind of service -> code -> how it is worded."""

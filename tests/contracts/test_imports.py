@@ -40,7 +40,7 @@ PARTS = {
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"service_sentences", "judges.website", "judges.database"}
-    | {"judges.network_device", "judges.routerboard"},
+    | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits"},
