@@ -71,7 +71,8 @@ def _sizes(folder: RunFolder, entry: dict[str, str]) -> dict[str, float] | None:
     if computer := results.get("check_host"):
         disks = computer["facts"].get("disks", {"items": []})["items"]
         return {str(disk["place"]): float(disk["used"]) for disk in disks if "used" in disk}
-    if database := results.get("check_database"):
+    # A server that was down or let nobody in told no sizes.
+    if (database := results.get("check_database")) and "databases" in database["facts"]:
         return {DATABASES: float(sum(each["bytes"] for each in database["facts"]["databases"]))}
     return None
 

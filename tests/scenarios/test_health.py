@@ -141,6 +141,26 @@ def test_databases_are_told_by_their_whole_size(contoh: Office) -> None:
     assert told == {"db1": {"databases": [[_measured_at(folder), 7.0]]}}
 
 
+def test_a_database_that_was_down_leaves_what_the_others_told(contoh: Office) -> None:
+    up = {"databases": [{"name": "a", "bytes": 3}]}
+    answers = {
+        host: HostResult(
+            host,
+            "ok",
+            {
+                "plan-updates": default_result("plan-updates"),
+                "check_database": {"kind": "database", "facts": facts, "findings": []},
+            },
+        )
+        for host, facts in (("db1", up), ("web1", {"outcome": "refused"}))
+    }
+    contoh.playbooks.answer(1, "1", answers)
+    folder = contoh.start()
+    contoh.go_on(folder, {})
+    told = measured_before(contoh.workspace, ["web1", "db1"], own="")
+    assert told == {"db1": {"databases": [[_measured_at(folder), 3.0]]}}
+
+
 def test_altered_evidence_of_an_earlier_run_tells_nothing(contoh: Office) -> None:
     first, _ = run_once(contoh, 10)
     contoh.clock.advance(30 * DAY)
