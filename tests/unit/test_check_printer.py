@@ -143,6 +143,12 @@ def test_an_answer_that_was_cut_off_is_not_understood(module: ModuleType, end: i
         module.decoded(ANSWER[:end])
 
 
+@pytest.mark.parametrize("raw", [b"", b"\x00", b"\x00\x02id", b"\x00\x02id\x00\x06Merek", b"\xff\xffid"])
+def test_a_text_with_a_language_has_lengths_of_its_own(module: ModuleType, raw: bytes) -> None:
+    with pytest.raises(module.NotUnderstoodError):
+        module.decoded(HEAD + value(0x36, "printer-make-and-model", raw) + b"\x03")
+
+
 @pytest.mark.parametrize("at", range(0, len(ANSWER), 3))
 @pytest.mark.parametrize("byte", [0x00, 0x03, 0x34, 0xFF])
 def test_an_altered_answer_is_read_or_not_understood_and_nothing_else(

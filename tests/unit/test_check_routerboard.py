@@ -180,6 +180,18 @@ def test_what_is_no_router_is_no_answer(
     assert judged(facts)["routerboard_reachable"][0] == "critical"
 
 
+def test_only_so_much_is_read_of_a_router(module: ModuleType) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        capped = module.CappedSocket(ours)
+        got = 0
+        with pytest.raises(ConnectionError, match="says too much"):
+            while True:
+                theirs.sendall(b"x" * 50_000)
+                got += len(capped.recv(10**9))
+    assert 1_000_000 <= got < 1_100_000
+
+
 def test_what_a_router_calls_itself_has_no_control_characters(module: ModuleType) -> None:
     with router({**ROWS, "/system/identity/print": [{"name": "kantor \x1b[2Jé" + "x" * 900}]}) as there:
         name = measured(module, there.port)["name"]
