@@ -35,7 +35,8 @@ def inventory(office: Office, port: int, digest: str) -> Path:
     shutil.copytree(office.inventory, folder)
     (office.folder / "ca.pem").write_bytes(MADE.authority)
     site = {"check_website_url": f"https://{SITE}/", "check_website_resolver": one,
-            "check_website_text": "Beranda", "check_website_ca_file": str(office.folder / "ca.pem")}  # fmt: skip
+            "check_website_text": "Beranda",
+            "check_website_ca_file": str(office.folder / "ca.pem")}  # fmt: skip
     services: dict[str, dict[str, dict[str, Any]]] = {
         "websites": {"situs": site, "situs-mati": site | {"check_website_url": f"https://{SITE}:9/"}},
         "databases": {
