@@ -19,7 +19,8 @@ MODULES = {
 # Which part of the way each module is. A new module needs a place here, and with it its rules.
 PARTS = {
     # cli / console: parse, build the parts, show
-    "front": {"cli", "__main__", "prompt", "questions", "screens", "times", "consent", "typed"},
+    "front": {"__main__", "cli", "cli_officials", "cli_records", "console", "screens", "stops", "status"}
+    | {"times", "prompt", "questions", "consent", "typed", "office"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
     # pure rules: no disk, clock, network or process
     "rules": {

@@ -1,0 +1,137 @@
+"""The commands that read a run: status, documents, archive, verify."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from runner import archive, errors, record, report, verify
+from runner.canonical import sha256_hex
+from runner.clock import SystemClock
+from runner.console import RunArgument, console
+from runner.engine import Shut
+from runner.files import write_once
+from runner.journal import Event
+from runner.screens import (
+    one_line,
+    owed_lines,
+    roster_changed_line,
+)
+from runner.status import now_if_open, status_of, times_of
+from runner.stops import print_gate, print_shut
+from runner.times import times_view
+from runner.workspace import find_workspace
+
+
+def status(
+    run: RunArgument = None, *, as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False
+) -> None:
+    """Tell where a run stands and who is awaited.
+
+    Also what is to be decided, and work and waiting time against the standard time of each row.
+    """
+    folder = find_workspace().run_folder(run)
+    now = record.load(folder)
+    if as_json:
+        # For programs; but it may end on a terminal, and a reason for failing may quote a host.
+        sys.stdout.write(json.dumps(status_of(now), indent=2) + "\n")
+        return
+    told = status_of(now)
+    console.print(Text(f"run {told['run']}: {told['state']}", style="bold"))
+    if told["torn_bytes"]:
+        torn = f"the journal's last line is torn: a crash cut it off after {told['torn_bytes']} bytes"
+        console.print(Text(f"{torn}; 'rawat resume' drops it and says so in the journal", style="yellow"))
+    if told["row"] is not None:
+        console.print(Text(f"row {told['row']}: {now.sop.step(told['row']).kegiatan}"))
+    if now.state.freed:
+        console.print(Text(f"{_freed(now.state.freed)}; 'rawat resume' takes them again", style="yellow"))
+    for changed in now.state.roster_changes:
+        console.print(roster_changed_line(changed), soft_wrap=True)
+    if now.state.gate:
+        print_gate(now, now.state.gate)
+    if now.state.window_awaited:
+        print_shut(now, Shut(now.state.window_awaited))
+    if now.state.restarting:
+        _print_restart_due(now.state.restarting)
+    for line in owed_lines(told["owed"]):
+        console.print(line)
+    moment = now_if_open(now)
+    console.print(times_view(now, times_of(now, moment), moment))
+
+
+def _print_restart_due(announced: Event) -> None:
+    here = announced.instant.boot == SystemClock().now().boot
+    told = "this machine was to restart and has not yet" if here else "this machine has restarted"
+    console.print(Text(f"{told}; 'rawat resume' goes on", style="magenta"))
+
+
+def _freed(event: Event) -> str:
+    person, at = event["person"]["name"], event.instant.at
+    return f"its hosts were freed by {person} at {at:%Y-%m-%d %H:%M} UTC: {one_line(event['reason'], 500)}"
+
+
+def documents(run: RunArgument = None) -> None:
+    """Build a run's documents again and compare.
+
+    Each comes out the same, byte for byte, or is named (exit code 5).
+    """
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    now = record.load(folder)
+    if now.started["versions"].get("templates") != workspace.templates_digest():
+        raise errors.InputError(
+            "the templates are not those of this run, so its documents would not come out the same",
+            hint=f"use the checkout of that day: Rawat {now.started['versions']['rawat']}",
+        )
+    for event in now.events:
+        if event.name != "document_written":
+            continue
+        with tempfile.TemporaryDirectory(prefix="rawat-documents-") as scratch:
+            made = report.build_document(
+                now.at(event["as_of"]),
+                event["document"],
+                event["version"],
+                event["step"],
+                event["attempt"],
+                event["as_of"],
+                Path(scratch),
+            )
+            for path, entry in zip(made, event["files"], strict=True):
+                if sha256_hex(path.read_bytes()) != entry["sha256"]:
+                    raise errors.VerificationError(entry["path"], "is not what is built from the record now")
+                if not (folder.path / entry["path"]).exists():
+                    write_once(folder.path / entry["path"], path.read_bytes())
+        console.print(Text(f"the same  {event['files'][-1]['path']}"))
+
+
+def archive_command(run: RunArgument = None) -> None:
+    """Seal a closed run; a row that archives does it by itself."""
+    workspace = find_workspace()
+    sealed = archive.seal(workspace.run_folder(run), workspace.archive)
+    console.print(Text(f"sealed: {sealed}"))
+
+
+def verify_command(path: Annotated[Path, typer.Argument(help="A run folder or an archive")]) -> None:
+    """Check an archive or a run.
+
+    The first thing that is wrong is named (exit code 5).
+    """
+    if not path.exists():
+        path = find_workspace().run_folder(str(path)).path
+    found = verify.verify(path)
+    console.print(
+        Text(
+            f"verified: {found.kind} {found.run}, {found.records} records, {found.files} files, "
+            f"{found.decisions} decisions",
+            style="green",
+        )
+    )
+    if found.kind == "archive" and not found.registered:
+        told = "no register stands above this archive: it was checked only against itself"
+        console.print(Text(told, style="yellow"))

@@ -1,0 +1,60 @@
+"""What stands beside an inventory: the roster, the maintenance windows and the officials' keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runner import errors, record
+from runner.officials import Official, Roster
+from runner.windows import Windows, parse_windows
+from runner.workspace import RunFolder, Workspace
+
+
+def roster_file(inventory: Path) -> Path:
+    """Return where the roster of the office stands, beside its inventory."""
+    return (inventory if inventory.is_dir() else inventory.parent) / "officials.yml"
+
+
+def windows_of(inventory: Path) -> Windows | None:
+    """Return the office's maintenance windows; without the file hosts may be changed at any time."""
+    file = roster_file(inventory).with_name("windows.yml")
+    return parse_windows(read_text(file), str(file)) if file.exists() else None
+
+
+def roster_file_of(workspace: Workspace, folder: RunFolder) -> Path:
+    """Return where the office's roster stands now, beside the inventory that the run was started with."""
+    return roster_file(Path(workspace.root, record.load(folder).started["inventory"]["path"]))
+
+
+def keys_of(workspace: Workspace, folder: RunFolder) -> Path:
+    """Return the folder in which the lab keeps its officials' keys, beside the inventory of a run."""
+    path = Path(workspace.root, record.load(folder).started["inventory"]["path"])
+    return (path if path.is_dir() else path.parent) / "keys"
+
+
+def operator_of(roster: Roster, official_id: str | None) -> Official:
+    """Return who operates: the official named, or else the roster's own.
+
+    Raises:
+        InputError: when there is nobody.
+    """
+    wanted = official_id or roster.operator
+    if wanted is None:
+        raise errors.InputError(
+            "nobody operates this run", hint="give --operator ID, an official of the roster"
+        )
+    return roster.named(wanted)
+
+
+def read_text(file: Path) -> str:
+    """Return a file of the office as text.
+
+    Raises:
+        InputError: when it cannot be read, or is not UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{file}: is not UTF-8 text") from error
+    except OSError as error:
+        raise errors.InputError(f"{file}: cannot be read: {error.strerror}") from error
