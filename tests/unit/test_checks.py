@@ -79,6 +79,29 @@ def test_what_is_unmeasured_says_why_and_never_a_value() -> None:
     assert told == "Ruang disk /var: tidak dapat diukur (tidak menjawab)."
 
 
+def test_what_is_good_is_not_told_as_if_it_were_bad() -> None:
+    good = {"code": "unit_failed", "subject": "", "severity": "good", "measured": None, "threshold": None}
+    assert worded(**good) == "Layanan: tidak ada yang gagal."
+    assert (
+        worded(**good | {"severity": "warning", "subject": "a.service"})
+        == "Layanan a.service: gagal berjalan."
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("needs_root", "memerlukan hak root"),
+        ("3 more were not looked at", "3 lainnya tidak diperiksa"),
+        ("systemctl ended with 1", "systemctl berakhir dengan galat 1"),
+        ("OSError: something else", "OSError: something else"),
+    ],
+)
+def test_why_something_was_not_measured_is_told_in_indonesian_where_it_is_ours(why: str, told: str) -> None:
+    sentence_told = worded(severity="unmeasured", measured=None, why=why)
+    assert sentence_told == f"Ruang disk /var: tidak dapat diukur ({told})."
+
+
 def test_a_host_cannot_put_values_into_its_own_name() -> None:
     assert worded(subject="{measured}{threshold}[x]") == (
         "Ruang disk {measured}{threshold}[x]: terpakai 91,4%; batas 85%."

@@ -441,6 +441,17 @@ def test_what_did_not_fit_is_told() -> None:
     assert [f["why"] for f in found if f["severity"] == "unmeasured"] == ["3 more were not looked at"]
 
 
+@pytest.mark.parametrize("part", sorted(set(GOOD) - {"system"}))
+def test_a_part_that_cannot_be_read_says_so(part: str) -> None:
+    # The clock's offset is the controller's own measurement: of the system nothing is judged.
+    own = {
+        f["code"]
+        for f in judged({"expected_ports": ["tcp/22"]}, **{part: "nonsense"})
+        if f["why"] == "unreadable"
+    }
+    assert len(own) == 1
+
+
 HOSTILE = [
     None, True, "", "x", -1, 1e308, float("nan"), float("inf"), 10**30, [], [[]], {}, {"items": 5, "cut": 0},
     {"items": [None], "cut": 0}, {"items": [{"place": [], "port": {}, "path": 1}], "cut": "x"},
