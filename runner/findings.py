@@ -136,6 +136,15 @@ class BackUp(Finding):
     restore_test: RestoreTest | None = None
 
 
+class KeptConfiguration(Finding):
+    """The configuration of a router, kept as a file on the controller."""
+
+    file: str
+    """Its name below the folder of such files."""
+    bytes: int
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class Change(Finding):
     """A package whose version changed."""
 
@@ -253,6 +262,7 @@ class Results(Finding):
 
     plan_updates: Annotated[PlanUpdates | None, _Maybe] = None
     back_up_host: Annotated[BackUp | None, _Maybe] = None
+    back_up_routerboard: Annotated[KeptConfiguration | None, _Maybe] = None
     apply_updates: Annotated[ApplyUpdates | None, _Maybe] = None
     update_antivirus: Annotated[UpdateAntivirus | None, _Maybe] = None
     reboot_host: Annotated[RebootHost | None, _Maybe] = None

@@ -8,6 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from runner.checks import Check, CheckFinding
+from runner.evidence import accepted
+from runner.executors.base import HostResult
 from runner.findings import Results
 from runner.judges.base import at_least, at_most, finding, unmeasured
 from runner.kinds import computers, kinds_of
@@ -32,6 +34,13 @@ def test_results_hold_what_the_role_of_the_host_s_kind_published() -> None:
     check = {"kind": "printer", "facts": {"state": 3}, "findings": [DISK]}
     found = Results.model_validate({"check_printer": check, "check_host": {}}).check
     assert (found and found.kind, found and found.findings[0].measured) == ("printer", 91.4)
+
+
+@pytest.mark.parametrize(("digest", "is_taken"), [("a" * 64, True), ("a" * 63, False), ("", False)])
+def test_a_kept_configuration_is_named_by_its_digest(digest: str, is_taken: bool) -> None:  # noqa: FBT001 - of a table
+    kept = {"back_up_routerboard": {"file": "router/run.rsc", "bytes": 10, "sha256": digest}}
+    result = HostResult("router", "ok", kept)
+    assert (accepted(result, changes=False).status == "ok") is is_taken
 
 
 @pytest.mark.parametrize(
