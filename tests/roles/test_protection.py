@@ -10,12 +10,14 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from played import LAB, ONLY_THE_LOCK, FreshHost, Played, RunPlaybook
+from testinfra.host import Host
 
 from lab.layout import state_folder
 from lab.packages import NEW, OLD
@@ -425,6 +427,38 @@ def test_mirror_that_is_down_is_told_from_a_damaged_database(
 
     assert played.failures["web2"].startswith("the mirror does not answer")
     assert played.evidence["web2"]["update_antivirus"]["changed"] is False
+
+
+@pytest.mark.campaign
+def test_the_fetching_service_comes_back_when_everything_of_ours_is_killed(
+    update_antivirus: Callable[..., Played], fresh_host: FreshHost
+) -> None:
+    """The mirror takes the call and says nothing; amid it our processes on the host die by kill -9."""
+    host = fresh_host("web2")
+    silent = "import socket, time; s = socket.create_server(('127.0.0.1', 9)); time.sleep(300)"
+    host.check_output("systemd-run --unit=silent python3 -c %s", silent)
+    edits = "s|http://[0-9.]*:8801|http://127.0.0.1:9|; /Timeout/d; $ a ConnectTimeout 5\nReceiveTimeout 15"
+    host.check_output("sed -i %s /etc/clamav/freshclam.conf", edits)
+    host.check_output("systemctl restart clamav-freshclam.service")
+
+    with ThreadPoolExecutor() as pool:
+        update = pool.submit(update_antivirus, "web2")
+        await_state(host, "rawat-freshclam.service", "active")
+        meanwhile = host.run("systemctl is-active clamav-freshclam.service").stdout.strip()
+        host.check_output("pkill -9 systemd-run; pkill -9 -f '[A]nsiballZ_update_antivirus'")
+        played = update.result()
+
+    assert "web2" in played.failures
+    assert meanwhile == "inactive"
+    await_state(host, "clamav-freshclam.service", "active")
+
+
+def await_state(host: Host, unit: str, state: str) -> None:
+    """Wait until a unit of a host is in a state."""
+    deadline = time.monotonic() + 120
+    while (found := host.run(f"systemctl is-active {unit}").stdout.strip()) != state:
+        assert time.monotonic() < deadline, f"{unit} is {found}"
+        time.sleep(0.5)
 
 
 @pytest.mark.campaign

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
 import signal
@@ -12,12 +11,9 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DOCUMENTATION = r"""
 module: update_antivirus_database
@@ -35,6 +31,7 @@ author: [Rawat contributors]
 DATABASES = Path("/var/lib/clamav")
 CLAMD_SETTINGS = Path("/etc/clamav/clamd.conf")
 FETCHER = "clamav-freshclam.service"
+ONCE = "rawat-freshclam.service"
 SCANNER = "clamav-daemon.service"
 LOADED = re.compile(r"ClamAV [^/]+/(\d+)/")
 MEANING = {
@@ -121,23 +118,37 @@ def last_words(text: str) -> str:
     return " / ".join(line.strip() for line in text.splitlines()[-4:] if line.strip())[-500:]
 
 
-@contextlib.contextmanager
-def fetcher_stopped() -> Iterator[None]:
-    """Keep the fetching service off meanwhile: two freshclams lock each other out."""
-    if not is_unit("is-active", FETCHER):
-        yield
-        return
-    run(["systemctl", "stop", FETCHER], 120)
+def program(name: str) -> str:
+    """Return where a program is: a unit looks for none."""
+    found = shutil.which(name)
+    if found is None:
+        raise AntivirusError(f"there is no {name} on this host")
+    return found
+
+
+def fetch_once(timeout: float) -> tuple[int, str]:
+    """Run freshclam once and return its exit status and all it printed.
+
+    Two freshclams lock each other out, so the service is off meanwhile. systemd itself brings it back when
+    this one ends: this module may be killed, and a fetching service that stays off is noticed by nobody.
+    """
+    again = []
+    if is_unit("is-active", FETCHER):
+        systemctl = program("systemctl")
+        again = [f"--property=ExecStartPre={systemctl} stop {FETCHER}"]
+        again += [f"--property=ExecStopPost={systemctl} start --no-block {FETCHER}"]
+    unit = ["systemd-run", "--quiet", "--collect", "--wait", "--pipe", f"--unit={ONCE}"]
     try:
-        yield
+        return run([*unit, *again, program("freshclam"), "--stdout"], timeout)
     finally:
-        run(["systemctl", "start", FETCHER], 120)
+        run(["systemctl", "stop", ONCE], 120)
+        if again:
+            run(["systemctl", "start", FETCHER], 120)
 
 
 def fetch(timeout: float) -> None:
     """Fetch the newest database once; what is on disk stays when that fails."""
-    with fetcher_stopped():
-        status, text = run(["freshclam", "--stdout"], timeout)
+    status, text = fetch_once(timeout)
     # Versions before 1.0 end with 1 when there is nothing newer.
     if status == 0 or (status == 1 and re.search(r"up[- ]to[- ]date", text)):
         return
@@ -219,7 +230,7 @@ def main() -> None:
             module.fail_json(msg="ClamAV is required on this host and not installed", evidence=evidence)
         module.exit_json(changed=False, evidence=evidence)
     evidence["product"] = "ClamAV"
-    # Whatever ends the module early, the fetching service is to be started again.
+    # Whatever ends the module early, it waits until the fetching service is back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
     try:
