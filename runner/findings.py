@@ -71,6 +71,14 @@ class KeptBack(Finding):
     reason: str
 
 
+class Conffile(Finding):
+    """A configuration file of a package to be updated that somebody changed on the host; it is kept."""
+
+    package: str
+    path: str
+    state: Literal["changed", "removed"]
+
+
 class AntivirusFound(Finding):
     """Engine and database of the antivirus before anything was changed."""
 
@@ -100,6 +108,7 @@ class PlanUpdates(Finding):
     new_packages: tuple[NewPackage, ...] = ()
     held: tuple[Held, ...] = ()
     kept_back: tuple[KeptBack, ...] = ()
+    conffiles: tuple[Conffile, ...] = ()
     antivirus: AntivirusFound | None = None
     reboot: RebootExpected = RebootExpected()
     dpkg_audit: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-_DECIDED_ON = ("updates", "new_packages", "held", "kept_back", "antivirus", "reboot")
+_DECIDED_ON = ("updates", "new_packages", "held", "kept_back", "conffiles", "antivirus", "reboot")
 _UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
 
 

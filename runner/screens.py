@@ -522,6 +522,9 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
     for item in entry.get("kept_back") or []:
         why = one_line(item.get("reason"))
         yield Text(f"  {name}: {one_line(item.get('package'))} is not planned: {why}", style="dim")
+    for item in entry.get("conffiles") or []:
+        told = f"{one_line(item.get('package'))} keeps {one_line(item.get('path'))}"
+        yield Text(f"  {name}: {told} as it was {one_line(item.get('state'))} on the host", style="yellow")
     for problem in entry.get("dpkg_audit") or []:
         yield Text(f"  {name}: packages are not sound already, {one_line(problem)}", style="bold yellow")
     if not entry["updates"] and not has_antivirus_update(entry):

@@ -428,8 +428,10 @@ def test_apply_keeps_a_configuration_file_changed_by_hand(
     host.check_output("apt-get install -y -q conf=5.0-1 && echo mine > /etc/conf.ini")
     offer_configuration(host, "6.0-1", "shipped new")
 
+    planned = run_playbook("plan-updates.yml", "file1").evidence["file1"]["plan_updates"]
     played = apply(run_playbook, "file1", plan_file("file1", [update("conf", "5.0-1", "6.0-1")]))
 
+    assert {"package": "conf", "path": "/etc/conf.ini", "state": "changed"} in planned["conffiles"]
     assert played.failures == {}
     assert host.file("/etc/conf.ini").content_string == "mine\n"
     assert host.file("/etc/conf.ini.dpkg-dist").content_string == "shipped new\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 from collections.abc import Iterator
@@ -384,3 +385,38 @@ def test_holder_of_a_lock_is_named_once_whether_apt_names_it_or_not(monkeypatch:
 def test_package_whose_files_are_a_mess_is_told(status: str, *, broken: bool) -> None:
     """Apt takes it for installed at its old version; only installing it again heals it."""
     assert shared("debian_packages").PackageState("1.0", status).is_broken is broken
+
+
+# Configuration files -------------------------------------------------------------------------------
+
+
+CONFFILES = """\
+conf
+
+ /etc/conf.ini 0123456789abcdef0123456789abcdef
+ /etc/conf d/with space 00000000000000000000000000000000
+ /etc/conf.old 11111111111111111111111111111111 obsolete
+ /etc/conf.new newconffile
+libc6:amd64
+
+ /etc/ld.so.conf.d/x.conf d4e7a7b88a71b5ffd9e2644e71a0cfab
+"""
+
+
+def test_configuration_files_are_read_with_package_and_digest() -> None:
+    assert shared("configuration_files").parse(CONFFILES) == [
+        ("conf", "/etc/conf.ini", "0123456789abcdef0123456789abcdef"),
+        ("conf", "/etc/conf d/with space", "0" * 32),
+        ("libc6:amd64", "/etc/ld.so.conf.d/x.conf", "d4e7a7b88a71b5ffd9e2644e71a0cfab"),
+    ]
+
+
+def test_a_configuration_file_is_as_shipped_changed_or_removed(tmp_path: Path) -> None:
+    file, state_of = tmp_path / "conf.ini", shared("configuration_files").state_of
+    file.write_bytes(b"shipped\n")
+    shipped = hashlib.md5(b"shipped\n", usedforsecurity=False).hexdigest()
+    assert state_of(file, shipped) == "as shipped"
+    file.write_bytes(b"mine\n")
+    assert state_of(file, shipped) == "changed"
+    file.unlink()
+    assert state_of(file, shipped) == "removed"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils import clamav_database as clamav
-from ansible.module_utils import clamav_mirror, package_files, running_code
+from ansible.module_utils import clamav_mirror, configuration_files, package_files, running_code
 from ansible.module_utils import debian_packages as packages
 from ansible.module_utils.basic import AnsibleModule
 
@@ -283,6 +283,7 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
         "kept_back": kept_back,
+        "conffiles": configuration_files.changed_by_hand(package.name for package in planned),
         "needed_bytes": sum(needed.values()),
         "free_bytes": free_bytes(needed),
         "shortages": shortages(needed, parameters["reserve_bytes"]) if planned else [],
