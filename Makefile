@@ -64,7 +64,7 @@ campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, 
 
 coverage: setup ## Branch coverage of journal, state and gates by their tests; fails under 95 %
 	$(BIN)/python -m coverage run --branch --source=runner -m pytest -q -m "not campaign" --durations=0 $(COVERED_BY)
-	@for module in journal state moves gates; do \
+	@for module in journal state next_move moves gates; do \
 		$(BIN)/python -m coverage report --show-missing --fail-under=95 --include=runner/$$module.py || exit 1; done
 
 check: lint test ## What CI checks

@@ -28,11 +28,12 @@ from runner.files import RESERVE, RESERVE_PER_HOST, free_bytes, make_private_dir
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import AFTER_CHANGE, Gate, Part
+from runner.next_move import next_move, window_closed
 from runner.notes import Notes
 from runner.reasons import Answer, Question, question_due
 from runner.record import Record
 from runner.sop import Output, Step
-from runner.state import RunState, next_move, window_closed
+from runner.state import RunState
 from runner.waves import hosts_that_may_fail
 from runner.windows import WindowClosed
 from runner.workspace import RunFolder, Workspace

@@ -102,6 +102,11 @@ class Plan:
         return {"path": self.path, "sha256": self.sha256}
 
 
+def wave_of(part: str) -> str:
+    """Return the name of the wave that a reprobe or a reboot is for."""
+    return part.partition("-")[0]
+
+
 # What comes next -----------------------------------------------------------------------------------
 
 

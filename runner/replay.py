@@ -29,9 +29,10 @@ from runner.display import display
 from runner.expiry import has_expired
 from runner.journal import Event
 from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part
+from runner.next_move import next_move, window_closed
 from runner.officials import Roster
 from runner.sop import Sop
-from runner.state import RunState, next_move, window_closed
+from runner.state import RunState
 from runner.statements import Statements
 from runner.waves import hosts_that_may_fail, in_natural_order
 

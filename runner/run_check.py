@@ -21,12 +21,13 @@ from runner.display import display
 from runner.events import files_of, require_format, require_shape, signer_of
 from runner.journal import Event
 from runner.moves import SCAN_EXTENSIONS, roster_name
+from runner.next_move import next_move
 from runner.officials import Roster, roster_from_snapshot
 from runner.plan import hosts_to_change
 from runner.replay import replay
 from runner.rosters import CHANGED, judged
 from runner.sop import Sop, parse_sop
-from runner.state import RunState, next_move
+from runner.state import RunState
 from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
 

@@ -27,6 +27,7 @@ PARTS = {
         "sop",
         "source",
         "state",
+        "next_move",
         "moves",
         "waves",
         "owed",

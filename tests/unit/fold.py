@@ -13,8 +13,9 @@ from runner.clock import Instant
 from runner.gates import opening
 from runner.journal import Event
 from runner.moves import Move, StartStep
+from runner.next_move import next_move
 from runner.sop import Sop, parse_sop
-from runner.state import RunState, next_move
+from runner.state import RunState
 from runner.waves import hosts_that_may_fail
 
 CONTOH = (Path(__file__).parents[1] / "data" / "contoh-pemeriksaan.yml").read_text(encoding="utf-8")

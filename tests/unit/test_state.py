@@ -21,8 +21,9 @@ from runner.moves import (
     StartStep,
     WriteDocument,
 )
+from runner.next_move import next_move, parts_of
 from runner.sop import END_REPORT, Action, Output
-from runner.state import RunState, next_move, parts_of
+from runner.state import RunState
 
 ALL = ("db1", "web1", "web2", "web10")
 
