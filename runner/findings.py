@@ -130,6 +130,16 @@ class RestoreTest(Finding):
     seconds: float = 0
 
 
+class DatabaseDump(Finding):
+    """One database that a backup took along."""
+
+    engine: str = ""
+    cluster: str = ""
+    database: str = ""
+    """Empty for what belongs to no database: the roles of a PostgreSQL cluster."""
+    bytes: int = 0
+
+
 class BackUp(Finding):
     """One backup of one host."""
 
@@ -143,6 +153,13 @@ class BackUp(Finding):
     seconds: float = 0
     check: str = ""
     restore_test: RestoreTest | None = None
+    dumps: tuple[DatabaseDump, ...] = Field(default=(), alias="databases")
+    databases_left_out: tuple[str, ...] = ()
+
+    @property
+    def databases(self) -> tuple[DatabaseDump, ...]:
+        """Return the dumps of databases, without those of what belongs to none."""
+        return tuple(dump for dump in self.dumps if dump.database)
 
 
 class KeptConfiguration(Finding):

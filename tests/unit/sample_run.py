@@ -161,6 +161,15 @@ FOUND = {
 }
 
 
+DUMPS = {
+    "db1": [
+        {"engine": "postgresql", "cluster": "15/main", "database": "", "bytes": 900},
+        {"engine": "postgresql", "cluster": "15/main", "database": "layanan", "bytes": 8_400_000},
+        {"engine": "mariadb", "cluster": "", "database": "kepegawaian", "bytes": 3_100},
+    ]
+}
+
+
 def backed_up(host: str) -> dict[str, Any]:
     """Return what the backup role publishes."""
     return {
@@ -174,6 +183,8 @@ def backed_up(host: str) -> dict[str, Any]:
         "package_states": {"packages": 245, "sha256": "0" * 64},
         "check": "ok",
         "restore_test": {"files": 20, "matched": 20, "seconds": 1.2},
+        "databases": DUMPS.get(host, []),
+        "databases_left_out": ["coba"] if host in DUMPS else [],
     }
 
 

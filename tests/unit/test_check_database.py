@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import stat
 import time
@@ -227,7 +228,7 @@ def test_the_newest_dump_and_whether_it_was_cut_off(module: ModuleType, tmp_path
         (tmp_path / name).write_text(text)
         os.utime(tmp_path / name, (time.time() - age * DAY,) * 2)
     (tmp_path / "c.sql").symlink_to("/etc/passwd")
-    told = module.find_dumps([f"{tmp_path}/*.sql"])
+    told = module.find_dumps([f"{tmp_path}/*.sql"], "postgresql")
     assert (told["count"], told["newest"]["path"], told["newest"]["is_whole"]) == (
         2,
         f"{tmp_path}/b.sql",
@@ -235,7 +236,39 @@ def test_the_newest_dump_and_whether_it_was_cut_off(module: ModuleType, tmp_path
     )
     assert (told["previous_bytes"], told["newest"]["age_seconds"] // DAY) == (900, 1)
     (tmp_path / "b.sql").write_text("-- Dump comp")
-    assert module.find_dumps([f"{tmp_path}/b.sql"])["newest"]["is_whole"] is False
+    assert module.find_dumps([f"{tmp_path}/b.sql"], "postgresql")["newest"]["is_whole"] is False
+
+
+def record_of(sizes: dict[str, list[int]], **more: Any) -> str:  # noqa: ANN401 - any field of the record
+    dumps = [{"engine": engine, "bytes": size} for engine, every in sizes.items() for size in every]
+    return json.dumps({"tag": "r", "started": NOW, "evidence": {"databases": dumps}} | more)
+
+
+def test_dumps_in_a_proven_backup_count_as_dumps(module: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / "verified-snapshot.json"
+    before = {"started": NOW - DAY, "bytes": {"postgresql": 90}}
+    file.write_text(record_of({"postgresql": [40, 2], "mariadb": [7]}, dumps_before=before))
+
+    told = module.find_dumps([str(file)], "postgresql")
+    other = module.find_dumps([str(file)], "mariadb")
+
+    assert (told["count"], told["previous_bytes"]) == (2, 90)
+    assert (told["newest"]["bytes"], told["newest"]["is_whole"]) == (42, True)
+    assert (other["count"], other["newest"]["bytes"], other["previous_bytes"]) == (1, 7, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 100_000, "\x00", '{"evidence": 3}', '{"evidence": {"databases": [1]}}',
+     record_of({"postgresql": [4]}, started="soon"), record_of({"mariadb": [4]})],
+)  # fmt: skip
+def test_a_record_without_dumps_of_the_server_is_no_dump(
+    module: ModuleType, tmp_path: Path, text: str
+) -> None:
+    file = tmp_path / "verified-snapshot.json"
+    file.write_text(text)
+
+    assert module.find_dumps([str(file)], "postgresql")["newest"] is None
 
 
 def test_a_password_is_in_a_file_of_our_own_and_nowhere_else(module: ModuleType) -> None:

@@ -469,6 +469,8 @@ def test_update_record_shows_backup_versions_and_failures(sample: SampleRun) -> 
     text = shown(sample, "catatan-update", "final")
 
     assert "20 dari 20 berkas sama, 1,2 detik" in text
+    assert "db1 : layanan (PostgreSQL 15/main, 8,4 MB), kepegawaian (MariaDB, 3,1 kB)" in text
+    assert "Tidak disalin karena dikecualikan: db1: coba." in text
     assert "ya, 21 detik" in text
     assert "lab-reboot 1.0-1 1.0-1+deb12u1" in text
     assert "subprocess returned error exit status 3" in text
@@ -498,6 +500,7 @@ def test_report_tells_the_leader_the_result_in_one_sentence(sample: SampleRun) -
         "1 gagal, 1 tidak dikerjakan; 8 dari 16 pemutakhiran yang direncanakan berlaku dan 5 dari 10 "
         "kerentanan (CVE) tertutup." in text
     )
+    assert ", termasuk 2 basis data. Rincian" in text
     assert "Masih harus ditangani: pc06, web1, web2, dan web3." in text
     for chapter in ("A. Pendahuluan", "B. Kegiatan", "C. Hasil", "D. Simpulan", "E. Penutup"):
         assert chapter in text

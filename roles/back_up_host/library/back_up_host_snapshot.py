@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils.back_up_host_databases import SavingError, require_room
 from ansible.module_utils.back_up_host_restic import BackupError, Restic, digest_of, write_secret
 from ansible.module_utils.basic import AnsibleModule
 
@@ -157,12 +158,13 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def restore_test(
-    restic: Restic, snapshot: str, sample: list[str], started: float, params: dict[str, Any]
+    restic: Restic, snapshot: str, sample: dict[str, int], started: float, params: dict[str, Any]
 ) -> dict[str, Any]:
     """Restore a sample into an empty folder and compare it with the host."""
     if not sample:
         raise BackupError("no file of the snapshot can be compared with the host: nothing would be proven")
     saved = params["saved"]
+    require_room(Path(params["directory"]), sum(sample.values()), "restore the sample")
     with temporary_folder(Path(params["directory"])) as folder:
         begun = time.monotonic()
         includes = ["--include=" + GLOB.sub(r"\\\1", path) for path in sample]
@@ -199,7 +201,7 @@ def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
     restic.require("the repository is damaged", "check", "--no-lock", subset)
     evidence["check"] = "ok"
     evidence["snapshot"], sizes = listing_of(restic, evidence["snapshot"])
-    sample = sample_of(sizes, started, params)
+    sample = {path: sizes[path] for path in sample_of(sizes, started, params)}
     evidence["restore_test"] = tested = restore_test(restic, evidence["snapshot"], sample, started, params)
     evidence["seconds"] = round(time.monotonic() - begun, 2)
     if tested["matched"] != tested["files"]:
@@ -212,9 +214,22 @@ def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
 def record(directory: Path, params: dict[str, Any], started: float, evidence: dict[str, Any]) -> None:
     """Record the proven snapshot of this tag, so that a second run proves it again and makes no other."""
     marker = {"tag": params["tag"], "started": started, "saved": params["saved"], "evidence": evidence}
+    marker["dumps_before"] = dumps_before(directory / "verified-snapshot.json")
     temporary = directory / ".verified-snapshot.json.new"
     temporary.unlink(missing_ok=True)
     write_secret(temporary, json.dumps(marker, sort_keys=True)).replace(directory / "verified-snapshot.json")
+
+
+def dumps_before(path: Path) -> dict[str, Any]:
+    """Return when the backup before was begun and how large its dumps were, for who compares the sizes."""
+    try:
+        marker = json.loads(path.read_text(encoding="utf-8"))
+        sizes: dict[str, int] = {}
+        for dump in marker["evidence"].get("databases", []):
+            sizes[dump["engine"]] = sizes.get(dump["engine"], 0) + dump["bytes"]
+        return {"started": float(marker["started"]), "bytes": sizes}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -246,7 +261,7 @@ def main() -> None:
     changed, problem = False, ""
     try:
         changed = proven(module.params, evidence)
-    except (BackupError, OSError, ValueError, KeyError, StopIteration) as error:
+    except (BackupError, SavingError, OSError, ValueError, KeyError, StopIteration) as error:
         problem = str(error) or error.__class__.__name__
     finally:
         shutil.rmtree(module.params["private"], ignore_errors=True)

@@ -52,6 +52,8 @@ facts: {type: dict, returned: always, description: What was measured}
 _MOST = 200
 _MOST_BYTES = 2_000_000
 _TAIL = 400
+_RECORD = "verified-snapshot.json"
+"""What the role that backs up leaves on the host once a snapshot, with the dumps in it, is proven."""
 _ENDS = ("database dump complete", "dump completed")
 """What pg_dump and mariadb-dump write as the last line of a text dump that was not cut off."""
 _LOGIN = (
@@ -117,7 +119,7 @@ def measure(wanted: dict[str, Any], private: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "engine": wanted["engine"],
         "now": int(time.time()),
-        "dumps": find_dumps(wanted["dumps"]),
+        "dumps": find_dumps(wanted["dumps"], wanted["engine"]),
     }
     ask = {"postgresql": ask_postgresql, "mariadb": ask_mariadb}[wanted["engine"]]
     try:
@@ -270,7 +272,7 @@ def outcome_of(said: str) -> str:
     return "not understood"
 
 
-def find_dumps(patterns: list[str]) -> dict[str, Any] | None:
+def find_dumps(patterns: list[str], engine: str) -> dict[str, Any] | None:
     """Return the newest dump and the one before it; None when nobody said where dumps are."""
     if not patterns:
         return None
@@ -279,7 +281,11 @@ def find_dumps(patterns: list[str]) -> dict[str, Any] | None:
         for name in glob.iglob(pattern):  # noqa: PTH207 - a pattern with a path in it
             with contextlib.suppress(OSError):
                 about = os.lstat(name)
-                if stat.S_ISREG(about.st_mode):
+                if not stat.S_ISREG(about.st_mode):
+                    continue
+                if Path(name).name == _RECORD:
+                    found += recorded(Path(name), engine)
+                else:
                     found.append((about.st_mtime, name, about.st_size))
     found.sort(reverse=True)
     if not found:
@@ -289,9 +295,24 @@ def find_dumps(patterns: list[str]) -> dict[str, Any] | None:
         "path": printable(name),
         "age_seconds": max(0, int(time.time() - changed)),
         "bytes": size,
-        "is_whole": is_whole(Path(name), size),
+        # What a backup recorded was read back to its end, and restored, before it was recorded.
+        "is_whole": True if Path(name).name == _RECORD else is_whole(Path(name), size),
     }
     return {"count": len(found), "newest": newest, "previous_bytes": found[1][2] if found[1:] else None}
+
+
+def recorded(path: Path, engine: str) -> list[tuple[float, str, int]]:
+    """Return the dumps that a proven backup took along and recorded: the last, and the one before."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        dumps = [d for d in record["evidence"].get("databases", []) if d["engine"] == engine]
+        before = record.get("dumps_before") or {}
+        told = [(float(record["started"]), str(path), sum(int(d["bytes"]) for d in dumps))] if dumps else []
+        if told and engine in before.get("bytes", {}):
+            told.append((float(before["started"]), str(path), int(before["bytes"][engine])))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []
+    return told
 
 
 def is_whole(path: Path, size: int) -> bool | None:
