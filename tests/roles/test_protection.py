@@ -150,9 +150,12 @@ def test_backup_can_be_restored_with_restic_alone(
     states = (tmp_path / STATES.lstrip("/") / "package-states.tsv").read_text()
     assert f"lab-good\t{OLD}\tinstall\tinstalled\n" in states
     assert len(states.splitlines()) == found["package_states"]["packages"]
-    dump = (tmp_path / STATES.lstrip("/") / "postgresql/15-main.sql").read_text()
-    assert "CREATE TABLE public.surat" in dump
-    assert not host.file(f"{STATES}/postgresql").exists
+    folder = tmp_path / STATES.lstrip("/") / "databases"
+    dumped = {item["path"].rpartition("/")[2] for item in found["databases"]}
+    assert {path.name for path in folder.iterdir()} == dumped
+    assert {"postgresql-15-main.globals.sql", "postgresql-15-main-postgres.dump"} <= dumped
+    assert (folder / "postgresql-15-main-postgres.dump").read_bytes()[:5] == b"PGDMP"
+    assert not host.file(f"{STATES}/databases").exists
 
 
 def test_second_backup_of_a_run_proves_the_first_and_adds_none(
@@ -305,8 +308,9 @@ def test_database_dump_that_breaks_off_fails_the_host(
 
     played = back_up("db1")
 
-    assert "pg_dumpall" in played.failures["db1"]
+    assert "pg_dump ended with 1" in played.failures["db1"]
     assert "nothing was backed up" in played.failures["db1"]
+    assert not host.file(f"{STATES}/databases").exists
     assert not repository.exists() or snapshots(lab_inventory, repository) == []
 
 

@@ -8,17 +8,22 @@ import os
 import re
 import shutil
 import signal
-import socket
 import stat
 import sys
 import tempfile
 import time
-import urllib.parse
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils.back_up_host_databases import SavingError, require_room
+from ansible.module_utils.back_up_host_repositories import (
+    RepositoryError,
+    cause_of,
+    kind_of,
+    require_disk,
+    require_server,
+)
 from ansible.module_utils.back_up_host_restic import BackupError, Restic, digest_of, write_secret
 from ansible.module_utils.basic import AnsibleModule
 
@@ -35,6 +40,9 @@ options:
   repository: {description: Repository without credentials., type: str, required: true}
   rest_user: {description: User of a REST repository., type: str, default: ""}
   rest_password: {description: Password of that user., type: str, default: ""}
+  s3_credentials: {description: Content of an AWS credentials file., type: str, default: ""}
+  sftp_key: {description: Private ssh key for an sftp server., type: str, default: ""}
+  sftp_known_hosts: {description: The sftp server's host key., type: str, default: ""}
   password: {description: Password of the repository., type: str, required: true}
   private: {description: A fresh root-only folder in memory for the credentials., type: path, required: true}
   directory: {description: Root-only folder of the saved states., type: path, required: true}
@@ -67,25 +75,14 @@ def require_paths(paths: list[str]) -> None:
             raise BackupError(f"{path} is a symbolic link: name what it points to")
 
 
-def require_server(repository: str) -> None:
-    """Fail at once when nothing listens; restic itself would try again for minutes."""
-    if not repository.startswith("rest:"):
-        return
-    parts = urllib.parse.urlsplit(repository.removeprefix("rest:"))
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((parts.hostname or "", port), timeout=10).close()
-    except OSError as error:
-        raise BackupError(f"the backup server does not answer at {parts.hostname}:{port}: {error}") from error
-
-
 def ensure_repository(restic: Restic, *, may_make: bool) -> bool:
     """Open the repository, or make it when there is none; return whether it was made."""
     status, _, complaint = restic.call("cat", "config", "--no-lock")
     if status == 0:
         return False
     if "unable to open config file" not in complaint or not ABSENT.search(complaint):
-        raise BackupError(f"the repository does not open: {' '.join(complaint.split())[-600:]}")
+        said = " ".join(complaint.split())[-600:]
+        raise BackupError(f"the repository does not open: {cause_of(complaint) or 'restic says'} ({said})")
     if not may_make:
         raise BackupError("the repository with the snapshot of this run is gone")
     restic.require("the repository cannot be made", "init")
@@ -186,6 +183,9 @@ def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
     begun = time.monotonic()
     require_paths(params["paths"])
     require_server(params["repository"])
+    if kind_of(params["repository"]) == "local":
+        table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        require_disk(params["repository"], params["paths"], table)
     restic = Restic(params)
     evidence["tool"] = restic.require("restic does not run", "version").split(" compiled")[0]
     before = params["verified_before"]
@@ -236,6 +236,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "repository": {"type": "str", "required": True},
     "rest_user": {"type": "str", "default": ""},
     "rest_password": {"type": "str", "default": "", "no_log": True},
+    "s3_credentials": {"type": "str", "default": "", "no_log": True},
+    "sftp_key": {"type": "str", "default": "", "no_log": True},
+    "sftp_known_hosts": {"type": "str", "default": ""},
     "password": {"type": "str", "required": True, "no_log": True},
     "private": {"type": "path", "required": True},
     "directory": {"type": "path", "required": True},
@@ -261,7 +264,7 @@ def main() -> None:
     changed, problem = False, ""
     try:
         changed = proven(module.params, evidence)
-    except (BackupError, SavingError, OSError, ValueError, KeyError, StopIteration) as error:
+    except (BackupError, RepositoryError, SavingError, OSError, ValueError, KeyError, StopIteration) as error:
         problem = str(error) or error.__class__.__name__
     finally:
         shutil.rmtree(module.params["private"], ignore_errors=True)

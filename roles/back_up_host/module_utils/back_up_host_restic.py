@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import time
@@ -11,7 +12,15 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.back_up_host_repositories import (
+    RepositoryError,
+    cause_of,
+    kind_of,
+    sftp_command,
+)
+
 PIECE = 1024 * 1024
+SECRET_KEY = re.compile(r"(?im)^\s*aws_secret_access_key\s*=\s*(\S+)")
 
 
 class BackupError(Exception):
@@ -24,6 +33,7 @@ class Restic:
     def __init__(self, params: dict[str, Any]) -> None:
         self.deadline = time.monotonic() + params["timeout"]
         self.secrets = [value for value in (params["password"], params["rest_password"]) if value]
+        self.options: list[str] = []
         private = Path(params["private"])
         self.environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -31,6 +41,7 @@ class Restic:
             "RESTIC_REPOSITORY_FILE": str(write_secret(private / "repository", self.address(params))),
             "RESTIC_PASSWORD_FILE": str(write_secret(private / "password", params["password"])),
         }
+        self.take_login(kind_of(params["repository"]), params, private)
 
     def address(self, params: dict[str, Any]) -> str:
         """Return the repository with the credentials of a REST server in it."""
@@ -44,10 +55,28 @@ class Restic:
         self.secrets.append(quoted[1])
         return f"{kind}://{quoted[0]}:{quoted[1]}@{rest}"
 
+    def take_login(self, kind: str, params: dict[str, Any], private: Path) -> None:
+        """Take the login for an S3 or sftp server from the files that were given."""
+        if kind == "s3":
+            if not params["s3_credentials"]:
+                raise RepositoryError("an S3 repository needs back_up_host_s3_credentials_file")
+            file = write_secret(private / "s3", params["s3_credentials"] + "\n")
+            self.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(file)
+            self.secrets += SECRET_KEY.findall(params["s3_credentials"])
+        if kind == "sftp":
+            if not params["sftp_key"] or not params["sftp_known_hosts"]:
+                raise RepositoryError(
+                    "an sftp repository needs back_up_host_sftp_key_file and "
+                    "back_up_host_sftp_known_hosts_file"
+                )
+            key = write_secret(private / "sftp_key", params["sftp_key"] + "\n")
+            known = write_secret(private / "known_hosts", params["sftp_known_hosts"] + "\n")
+            self.options = ["-o", f"sftp.command={sftp_command(params['repository'], key, known)}"]
+
     def call(self, *arguments: str) -> tuple[int, str, str]:
         """Run restic within what is left of the time; nothing is cached on the host."""
         with subprocess.Popen(
-            ["restic", "--no-cache", *arguments],
+            ["restic", "--no-cache", *self.options, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -58,7 +87,9 @@ class Restic:
             try:
                 output, complaint = process.communicate(timeout=max(1.0, self.deadline - time.monotonic()))
             except subprocess.TimeoutExpired as error:
-                raise BackupError(f"restic {arguments[0]} was not done in time") from error
+                raise BackupError(
+                    f"restic {arguments[0]} was not done in time: the repository hangs, or is slow"
+                ) from error
             finally:
                 end(process)
         return process.returncode, self.scrubbed(output), self.scrubbed(complaint)
@@ -68,6 +99,8 @@ class Restic:
         status, output, complaint = self.call(*arguments)
         if status:
             tail = " ".join((complaint or output).split())[-600:]
+            cause = cause_of(complaint or output)
+            what = f"{what}: {cause}" if cause else what
             raise BackupError(f"{what} (restic {arguments[0]} ended with {status}): {tail}")
         return output
 
