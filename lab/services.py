@@ -78,7 +78,8 @@ def backup_command(lab: Lab) -> list[str]:
     return [
         "/usr/bin/env",
         "RCLONE_CONFIG=/dev/null",
-        "rclone",
+        # Debian's own: a newer one of the campaigns may stand on the path.
+        "/usr/bin/rclone",
         "serve",
         "restic",
         f"--addr={lab.controller}:{BACKUP_PORT}",
