@@ -27,7 +27,8 @@ BACKUP_PORT = 8810
 HERMETIC = "hermetic"
 DEBIAN_SECURITY = "debian-security"
 SERVICES = "services"
-PROFILES = (HERMETIC, DEBIAN_SECURITY, SERVICES)
+REDHAT = "redhat"
+PROFILES = (HERMETIC, DEBIAN_SECURITY, SERVICES, REDHAT)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,13 @@ SERVICE_HOSTS = (
     HostPlan("svc2", 12, ("svc",), "services", ()),
 )
 
+# Of the profile `redhat`: hosts with rpm and dnf, and repositories of their own.
+REDHAT_HOSTS = (
+    HostPlan("rhel1", 11, ("redhat",), "redhat", ()),
+    HostPlan("rhel2", 12, ("redhat",), "redhat", ()),
+)
+FEW_HOSTS = {SERVICES: SERVICE_HOSTS, REDHAT: REDHAT_HOSTS}
+
 
 def host_plans(count: int, profile: str = HERMETIC) -> tuple[HostPlan, ...]:
     """Return the first `count` hosts; beyond the five named ones they are plain office computers.
@@ -67,12 +75,11 @@ def host_plans(count: int, profile: str = HERMETIC) -> tuple[HostPlan, ...]:
         raise ImpossibleHereError(
             f"{count} hosts are asked for, a lab has 1 to {MOST_HOSTS}", "choose --hosts"
         )
-    if profile == SERVICES:
-        if count > len(SERVICE_HOSTS):
-            raise ImpossibleHereError(
-                f"the profile {SERVICES} has {len(SERVICE_HOSTS)} hosts", "choose --hosts"
-            )
-        return SERVICE_HOSTS[:count]
+    if profile in FEW_HOSTS:
+        few = FEW_HOSTS[profile]
+        if count > len(few):
+            raise ImpossibleHereError(f"the profile {profile} has {len(few)} hosts", "choose --hosts")
+        return few[:count]
     more = (
         HostPlan(f"pc{place:02}", 10 + place, ("pc",), "clamav", ("lab-good", "lab-tool"))
         for place in range(len(FIRST_HOSTS) + 1, count + 1)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 from lab.layout import HostPlan
 from lab.packages import OLD, RECIPES, package_files
+from lab.rpm_packages import SCRIPT, rpm_files
 
 RELEASE = "bookworm"
 
@@ -124,7 +125,16 @@ SERVICES = Layer(
     ),
 )
 
-LAYERS = {layer.name: layer for layer in (BASE, CLAMAV, POSTGRESQL, RSYNC, SERVICES)}
+# Debian below, Rocky Linux to everybody who asks: rpm and dnf are the real ones.
+REDHAT = Layer(
+    name="redhat",
+    parent=BASE,
+    packages=("createrepo-c", "dnf", "dnf-plugins-core", "python3-dnf", "rpm"),
+    files=rpm_files(),
+    script=SCRIPT,
+)
+
+LAYERS = {layer.name: layer for layer in (BASE, CLAMAV, POSTGRESQL, RSYNC, SERVICES, REDHAT)}
 
 
 # systemd 252 can leave a mount waiting for ever when many mounts changed in one second, and the boot with

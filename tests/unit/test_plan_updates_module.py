@@ -350,16 +350,16 @@ def test_rollback_restores_what_it_can_and_says_what_it_cannot(
 def test_a_disk_with_too_little_room_is_named_with_what_is_needed_and_free(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    probe = module("plan_updates", "probe_updates")
+    room = shared("disk_room")
     disks = {"/": 1, "/usr": 1, "/var/cache/apt/archives": 2, "/var/lib/dpkg": 2}
     free = {"/": 90_000_000, "/var/cache/apt/archives": 80_000_000}
     monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_dev=disks[str(path)]))
-    monkeypatch.setattr(probe.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: SimpleNamespace(free=free[path]))
     needed = {"/": 0, "/usr": 30_000_000, "/var/cache/apt/archives": 20_000_000, "/var/lib/dpkg": 0}
 
     # On each disk the reserve is asked for once, however many places lie on it.
-    assert probe.shortages(needed, 60_000_000) == []
-    assert probe.shortages(needed, 60_000_001) == [
+    assert room.shortages(needed, 60_000_000) == []
+    assert room.shortages(needed, 60_000_001) == [
         "/, /usr: 90.0 MB needed, 90.0 MB free",
         "/var/cache/apt/archives, /var/lib/dpkg: 80.0 MB needed, 80.0 MB free",
     ]

@@ -261,7 +261,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     if not updates.HAS_APT:
-        module.fail_json(msg="python3-apt is missing on this host; nothing was installed.", evidence={})
+        module.fail_json(
+            msg="python3-apt is missing on this host; nothing was installed. "
+            "Hosts of the RHEL family are planned and not yet updated: install their updates by hand.",
+            evidence={},
+        )
     directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
     before = packages.package_states()
     try:

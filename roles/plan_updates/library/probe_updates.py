@@ -1,5 +1,7 @@
 #!/usr/bin/python3
-"""Ansible module: says exactly which updates a Debian host has pending, and changes no package.
+"""Ansible module: says exactly which updates a host has pending, and changes no package.
+
+Which package manager is asked is told by the host's os-release, here on the host: asking costs no round trip.
 
 Rules kept here: the package index is refreshed first, and a refresh that fails is a failure, never "up to
 date"; what apt would do is asked of apt's own resolver in memory; a package is planned only when it can be
@@ -18,9 +20,21 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils import clamav_database as clamav
-from ansible.module_utils import clamav_mirror, configuration_files, package_files, running_code
+from ansible.module_utils import (
+    clamav_mirror,
+    configuration_files,
+    disk_room,
+    package_files,
+    redhat_updates,
+    running_code,
+)
 from ansible.module_utils import debian_packages as packages
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import (
+    has_respawned,
+    probe_interpreters_for_module,
+    respawn_module,
+)
 
 try:
     import apt
@@ -30,10 +44,10 @@ except ImportError:
 
 DOCUMENTATION = """
 module: probe_updates
-short_description: Say which package and antivirus updates a Debian host has pending
+short_description: Say which package and antivirus updates a Debian or RHEL host has pending
 description:
   - Refreshes the package index, then reports pending updates, held and kept-back packages, the reboot
-    foreseen, dpkg's health, the space needed and the state of ClamAV. No package is changed.
+    foreseen, the package manager's health, the space needed and the state of ClamAV. No package is changed.
 options:
   security_labels: {type: list, elements: str, required: true, description: Labels of security archives}
   security_codenames: {type: list, elements: str, required: true, description: Patterns of codenames}
@@ -285,8 +299,8 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         "kept_back": kept_back,
         "conffiles": configuration_files.changed_by_hand(package.name for package in planned),
         "needed_bytes": sum(needed.values()),
-        "free_bytes": free_bytes(needed),
-        "shortages": shortages(needed, parameters["reserve_bytes"]) if planned else [],
+        "free_bytes": disk_room.free_bytes(needed),
+        "shortages": disk_room.shortages(needed, parameters["reserve_bytes"]) if planned else [],
     }
 
 
@@ -309,29 +323,6 @@ def room_needed(planned: list[apt.Package]) -> dict[str, int]:
     }
 
 
-def free_bytes(places: Iterable[str]) -> int:
-    """Return the room left where it is shortest of the places an update writes to."""
-    return min(shutil.disk_usage(place).free for place in places)
-
-
-def shortages(needed: dict[str, int], reserve: int) -> list[str]:
-    """Return, in words, each disk on which the updates would leave less than the reserve."""
-    disks: dict[int, list[str]] = {}
-    for place in needed:
-        disks.setdefault(Path(place).stat().st_dev, []).append(place)
-    said = []
-    for places in disks.values():
-        wanted = sum(needed[place] for place in places) + reserve
-        free = shutil.disk_usage(places[0]).free
-        if free < wanted:
-            said.append(f"{', '.join(places)}: {_megabytes(wanted)} needed, {_megabytes(free)} free")
-    return said
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB"
-
-
 def plan_reboot(updates: list[dict[str, Any]]) -> dict[str, Any]:
     """Return whether a reboot is required now or to be expected, and because of which packages."""
     required_now = REBOOT_REQUIRED.exists()
@@ -344,14 +335,16 @@ def plan_reboot(updates: list[dict[str, Any]]) -> dict[str, Any]:
     return {"required_now": required_now, "expected": bool(because), "because": sorted(because)}
 
 
-def plan_antivirus(cache: apt.Cache, http_timeout: int) -> dict[str, Any] | None:
-    """Return the state of ClamAV's database, None when ClamAV is not on the host."""
-    if not any(
-        name in cache and cache[name].is_installed for name in ("clamav-daemon", "clamav-freshclam", "clamav")
-    ):
-        return None
-    settings = clamav.read_configuration(clamav.FRESHCLAM_CONF)
-    engine, loaded = clamav.ask_daemon(clamav.read_configuration(clamav.CLAMD_CONF))
+def has_antivirus(cache: apt.Cache) -> bool:
+    """Whether ClamAV is on a Debian host."""
+    names = ("clamav-daemon", "clamav-freshclam", "clamav")
+    return any(name in cache and cache[name].is_installed for name in names)
+
+
+def plan_antivirus(freshclam: Path, clamd: Path, http_timeout: int) -> dict[str, Any]:
+    """Return the state of ClamAV's database, by the configuration files of its two services."""
+    settings = clamav.read_configuration(freshclam)
+    engine, loaded = clamav.ask_daemon(clamav.read_configuration(clamd))
     if not engine:
         engine, _ = clamav.parse_daemon_version(packages.run_command(["clamscan", "--version"]).output)
     on_disk, offered = clamav.version_on_disk(settings), clamav_mirror.version_offered(settings, http_timeout)
@@ -366,10 +359,15 @@ def plan_antivirus(cache: apt.Cache, http_timeout: int) -> dict[str, Any] | None
     }
 
 
+def os_release() -> dict[str, str]:
+    """Return the fields of the host's os-release."""
+    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
+
+
 def operating_system() -> dict[str, str]:
     """Return name, version and running kernel."""
-    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
-    release = {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
+    release = os_release()
     point_release = Path("/etc/debian_version")
     exact = point_release.read_text(encoding="utf-8").strip() if release.get("ID") == "debian" else ""
     return {
@@ -385,14 +383,69 @@ def probe(parameters: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
     apt_pkg.config.set("Acquire::http::Timeout", str(parameters["http_timeout"]))
     cache = apt.Cache()
     plan = plan_packages(cache, parameters)
+    confs = (clamav.FRESHCLAM_CONF, clamav.CLAMD_CONF)
     return {
         "os": operating_system(),
         "index": index,
         **plan,
-        "antivirus": plan_antivirus(cache, parameters["http_timeout"]),
+        "antivirus": plan_antivirus(*confs, parameters["http_timeout"]) if has_antivirus(cache) else None,
         "reboot": plan_reboot(plan["updates"]),
         "dpkg_audit": packages.dpkg_audit(),
     }
+
+
+def ask_apt(module: AnsibleModule) -> dict[str, Any]:
+    """Return the evidence of a Debian host; ends the module when it cannot be had."""
+    if apt is None:
+        module.fail_json(
+            msg="python3-apt is missing on this host: it is asked for, never installed by a plan. "
+            "Install it by hand, then plan again.",
+            evidence={"os": operating_system()},
+        )
+    # In check mode even the index stays as it is, and the evidence says so.
+    index = {"refreshed": False, "seconds": 0.0} if module.check_mode else refresh_index(module.params)
+    if "error" in index:
+        refuse_old_index(module, index)
+    return probe(module.params, index)
+
+
+def ask_dnf(module: AnsibleModule) -> dict[str, Any]:
+    """Return the evidence of a host of the RHEL family; ends the module when it cannot be had."""
+    if not redhat_updates.has_dnf():
+        # dnf is there for the system's own Python only, which need not be the one Ansible found.
+        require_dnf(module)
+    began = time.monotonic()
+    try:
+        found, has_clamav = redhat_updates.probe(module.params, refresh=not module.check_mode)
+    except redhat_updates.MetadataError as error:
+        seconds = round(time.monotonic() - began, 1)
+        refuse_old_index(module, {"refreshed": False, "seconds": seconds, "error": str(error)})
+    confs = (Path("/etc/freshclam.conf"), Path("/etc/clamd.d/scan.conf"))
+    antivirus = plan_antivirus(*confs, module.params["http_timeout"]) if has_clamav else None
+    return {"os": operating_system(), **found, "antivirus": antivirus}
+
+
+def require_dnf(module: AnsibleModule) -> None:
+    """Go on under the Python that dnf belongs to; ends the module when there is none."""
+    if not has_respawned():
+        interpreter = probe_interpreters_for_module(
+            ["/usr/bin/python3", "/usr/libexec/platform-python"], "dnf"
+        )
+        if interpreter:
+            respawn_module(interpreter)
+    module.fail_json(
+        msg="dnf's Python interface (python3-dnf) is missing on this host: it is asked for, never installed "
+        "by a plan. Install it by hand, then plan again. A host with dnf5 alone is not supported yet.",
+        evidence={"os": operating_system()},
+    )
+
+
+def refuse_old_index(module: AnsibleModule, index: dict[str, Any]) -> None:
+    """End the module: what is pending is not known."""
+    module.fail_json(
+        msg=f"The package index could not be refreshed, so updates are not known: {index['error']}",
+        evidence={"os": operating_system(), "index": index},
+    )
 
 
 def main() -> None:
@@ -412,20 +465,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if apt is None:
-        module.fail_json(
-            msg="python3-apt is missing on this host: it is asked for, never installed by a plan. "
-            "Install it by hand, then plan again.",
-            evidence={"os": operating_system()},
-        )
-    # In check mode even the index stays as it is, and the evidence says so.
-    index = {"refreshed": False, "seconds": 0.0} if module.check_mode else refresh_index(module.params)
-    if "error" in index:
-        module.fail_json(
-            msg=f"The package index could not be refreshed, so updates are not known: {index['error']}",
-            evidence={"os": operating_system(), "index": index},
-        )
-    evidence = probe(module.params, index)
+    evidence = ask_dnf(module) if redhat_updates.is_this_family(os_release()) else ask_apt(module)
     if evidence["shortages"]:
         said = "; ".join(evidence["shortages"])
         module.fail_json(

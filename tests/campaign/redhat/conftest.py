@@ -1,0 +1,60 @@
+"""A lab of its own for hosts of the RHEL family."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import testinfra
+from played import ROOT, FreshHost, Played, RunPlaybook, play
+from testinfra.host import Host
+
+from lab import driver
+from lab.layout import REDHAT
+
+LAB = "rhelcampaign"
+PROGRAMS = Path(sys.executable).parent
+SECONDS = 300
+
+
+@pytest.fixture(scope="session", name="lab_inventory")
+def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Bring up one host for the campaign and take it down at its end."""
+    inventory = tmp_path_factory.mktemp("lab") / "inventory"
+    with pytest.MonkeyPatch.context() as patch:
+        # testinfra looks for ansible's programs on the path.
+        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
+        driver.up(driver.Wish(name=LAB, count=1, profile=REDHAT, inventory=inventory))
+        try:
+            yield inventory
+        finally:
+            driver.down(LAB)
+
+
+@pytest.fixture
+def run_playbook(lab_inventory: Path, tmp_path: Path) -> RunPlaybook:
+    """Return a function that runs a playbook and returns what it published."""
+
+    def run(playbook: str, limit: str, *, check: bool = False, **variables: object) -> Played:
+        words = ["--inventory", str(lab_inventory), "--limit", limit, "--extra-vars", json.dumps(variables)]
+        command = [str(PROGRAMS / "ansible-playbook"), *words, str(ROOT / "playbooks" / playbook)]
+        return play([*command, *(["--check"] if check else [])], tmp_path / "channel.jsonl", seconds=SECONDS)
+
+    return run
+
+
+@pytest.fixture
+def fresh_host(lab_inventory: Path) -> FreshHost:
+    """Return a function that puts a host back to how it came up and returns a connection to it."""
+
+    def fresh(name: str) -> Host:
+        driver.reset(LAB, name)
+        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={lab_inventory}")
+        assert host.run("timeout 60 systemctl is-system-running --wait").stdout.strip() == "running"
+        return host
+
+    return fresh
