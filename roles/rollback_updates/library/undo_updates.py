@@ -238,7 +238,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     if not updates.HAS_APT:
-        module.fail_json(msg="python3-apt is missing on this host; nothing was put back.", evidence={})
+        module.fail_json(
+            msg="python3-apt is missing on this host; nothing was put back. "
+            "Updates of hosts of the RHEL family are not installed, and so not put back either.",
+            evidence={},
+        )
     directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
     with host_unit.only_call(directory, timeout, make=not module.check_mode) as is_alone:
         for unit in (APPLY_UNIT, UNIT):

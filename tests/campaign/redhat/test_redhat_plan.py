@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,3 +204,24 @@ def test_a_database_that_is_not_sound_is_told(run_playbook: RunPlaybook, fresh_h
     found = planned(run_playbook)
 
     assert [line for line in found["dpkg_audit"] if "lab-tool" in line] != []
+
+
+@pytest.mark.parametrize(
+    ("playbook", "said"),
+    [("apply-updates.yml", "nothing was installed"), ("rollback-updates.yml", "nothing was put back")],
+)
+def test_what_is_only_planned_yet_is_refused_and_left_alone(
+    run_playbook: RunPlaybook, fresh_host: FreshHost, tmp_path: Path, playbook: str, said: str
+) -> None:
+    host = fresh_host(HOST)
+    before = installed(host)
+    update = {"package": "lab-web", "from": "1.0-1", "to": "1.0-2", "reboot": False}
+    entry = {"updates": [update], "antivirus": None, "reboot": {"expected": False, "because": []}}
+    plan = tmp_path / "plan.json"
+    plan.write_text(json.dumps({"format": 1, "hosts": {HOST: entry}, "not_planned": {}}), encoding="utf-8")
+
+    played = run_playbook(playbook, HOST, rawat_run="2026-11-22-test-1", rawat_plan=str(plan))
+
+    assert said in played.failures[HOST]
+    assert "RHEL family" in played.failures[HOST]
+    assert installed(host) == before
