@@ -108,6 +108,16 @@ def test_the_host_s_own_disk_mounted_once_more_is_no_other_disk(module: ModuleTy
         module.require_disk(f"{tmp_path}/web1", ["/etc"], lines)
 
 
+def test_another_volume_of_the_host_s_own_disk_is_no_other_disk(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each subvolume of btrfs has a device number of its own; the disk is one."""
+    lines = table(DISK.format(tmp_path, "ext4", "/dev/sda1"))
+    other_disk(monkeypatch, module, tmp_path)
+    with pytest.raises(module.RepositoryError, match="is the same file system as /"):
+        module.require_disk(f"{tmp_path}/web1", ["/etc"], lines)
+
+
 def other_disk(monkeypatch: pytest.MonkeyPatch, module: ModuleType, place: Path, **room: int) -> None:
     """Let a folder seem to lie on a disk of its own with so much room."""
     numbers = {"f_bavail": 50, "f_blocks": 100, "f_flag": 0} | room
