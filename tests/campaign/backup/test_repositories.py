@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backup_field import LAB, BackupField, sentence
+from backup_field import LAB, SECRET, BackupField, S3Server, credentials, sentence
 
 from lab import processes
 from lab.processes import Unit
@@ -25,6 +25,32 @@ def proven(played: Any) -> dict[str, Any]:  # noqa: ANN401 - how a playbook went
     assert found["check"] == "ok"
     assert found["restore_test"]["matched"] == found["restore_test"]["files"] > 20
     return found
+
+
+# S3 ---------------------------------------------------------------------------------------------------
+
+
+def test_s3_with_damage_and_wrong_keys(field: BackupField, s3: S3Server) -> None:
+    proven(field.back_up("2026-11-21-s3-1", **s3.inputs()))
+    packs = sorted(
+        (s3.folder / "cadangan" / "svc1" / "data").glob("*/*"), key=lambda file: file.stat().st_size
+    )
+    content = packs[-1].read_bytes()
+    wrong = s3.inputs(credentials(field.folder / "wrong", "bukan-" + SECRET))
+
+    refused = field.back_up("2026-11-21-s3-2", **wrong)
+    flipped = bytearray(content)
+    flipped[len(flipped) // 2] ^= 1
+    packs[-1].write_bytes(flipped)
+    damaged = field.back_up("2026-11-21-s3-1", **s3.inputs())
+    packs[-1].unlink()
+    missing = field.back_up("2026-11-21-s3-1", **s3.inputs())
+
+    assert sentence(refused) == "the repository does not open: the backup server does not let this host in"
+    assert "bukan-" + SECRET not in refused.output
+    for played in (damaged, missing):
+        assert sentence(played).startswith("the repository is damaged")
+        assert played.evidence["svc1"]["back_up_host"]["check"] == "failed"
 
 
 # sftp -------------------------------------------------------------------------------------------------
