@@ -13,7 +13,7 @@ from typing import Any
 from runner import errors, gates, signing
 from runner.events import require_shape, signer_of
 from runner.journal import Event
-from runner.officials import roster_from_snapshot
+from runner.officials import Roster
 from runner.record import Record
 from runner.replay import replay
 from runner.rosters import judged
@@ -51,7 +51,7 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
     """Return every signed statement, once it is sure that the journal is what they say it is."""
     officials = {"path": now.folder.officials.name, "sha256": now.started["officials_sha256"]}
     snapshot = now.folder.read(officials)
-    roster = roster_from_snapshot(snapshot)
+    roster = Roster.from_snapshot(snapshot, officials["path"])
     statements = {
         event["roster"]["path"]: now.folder.read(event["roster"]) for event in now.state.roster_changes
     }

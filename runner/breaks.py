@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from runner.gates import MAX_REASON
+from runner.gates import refusal_of_length
 from runner.officials import Official, Roster
 from runner.state import RunState
 
@@ -42,9 +42,7 @@ def _refusal_of_day(official: Official, roster: Roster, at: datetime) -> str | N
 def _refusal_of_words(reason: str) -> str | None:
     if not reason.strip():
         return "freeing the hosts of an open run needs a reason"
-    if len(reason) > MAX_REASON:
-        return f"the reason is longer than {MAX_REASON} characters"
-    return None
+    return refusal_of_length(reason)
 
 
 def statement(

@@ -15,7 +15,7 @@ from typing import Any
 from runner import errors, gates, signing
 from runner.canonical import sha256_hex
 from runner.clock import Clock, Instant
-from runner.files import make_private_dir, write_once
+from runner.files import make_private_dir
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import Gate
@@ -156,10 +156,7 @@ class Decisions:
         }
         if scan is not None:
             files["scan"] = (place.with_suffix(scan[0]), scan[1])
-        named: dict[str, Any] = {
-            name: {"path": self._folder.relative(write_once(path, data)), "sha256": sha256_hex(data)}
-            for name, (path, data) in files.items()
-        }
+        named: dict[str, Any] = {name: self._folder.write(path, data) for name, (path, data) in files.items()}
         return self._journal.append(
             signed.event,
             instant=now,

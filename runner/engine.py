@@ -494,14 +494,13 @@ class Engine:
         found = evidence.read(self._folder, entries)
         made = plans.make_plan(self._folder.name, self._sop_sha256, roles, found)
         hosts = plans.hosts_to_change(made)
-        data = canonical_json(made)
-        path = write_once(self._folder.plan(move.step, move.attempt), data)
+        named = self._folder.write(self._folder.plan(move.step, move.attempt), canonical_json(made))
         self._append(
             "plan_made",
             step=move.step,
             attempt=move.attempt,
-            path=self._folder.relative(path),
-            sha256=sha256_hex(data),
+            path=named["path"],
+            sha256=named["sha256"],
             hosts=hosts,
             failure_budget=hosts_that_may_fail(self._state.given_budget, len(hosts)),
         )
@@ -524,13 +523,13 @@ class Engine:
             self._append("plan_confirmed", **at, hosts=list(alike))
             return
         data = canonical_json({"format": 1, "plan": state.plan.sha256, "hosts": differing})
-        path = write_once(self._folder.differences(state.step.no, state.attempt, part.name), data)
+        path = self._folder.differences(state.step.no, state.attempt, part.name)
         self._append(
             "plan_drifted",
             **at,
             hosts=list(differing),
             to=state.plan.step,
-            differences={"path": self._folder.relative(path), "sha256": sha256_hex(data)},
+            differences=self._folder.write(path, data),
         )
         self._observer.plan_drifted(tuple(differing))
 

@@ -14,10 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import canonical_json
 from runner.display import TRUNCATED
 from runner.executors.base import Failure, HostResult, HostStatus
-from runner.files import write_once
 from runner.findings import Results
 from runner.moves import Part
 from runner.workspace import RunFolder
@@ -48,8 +47,7 @@ def write(
                 "failure": capped(asdict(result.failure)) if result.failure else None,
             }
         )
-        path = write_once(folder.evidence(step, attempt, part.name) / f"{result.host}.json", data)
-        entries.append({"path": folder.relative(path), "sha256": sha256_hex(data)})
+        entries.append(folder.write(folder.evidence(step, attempt, part.name) / f"{result.host}.json", data))
     return entries
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from runner import breaks, errors, signing
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import canonical_json
 from runner.clock import Clock, format_utc
 from runner.executors.base import ActionRequest, Executor, HostResult
 from runner.files import make_private_dir, write_once
@@ -57,14 +57,13 @@ def break_lock(now: Record, clock: Clock, official_id: str, reason: str, key: Pa
     with journal.lock():
         if journal.events[-1].digest != head:
             raise errors.DecisionRefusedError(f"run {state.run} has gone on meanwhile; look at it again")
-        path = write_once(now.folder.break_statement(len(state.breaks) + 1), made.statement)
-        signed = write_once(path.with_name(path.name + ".sig"), made.signature)
+        path = now.folder.break_statement(len(state.breaks) + 1)
         return journal.append(
             "lock_broken",
             person=official.person(),
             reason=reason.strip(),
-            statement={"path": now.folder.relative(path), "sha256": sha256_hex(made.statement)},
-            signature={"path": now.folder.relative(signed), "sha256": sha256_hex(made.signature)},
+            statement=now.folder.write(path, made.statement),
+            signature=now.folder.write(path.with_name(path.name + ".sig"), made.signature),
         )
 
 

@@ -52,8 +52,8 @@ def _refusal_of_outcome(sop: Sop, gate: Gate, choice: Choice) -> str | None:
         return f"{choice.outcome!r} is not an outcome of row {gate.step}; expected {expected}"
     if sop.needs_reason(step, choice.outcome) and not choice.reason.strip():
         return f"{choice.outcome!r} needs a reason"
-    if len(choice.reason) > MAX_REASON:
-        return f"the reason is longer than {MAX_REASON} characters"
+    if too_long := refusal_of_length(choice.reason):
+        return too_long
     other = next((vote for vote in gate.votes if vote["outcome"] != choice.outcome), None)
     if other is not None and not sop.turns_down(step, choice.outcome):
         return f"{other['person']['name']} decided {other['outcome']!r}; both must decide the same"
@@ -192,9 +192,12 @@ def refusal_of_withdrawal(gate: Gate, roster: Roster, official_id: str, reason: 
         return f"{official.name} is an official {official.valid.days()}, not on {day}"
     if not reason.strip():
         return "to withdraw needs a reason"
-    if len(reason) > MAX_REASON:
-        return f"the reason is longer than {MAX_REASON} characters"
-    return None
+    return refusal_of_length(reason)
+
+
+def refusal_of_length(reason: str) -> str | None:
+    """Return why a reason is too long to be recorded, or None when it is not."""
+    return f"the reason is longer than {MAX_REASON} characters" if len(reason) > MAX_REASON else None
 
 
 def _refusal_of_second(roster: Roster, official_id: str, decider: str, day: date) -> str | None:

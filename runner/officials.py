@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -231,6 +231,19 @@ class Roster(_Model):
         """Return the roster as a run keeps it."""
         return canonical_json(self.model_dump(mode="json", by_alias=True))
 
+    @classmethod
+    def from_snapshot(cls, data: bytes, path: str) -> Self:
+        """Return the roster that ``snapshot`` wrote to the run's file ``path``.
+
+        Raises:
+            VerificationError: when it is none.
+        """
+        try:
+            roster = cls.model_validate_json(data)
+        except ValidationError as error:
+            raise errors.VerificationError(path, "is not a roster") from error
+        return roster
+
     def allowed_signers(self) -> bytes:
         """Return the roster in the form that ``ssh-keygen -Y verify`` reads."""
         lines = [f'{o.id} namespaces="{NAMESPACE}" {o.key}\n' for o in self.officials]
@@ -285,11 +298,6 @@ def _acts_after(holder: Holder, since: date) -> bool:
     spans = [holder.official.valid, *([holder.deputy] if holder.deputy else [])]
     begins = [since, *(span.from_ for span in spans if span.from_)]
     return _acts_on(holder, max(begins))
-
-
-def roster_from_snapshot(data: bytes) -> Roster:
-    """Return the roster that ``Roster.snapshot`` wrote."""
-    return Roster.model_validate_json(data)
 
 
 def _double_entries(roster: Roster, read: source.Source) -> list[Problem]:

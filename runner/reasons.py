@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from runner.gates import MAX_REASON
+from runner.gates import refusal_of_length
 from runner.journal import Event
 from runner.moves import FinishRun, Move, StartStep, WriteDocument
 from runner.officials import Roster
@@ -90,7 +90,7 @@ def refusal_of_reason(times: Iterable[StepTime], step: int, attempt: int, reason
         return f"row {step} has no standard time (Waktu)"
     if not time.over:
         return f"row {step}, attempt {attempt}, was within its standard time"
-    return _refusal_of_text(reason) if reason.strip() else "the reason is empty"
+    return refusal_of_length(reason) if reason.strip() else "the reason is empty"
 
 
 def refusal_of_condition(condition: str, reason: str) -> str | None:
@@ -99,7 +99,7 @@ def refusal_of_condition(condition: str, reason: str) -> str | None:
         return f"{condition!r} is no condition; expected {' or '.join(map(repr, CONDITIONS))}"
     if condition == NOT_NORMAL and not reason.strip():
         return f"{condition!r} needs a reason"
-    return _refusal_of_text(reason)
+    return refusal_of_length(reason)
 
 
 def misfit(
@@ -122,7 +122,3 @@ def _misfit_of_question(sop: Sop, before: Sequence[Event], asked: dict[str, Any]
     if asked["about"] == "condition":
         return None if asked["step"] is asked["attempt"] is None else "the condition is of no row"
     return refusal_of_reason(step_times(sop, before), asked["step"], asked["attempt"], "asked")
-
-
-def _refusal_of_text(reason: str) -> str | None:
-    return f"the reason is longer than {MAX_REASON} characters" if len(reason) > MAX_REASON else None

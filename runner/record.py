@@ -18,8 +18,8 @@ from runner.checks import Check
 from runner.events import require_format
 from runner.findings import Results
 from runner.journal import Event
-from runner.officials import Roster, roster_from_snapshot
-from runner.rosters import CHANGED, read_roster
+from runner.officials import Roster
+from runner.rosters import CHANGED
 from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.timing import StepTime, step_times
@@ -84,7 +84,7 @@ class Record:
         made = next(event for event in reversed(earlier) if event.name == "plan_made")
         decided = [event for event in earlier if event.name == "decision_made"]
         last = next(event for event in reversed(decided) if event["subject"]["plan"] == made["sha256"])
-        return json.loads(self.folder.read({"path": made["path"], "sha256": made["sha256"]})), last
+        return json.loads(self.folder.read(made.fields)), last
 
     def finished_actions(self) -> list[Event]:
         """Return the ``action_finished`` events since the standing plan was made, that one included."""
@@ -109,11 +109,7 @@ class Record:
         """
         found: dict[str, Check] = {}
         for event in self.finished_actions():
-            for entry in event["evidence"]:
-                data = (self.folder.path / entry["path"]).read_bytes()
-                if sha256_hex(data) != entry["sha256"]:
-                    raise errors.VerificationError(entry["path"], "is not the file that the journal names")
-                told = json.loads(data)
+            for told in self.evidence_of(event):
                 check = Results.model_validate(told["results"]).check
                 if check:
                     found[told["host"]] = check
@@ -140,7 +136,7 @@ def roster_at(folder: RunFolder, first: Roster, events: Iterable[Event]) -> Rost
         VerificationError: when its file is not the one that the journal names.
     """
     changed = [event["roster"] for event in events if event.name == CHANGED]
-    return read_roster(folder.read(changed[-1]), changed[-1]["path"]) if changed else first
+    return Roster.from_snapshot(folder.read(changed[-1]), changed[-1]["path"]) if changed else first
 
 
 def load(folder: RunFolder) -> Record:
@@ -166,4 +162,6 @@ def load(folder: RunFolder) -> Record:
     if sha256_hex(roster) != started["officials_sha256"]:
         raise errors.VerificationError(folder.officials.name, "is not the roster the run was started with")
     sop = parse_sop(text.decode(), folder.sop.name)
-    return Record(folder, sop, started["sop"]["sha256"], roster_from_snapshot(roster), events)
+    return Record(
+        folder, sop, started["sop"]["sha256"], Roster.from_snapshot(roster, folder.officials.name), events
+    )

@@ -330,7 +330,7 @@ class _Judge:
     def _changed_roster(self, event: Event) -> Roster:
         path, vouched_by = event["roster"]["path"], event["person"]["id"]
         data = self._statements[path]
-        new = rosters.read_roster(data, path)
+        new = Roster.from_snapshot(data, path)
         if new.snapshot() != data or rosters.successor(self._roster, new, vouched_by) != new:
             raise errors.VerificationError(path, "is not a roster that follows the one before it")
         if sha256_hex(new.allowed_signers()) != event["signers"]["sha256"]:

@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runner import errors, rosters, signing
-from runner.canonical import sha256_hex
 from runner.clock import Clock, Instant, format_utc
-from runner.files import make_private_dir, write_once
+from runner.files import make_private_dir
 from runner.freeing import Word
 from runner.journal import Event, Journal
 from runner.officials import Roster
@@ -93,10 +92,7 @@ class RosterChange:
             "statement": (statement, made.statement),
             "signature": (statement.with_name(f"{statement.name}.sig"), made.signature),
         }
-        named = {
-            name: {"path": folder.relative(write_once(path, data)), "sha256": sha256_hex(data)}
-            for name, (path, data) in files.items()
-        }
+        named = {name: folder.write(path, data) for name, (path, data) in files.items()}
         return self._journal.append(
             rosters.CHANGED,
             instant=now,

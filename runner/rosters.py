@@ -17,11 +17,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from runner import errors
 from runner.canonical import sha256_hex, short_code
-from runner.gates import MAX_REASON, is_person
+from runner.gates import is_person, refusal_of_length
 from runner.journal import Event
 from runner.officials import Deputy, Official, Roster, Validity
 from runner.state import RunState
@@ -156,9 +153,11 @@ def refusal(proposal: Proposal, official_id: str, reason: str, at: datetime) -> 
         return f"{signer.name} is an official {signer.valid.days()}, not on {old.day(at)}"
     if not reason.strip():
         return "changing the roster of a run needs a reason"
-    if len(reason) > MAX_REASON:
-        return f"the reason is longer than {MAX_REASON} characters"
-    return refusal_of_roster(old, proposal.new) or _refusal_of_signer(proposal, signer)
+    return (
+        refusal_of_length(reason)
+        or refusal_of_roster(old, proposal.new)
+        or _refusal_of_signer(proposal, signer)
+    )
 
 
 def refusal_of_roster(old: Roster, new: Roster) -> str | None:
@@ -210,19 +209,6 @@ def statement(
     }
 
 
-def read_roster(data: bytes, path: str) -> Roster:
-    """Return a roster of a run from its file.
-
-    Raises:
-        VerificationError: when it is not what ``Roster.snapshot`` writes.
-    """
-    try:
-        roster = Roster.model_validate_json(data)
-    except ValidationError as error:
-        raise errors.VerificationError(path, "is not a roster") from error
-    return roster
-
-
 def judged(
     first: Roster, events: Iterable[Event], read: Callable[[str], bytes]
 ) -> Iterator[tuple[Event, Roster]]:
@@ -235,4 +221,4 @@ def judged(
         yield event, holds
         if event.name == CHANGED:
             path = event["roster"]["path"]
-            holds = read_roster(read(path), path)
+            holds = Roster.from_snapshot(read(path), path)

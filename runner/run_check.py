@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner import drift, errors, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
@@ -22,7 +20,7 @@ from runner.events import files_of, require_format, require_shape, signer_of
 from runner.journal import Event
 from runner.moves import SCAN_EXTENSIONS, roster_name
 from runner.next_move import next_move
-from runner.officials import Roster, roster_from_snapshot
+from runner.officials import Roster
 from runner.plan import hosts_to_change
 from runner.replay import replay
 from runner.rosters import CHANGED, judged
@@ -88,7 +86,7 @@ def _check(tree: Tree) -> CheckedRun:
     for path, digest in recorded.items():
         if tree.sha256(path) != digest:
             raise errors.VerificationError(display(path), "is not the file that the journal names")
-    roster, sop = _roster(tree), _sop(tree)
+    roster, sop = Roster.from_snapshot(tree.read(OFFICIALS), OFFICIALS), _sop(tree)
     _require_start(events[0], roster)
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
@@ -142,13 +140,6 @@ def _recorded(events: tuple[Event, ...], tree: Tree, content: bytes) -> dict[str
                 )
             recorded[path] = digest
     return recorded
-
-
-def _roster(tree: Tree) -> Roster:
-    try:
-        return roster_from_snapshot(tree.read(OFFICIALS))
-    except ValidationError as error:
-        raise errors.VerificationError(OFFICIALS, "is not a roster") from error
 
 
 def _sop(tree: Tree) -> Sop:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from runner import errors
 from runner.canonical import digest_of, sha256_hex
+from runner.files import write_once
 from runner.moves import roster_name, statement_name
 from runner.sop import Available
 
@@ -94,6 +95,14 @@ class RunFolder:
     def relative(self, path: Path) -> str:
         """Return ``path`` as the journal names it."""
         return path.relative_to(self.path).as_posix()
+
+    def write(self, path: Path, data: bytes) -> dict[str, str]:
+        """Write a file of the record once and return it as records name it, by ``path`` and ``sha256``.
+
+        Raises:
+            CannotRecordError: when the disk did not take it.
+        """
+        return {"path": self.relative(write_once(path, data)), "sha256": sha256_hex(data)}
 
     def read(self, named: Mapping[str, str]) -> bytes:
         """Return a file as a record of the journal names it, by ``path`` and ``sha256``.

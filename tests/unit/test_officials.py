@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner import errors
-from runner.officials import Roster, load_roster, roster_from_snapshot
+from runner.officials import Roster, load_roster
 
 KEY_1 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB"
 KEY_2 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAC"
@@ -78,7 +78,7 @@ def test_a_roster_without_officials_is_read_and_lets_nobody_decide(tmp_path: Pat
 
 def test_a_run_s_copy_of_the_roster_is_the_roster(file: Path) -> None:
     roster = load_roster(file)
-    assert roster_from_snapshot(roster.snapshot()) == roster
+    assert Roster.from_snapshot(roster.snapshot(), "officials.json") == roster
 
 
 def test_signers_are_bound_to_the_namespace_of_decisions(file: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_deputy_in_a_record_names_kind_and_letter(file: Path) -> None:
 def test_days_and_deputies_are_in_a_run_s_copy(file: Path) -> None:
     append(file, VALID + DEPUTY)
     roster = load_roster(file)
-    assert roster_from_snapshot(roster.snapshot()) == roster
+    assert Roster.from_snapshot(roster.snapshot(), "officials.json") == roster
     assert b'"from":"2026-11-01"' in roster.snapshot()
 
 
