@@ -161,7 +161,8 @@ def decide(office: Office) -> None:
     while (told := office.status())["state"] == "waiting":
         outcome, official = DECISIONS[told["row"]]
         delay = office.rng.uniform(0.1, 2.5) if office.rng.random() < 0.5 else 60
-        ended = office.killed_or_done(delay, "decide", "--outcome", outcome, "--official", official)
+        seen = ("--gate", told["awaited"]["code"])
+        ended = office.killed_or_done(delay, "decide", "--outcome", outcome, "--official", official, *seen)
         assert ended in {None, 0}, (office.folder / "shown.log").read_text(errors="replace")[-3000:]
         if ended == 0:
             office.acknowledged.append((told["row"], outcome))
