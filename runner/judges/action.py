@@ -28,7 +28,8 @@ class JudgingAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no 
         arguments = dict(self._task.args)
         thresholds = arguments.pop("thresholds")
         if "earlier" in thresholds:
-            thresholds = thresholds | {"earlier": _earlier(thresholds["earlier"], task_vars)}
+            host = (task_vars or {})["inventory_hostname"]
+            thresholds = thresholds | {"earlier": earlier_of(thresholds["earlier"], host)}
         result: dict[str, Any] = self._execute_module(
             module_name=self._task.action, module_args=arguments, task_vars=task_vars
         )
@@ -39,9 +40,14 @@ class JudgingAction(ActionBase):  # type: ignore[misc]  # ansible-core ships no 
         return result
 
 
-def _earlier(path: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-    """Return for each place of the host what earlier runs measured there: [[seconds, bytes], ...]."""
-    if not path or task_vars is None:
+def earlier_of(path: str, host: str) -> dict[str, Any]:
+    """Return for each place of the host what earlier runs measured there: [[seconds, bytes used], ...].
+
+    Args:
+        path: the controller's file of all hosts' earlier measurements; empty when there is none.
+        host: the host's name in the inventory.
+    """
+    if not path:
         return {}
-    told: dict[str, Any] = json.loads(Path(path).read_bytes()).get(task_vars["inventory_hostname"], {})
+    told: dict[str, Any] = json.loads(Path(path).read_bytes()).get(host, {})
     return told

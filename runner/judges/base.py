@@ -6,6 +6,8 @@ it on the controller, in a process that is started for every host: nothing heavy
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 Finding = dict[str, Any]
@@ -48,11 +50,7 @@ def at_most(  # noqa: PLR0917 - reads as a line of a table
     critical: float | None,
 ) -> Finding:
     """Judge a value that is bad when it is high; at a threshold it is bad already. None: not judged."""
-    if critical is not None and measured >= critical:
-        return finding(code, subject, "critical", measured, unit, critical)
-    if warning is not None and measured >= warning:
-        return finding(code, subject, "warning", measured, unit, warning)
-    return finding(code, subject, "good", measured, unit, warning if warning is not None else critical)
+    return _judged(code, subject, measured, unit, (warning, critical), operator.ge)
 
 
 def at_least(  # noqa: PLR0917 - reads as a line of a table
@@ -64,8 +62,25 @@ def at_least(  # noqa: PLR0917 - reads as a line of a table
     critical: float | None,
 ) -> Finding:
     """Judge a value that is bad when it is low; at a threshold it is bad already. None: not judged."""
-    if critical is not None and measured <= critical:
+    return _judged(code, subject, measured, unit, (warning, critical), operator.le)
+
+
+def limits(thresholds: Mapping[str, Any], name: str) -> tuple[float | None, float | None]:
+    """Return from where on a value is a warning, and from where on it is critical."""
+    return thresholds[f"{name}_warning"], thresholds[f"{name}_critical"]
+
+
+def _judged(  # noqa: PLR0917 - as above
+    code: str,
+    subject: str,
+    measured: float,
+    unit: str,
+    thresholds: tuple[float | None, float | None],
+    is_bad: Callable[[float, float], bool],
+) -> Finding:
+    warning, critical = thresholds
+    if critical is not None and is_bad(measured, critical):
         return finding(code, subject, "critical", measured, unit, critical)
-    if warning is not None and measured <= warning:
+    if warning is not None and is_bad(measured, warning):
         return finding(code, subject, "warning", measured, unit, warning)
     return finding(code, subject, "good", measured, unit, warning if warning is not None else critical)

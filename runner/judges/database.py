@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from runner.judges.base import Finding, at_least, at_most, finding, unmeasured
+from runner.judges.base import Finding, at_least, at_most, finding, limits, unmeasured
 
 _DAY = 86_400
 _MONTH = 30 * _DAY
@@ -46,8 +46,7 @@ def _server(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator
         yield finding("database_role", engine, "good" if role == expected else "critical", role, "", expected)
     yield from _replication(facts, thresholds)
     used = round(_PERCENT * facts["connections"] / max(1, facts["most_connections"]), 1)
-    warning, critical = thresholds["connections_warning"], thresholds["connections_critical"]
-    yield at_most("database_connections", engine, used, "%", warning, critical)
+    yield at_most("database_connections", engine, used, "%", *limits(thresholds, "connections"))
     yield from _size(facts, thresholds)
 
 
@@ -62,18 +61,18 @@ def _replication(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Ite
             if source["lag_seconds"] is None:
                 yield unmeasured("database_lag", engine, "the server does not say")
             else:
-                warning, critical = thresholds["lag_warning"], thresholds["lag_critical"]
                 lag = round(max(0, float(source["lag_seconds"])), 1)
-                yield at_most("database_lag", engine, lag, "seconds", warning, critical)
+                yield at_most("database_lag", engine, lag, "seconds", *limits(thresholds, "lag"))
     streaming = [replica for replica in facts["replicas"] if replica["state"] == "streaming"]
     if thresholds["replicas"] or facts["replicas"]:
         severity = "good" if len(streaming) >= thresholds["replicas"] else "critical"
         yield finding("database_replicas", engine, severity, len(streaming), "", thresholds["replicas"])
-    warning, critical = thresholds["replica_lag_warning"], thresholds["replica_lag_critical"]
     for replica in streaming:
         if replica["lag_bytes"] is not None:
             lag = replica["lag_bytes"]
-            yield at_most("database_replica_lag", replica["name"], lag, "bytes", warning, critical)
+            yield at_most(
+                "database_replica_lag", replica["name"], lag, "bytes", *limits(thresholds, "replica_lag")
+            )
 
 
 def _size(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Finding]:
@@ -85,8 +84,7 @@ def _size(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[F
     if growth is None:
         yield unmeasured("database_growth", engine, "no earlier measurement")
     else:
-        warning, critical = thresholds["growth_warning"], thresholds["growth_critical"]
-        yield at_most("database_growth", engine, growth, "%", warning, critical)
+        yield at_most("database_growth", engine, growth, "%", *limits(thresholds, "growth"))
 
 
 def growth_in_a_month(size: int, now: float, earlier: Sequence[Sequence[float]]) -> float | None:
@@ -111,9 +109,8 @@ def _dumps(dumps: Mapping[str, Any] | None, thresholds: Mapping[str, Any]) -> It
         yield finding("database_dump_missing", "", "critical")
         return
     path = newest["path"]
-    warning, critical = thresholds["dump_age_warning"], thresholds["dump_age_critical"]
     days = round(newest["age_seconds"] / _DAY, 1)
-    yield at_most("database_dump_age", path, days, "days", warning, critical)
+    yield at_most("database_dump_age", path, days, "days", *limits(thresholds, "dump_age"))
     least = int((dumps["previous_bytes"] or 0) * thresholds["dump_shrunk"] / _PERCENT)
     if newest["bytes"] == 0:
         yield finding("database_dump_size", path, "critical", 0, "bytes")

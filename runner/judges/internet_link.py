@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.judges.base import Finding, at_most, finding, unmeasured
+from runner.judges.base import Finding, at_most, finding, limits, unmeasured
 
 _PERCENT = 100
 
@@ -29,12 +29,13 @@ def _echoes(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator
             yield unmeasured("link_loss", target, said["status"])
             continue
         loss = round(_PERCENT * (1 - said["received"] / said["sent"]), 1)
-        yield at_most("link_loss", target, loss, "%", thresholds["loss_warning"], thresholds["loss_critical"])
+        yield at_most("link_loss", target, loss, "%", *limits(thresholds, "loss"))
         if said["average_ms"] is None:
             yield unmeasured("link_latency", target, "no answer")
         else:
-            warning, critical = thresholds["latency_warning"], thresholds["latency_critical"]
-            yield at_most("link_latency", target, said["average_ms"], "milliseconds", warning, critical)
+            yield at_most(
+                "link_latency", target, said["average_ms"], "milliseconds", *limits(thresholds, "latency")
+            )
     if not facts["echoes"]:
         yield finding("link_gateway", "", "critical")
 
@@ -44,8 +45,9 @@ def _names(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[
         if said["status"] != "found":
             yield finding("link_names", said["name"], "critical", said["status"])
         else:
-            warning, critical = thresholds["names_warning"], thresholds["names_critical"]
             taken = said["milliseconds"]
-            yield at_most("link_names_time", said["name"], taken, "milliseconds", warning, critical)
+            yield at_most(
+                "link_names_time", said["name"], taken, "milliseconds", *limits(thresholds, "names")
+            )
     if not facts["names"]:
         yield unmeasured("link_names", "", "no name is expected")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.judges.base import Finding, at_least, at_most, finding, unmeasured
+from runner.judges.base import Finding, at_least, at_most, finding, limits, unmeasured
 
 _DAY = 86_400
 _PERCENT = 100
@@ -69,7 +69,6 @@ def _interfaces(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iter
 
 
 def _errors(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Finding]:
-    warning, critical = thresholds["errors_warning"], thresholds["errors_critical"]
     judged = []
     for interface in facts["interfaces"]:
         packets = max(0, interface["packets_in"]) + max(0, interface["packets_out"])
@@ -77,9 +76,9 @@ def _errors(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator
         if interface["state"] == "up" and packets + errors >= _ENOUGH_PACKETS:
             percent = round(_PERCENT * errors / (packets + errors), 2)
             name = interface["name"]
-            judged.append(at_most("interface_errors", name, percent, "%", warning, critical))
+            judged.append(at_most("interface_errors", name, percent, "%", *limits(thresholds, "errors")))
     bad = [one for one in judged if one["severity"] != "good"]
-    if bad or judged:
+    if judged:
         # A device has many ports: of those that are well, the worst stands for all.
         yield from bad or [max(judged, key=lambda one: float(one["measured"]))]
     else:
@@ -98,11 +97,9 @@ def _battery(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterato
         severity = "good" if ups["battery"] == "normal" else "critical"
         yield finding("ups_battery", name, severity, ups["battery"], "", "normal")
     if ups["charge_percent"] is not None:
-        warning, critical = thresholds["charge_warning"], thresholds["charge_critical"]
-        yield at_least("ups_charge", name, ups["charge_percent"], "%", warning, critical)
+        yield at_least("ups_charge", name, ups["charge_percent"], "%", *limits(thresholds, "charge"))
     if ups["minutes_left"] is not None:
-        warning, critical = thresholds["minutes_warning"], thresholds["minutes_critical"]
-        yield at_least("ups_minutes", name, ups["minutes_left"], "minutes", warning, critical)
+        yield at_least("ups_minutes", name, ups["minutes_left"], "minutes", *limits(thresholds, "minutes"))
     power = ("warning", "battery") if ups["on_battery"] else ("good", "mains")
     yield finding("ups_power", name, *power)
     if ups["replace"] is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.judges.base import Finding, at_least, at_most, finding, unmeasured
+from runner.judges.base import Finding, at_least, at_most, finding, limits, unmeasured
 
 _SOME = -3
 """A supply's level by the Printer MIB: there is some, and nobody knows how much."""
@@ -57,8 +57,7 @@ def _findings(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterat
     if facts["queued"] is None:
         yield unmeasured("printer_queue", name, "the device does not say")
     else:
-        warning, critical = thresholds["queue_warning"], thresholds["queue_critical"]
-        yield at_most("printer_queue", name, facts["queued"], "", warning, critical)
+        yield at_most("printer_queue", name, facts["queued"], "", *limits(thresholds, "queue"))
 
 
 def judged_reason(reason: str) -> tuple[str, str]:
@@ -80,11 +79,9 @@ def _supplies(facts: Mapping[str, Any], name: str, thresholds: Mapping[str, Any]
     for marker in facts["markers"]:
         subject, level = f"{marker['name']} ({name})", marker["level"]
         if marker["is_waste"] and level >= 0:
-            warning, critical = thresholds["waste_warning"], thresholds["waste_critical"]
-            yield at_most("printer_waste", subject, level, "%", warning, critical)
+            yield at_most("printer_waste", subject, level, "%", *limits(thresholds, "waste"))
         elif level >= 0:
-            warning, critical = thresholds["supply_warning"], thresholds["supply_critical"]
-            yield at_least("printer_supply", subject, level, "%", warning, critical)
+            yield at_least("printer_supply", subject, level, "%", *limits(thresholds, "supply"))
         elif level == _SOME:
             yield finding("printer_supply", subject, "good", "some")
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from runner.judges.base import Finding, at_most, finding, unmeasured
+from runner.judges.base import Finding, at_most, finding, limits, unmeasured
 
 _DAY = 86_400
 _PERCENT = 100
@@ -56,30 +56,22 @@ def _versions(facts: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _load(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Finding]:
-    name, limits = facts["name"], thresholds
+    name = facts["name"]
     if facts["uptime_seconds"] is not None:
         days = round(facts["uptime_seconds"] / _DAY, 1)
-        least = limits["restarted_days"]
+        least = thresholds["restarted_days"]
         yield finding("routerboard_uptime", name, "notice" if days < least else "good", days, "days", least)
-    cpu = facts["cpu_percent"]
-    if cpu is None:
-        yield unmeasured("routerboard_cpu", name, "the device does not say")
-    else:
-        yield at_most("routerboard_cpu", name, cpu, "%", limits["cpu_warning"], limits["cpu_critical"])
-    memory, disk = _used(facts["memory"]), _used(facts["disk"])
-    if memory is None:
-        yield unmeasured("routerboard_memory", name, "the device does not say")
-    else:
-        warning, critical = limits["memory_warning"], limits["memory_critical"]
-        yield at_most("routerboard_memory", name, memory, "%", warning, critical)
-    if disk is None:
-        yield unmeasured("routerboard_disk", name, "the device does not say")
-    else:
-        yield at_most("routerboard_disk", name, disk, "%", limits["disk_warning"], limits["disk_critical"])
+    used = {"cpu": facts["cpu_percent"], "memory": _used(facts["memory"]), "disk": _used(facts["disk"])}
+    for what, percent in used.items():
+        if percent is None:
+            yield unmeasured(f"routerboard_{what}", name, "the device does not say")
+        else:
+            yield at_most(f"routerboard_{what}", name, percent, "%", *limits(thresholds, what))
     for sensor, degrees in facts["health"].items():
         if "temperature" in sensor:
-            warning, critical = limits["temperature_warning"], limits["temperature_critical"]
-            yield at_most("routerboard_temperature", sensor, degrees, "celsius", warning, critical)
+            yield at_most(
+                "routerboard_temperature", sensor, degrees, "celsius", *limits(thresholds, "temperature")
+            )
 
 
 def _used(space: Mapping[str, int] | None) -> float | None:

@@ -10,14 +10,13 @@ and a call that only joins (`reattach`) says what came of it and installs nothin
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import host_unit
+from ansible.module_utils import durable, host_unit
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -111,17 +110,7 @@ class Host:
             "boot_id": self.begun().get("boot_id", boot_id()) if outcome != "begun" else boot_id(),
             "outcome": outcome,
         }
-        written = self.marker.with_suffix(".new")
-        descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(record, file)
-            file.flush()
-            os.fsync(file.fileno())
-        written.replace(self.marker)
-        # A power cut right after the first change must not find a folder without its marker.
-        folder = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        os.fsync(folder)
-        os.close(folder)
+        durable.write(self.marker, json.dumps(record).encode())
 
     def probe(self) -> None:
         """Judge the host as it is now."""

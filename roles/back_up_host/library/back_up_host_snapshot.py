@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ansible.module_utils import durable
 from ansible.module_utils.back_up_host_databases import SavingError, require_room
 from ansible.module_utils.back_up_host_repositories import (
     RepositoryError,
@@ -24,7 +25,7 @@ from ansible.module_utils.back_up_host_repositories import (
     require_disk,
     require_server,
 )
-from ansible.module_utils.back_up_host_restic import BackupError, Restic, digest_of, write_secret
+from ansible.module_utils.back_up_host_restic import BackupError, Restic, digest_of
 from ansible.module_utils.basic import AnsibleModule
 
 if TYPE_CHECKING:
@@ -215,9 +216,7 @@ def record(directory: Path, params: dict[str, Any], started: float, evidence: di
     """Record the proven snapshot of this tag, so that a second run proves it again and makes no other."""
     marker = {"tag": params["tag"], "started": started, "saved": params["saved"], "evidence": evidence}
     marker["dumps_before"] = dumps_before(directory / "verified-snapshot.json")
-    temporary = directory / ".verified-snapshot.json.new"
-    temporary.unlink(missing_ok=True)
-    write_secret(temporary, json.dumps(marker, sort_keys=True)).replace(directory / "verified-snapshot.json")
+    durable.write(directory / "verified-snapshot.json", json.dumps(marker, sort_keys=True).encode())
 
 
 def dumps_before(path: Path) -> dict[str, Any]:

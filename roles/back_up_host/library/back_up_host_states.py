@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import durable
 from ansible.module_utils.back_up_host_databases import Databases, SavingError, about
 from ansible.module_utils.basic import AnsibleModule
 
@@ -62,14 +62,7 @@ def write_if_different(path: Path, text: str) -> bool:
     """Write a root-only file in one step; leave one with the same content alone."""
     if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
         return False
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    target = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(target, "w", encoding="utf-8") as content:
-        content.write(text)
-        content.flush()
-        os.fsync(content.fileno())
-    temporary.replace(path)
+    durable.write(path, text.encode())
     return True
 
 

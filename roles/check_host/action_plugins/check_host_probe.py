@@ -16,6 +16,7 @@ from ansible import constants
 from ansible.plugins.action import ActionBase
 
 from runner.judges import computer
+from runner.judges.action import earlier_of
 
 _ROLE = Path(__file__).parents[1]
 _SHARED = _ROLE.parent / "plan_updates" / "module_utils"
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         except UnreadableError as error:
             return result | {"failed": True, "msg": str(error), "changed": False}
         offset = offset_of(answer, sent, received)
-        earlier = _earlier(self._task.args["earlier"], task_vars["inventory_hostname"])
+        earlier = earlier_of(self._task.args["earlier"], task_vars["inventory_hostname"])
         measured = {"facts": answer["facts"], "errors": answer["errors"]}
         told = {**measured, "now": received, "offset_seconds": offset, "earlier": earlier}
         findings = computer.judge(told, limits)
@@ -126,11 +127,3 @@ def offset_of(answer: dict[str, Any], sent: float, received: float) -> float:
     if answer["ended"] > received:
         return round(answer["ended"] - received, 3)
     return round(min(0.0, answer["began"] - sent), 3)
-
-
-def _earlier(path: str, host: str) -> dict[str, Any]:
-    """Return for each place of the host what earlier runs measured there: [[seconds, bytes used], ...]."""
-    if not path:
-        return {}
-    told: dict[str, Any] = json.loads(Path(path).read_bytes()).get(host, {})
-    return told

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.peers import deadline, printable, why_not
+from ansible.module_utils.peers import deadline, number, printable, why_not
 
 DOCUMENTATION = """
 module: check_printer
@@ -228,11 +228,6 @@ def as_number(text: str) -> int | None:
 def first(said: dict[str, list[Any]], name: str) -> Any:  # noqa: ANN401 - a value of any type
     """Return the only value of an attribute; an empty text when it is not there."""
     return said.get(name, [""])[0]
-
-
-def number(value: object) -> int | None:
-    """Return a value that has to be a number."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def main() -> None:

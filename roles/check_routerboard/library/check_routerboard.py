@@ -16,7 +16,7 @@ from typing import Any
 
 import librouteros
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.peers import deadline, printable, why_not
+from ansible.module_utils.peers import deadline, number, printable, why_not
 from librouteros.exceptions import ConnectionClosed, LibRouterosError, TrapError
 
 DOCUMENTATION = """
@@ -125,7 +125,7 @@ def ask(wanted: dict[str, Any]) -> dict[str, Any]:
         "board": text(resource.get("board-name", "")),
         "version": text(resource["version"]),
         "uptime_seconds": seconds_of(str(resource.get("uptime", ""))),
-        "cpu_percent": whole(resource.get("cpu-load")),
+        "cpu_percent": number(resource.get("cpu-load")),
         "memory": used(resource, "memory"),
         "disk": used(resource, "hdd-space"),
         "update": {
@@ -179,14 +179,9 @@ def text(value: object) -> str:
     return printable(str(value).encode("latin-1", "replace"))
 
 
-def whole(value: object) -> int | None:
-    """Return a value that has to be a number."""
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def used(resource: dict[str, Any], kind: str) -> dict[str, int] | None:
     """Return how many bytes there are of memory or disk, and how many are free."""
-    free, total = whole(resource.get(f"free-{kind}")), whole(resource.get(f"total-{kind}"))
+    free, total = number(resource.get(f"free-{kind}")), number(resource.get(f"total-{kind}"))
     return {"free": free, "total": total} if free is not None and total else None
 
 

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from ansible.module_utils import names
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.peers import PeerTimeout, deadline, printable, why_not
+from ansible.module_utils.peers import deadline, printable, why_not
 from cryptography import x509
 
 DOCUMENTATION = """
@@ -275,14 +275,9 @@ def measure_records(wanted: dict[str, Any]) -> list[dict[str, Any]]:
     ends = time.monotonic() + wanted["timeout"]
     for record in wanted["records"]:
         left = ends - time.monotonic()
-        said = {"status": "no answer", "values": []}
+        said: dict[str, Any] = {"status": "no answer", "values": []}
         if left > 0:
-            try:
-                with deadline(left):
-                    asking = names.resolver_at(wanted["resolver"], min(left, 4))
-                    said = names.look_up(asking, record["name"], record["type"])
-            except PeerTimeout:
-                pass
+            said = names.look_up_within(record["name"], (record["type"],), wanted["resolver"], left)
         found.append({"name": record["name"], "type": record["type"], **said})
     return found
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import durable
 from ansible.module_utils.debian_packages import run_command
 
 UNREADABLE = "of a lock file that cannot be read"
@@ -42,7 +43,7 @@ def take(
         if not check_mode:
             if holder is not None:
                 remember(directory, {"lock": holder, "taken_over_by": claim})
-            _write(directory / _LOCK, json.dumps(claim, sort_keys=True).encode() + b"\n")
+            durable.write(directory / _LOCK, json.dumps(claim, sort_keys=True).encode() + b"\n")
         return None, holder
 
 
@@ -58,7 +59,7 @@ def release(directory: Path, claim: Claim) -> str:
         if busy:
             return f"{', '.join(busy)} is still at work"
         (directory / _LOCK).unlink()
-        _sync(directory)
+        durable.sync(directory)
         return ""
 
 
@@ -78,7 +79,7 @@ def break_by_name(directory: Path, run: str, word: Claim, *, check_mode: bool) -
         if not check_mode:
             remember(directory, {"lock": holder, "broken_by": word})
             (directory / _LOCK).unlink()
-            _sync(directory)
+            durable.sync(directory)
         return holder, ""
 
 
@@ -125,31 +126,11 @@ def remember(directory: Path, what: Claim) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync(directory)
+    durable.sync(directory)
 
 
 def _is_same(holder: Claim, claim: Claim) -> bool:
     return (holder.get("run"), holder.get("started")) == (claim["run"], claim["started"])
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(path.name + ".new")
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 import dns.exception
 import dns.resolver
-from ansible.module_utils.peers import printable
+from ansible.module_utils.peers import PeerTimeout, deadline, printable
 
 MOST_VALUES = 50
+_ONE_QUESTION = 5
+"""Seconds after which a name server is given up, however much longer there would be."""
 
 
 def resolver_at(address: str, seconds: float) -> dns.resolver.Resolver:
@@ -54,6 +57,27 @@ def look_up(resolver: dns.resolver.Resolver, name: str, kind: str) -> dict[str, 
         "status": "found",
         "values": sorted(normal(record.to_text()) for record in list(answer)[:MOST_VALUES]),
     }
+
+
+def look_up_within(name: str, kinds: Sequence[str], address: str, seconds: float) -> dict[str, Any]:
+    """Return what ``look_up`` says, of the first kind of which there is a record.
+
+    Args:
+        name: what is looked for.
+        kinds: kinds of records, such as `A`, in the order in which they are asked for.
+        address: of the name server, as ``resolver_at`` takes it.
+        seconds: after which nothing is waited for any more: `no answer`.
+    """
+    said: dict[str, Any] = {"status": "no answer", "values": []}
+    try:
+        with deadline(seconds):
+            for kind in kinds:
+                said = look_up(resolver_at(address, min(seconds, _ONE_QUESTION)), name, kind)
+                if said["status"] != "no such record":
+                    break
+    except PeerTimeout:
+        return {"status": "no answer", "values": []}
+    return said
 
 
 def normal(value: str) -> str:

@@ -44,6 +44,11 @@ def printable(value: object, longest: int = LONGEST) -> str:
     return " ".join(clean.split())[:longest]
 
 
+def number(value: object) -> int | None:
+    """Return a peer's value that has to be a whole number, None when it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 def why_not(error: Exception) -> str:
     """Return in a word why a peer could not be talked to: one of those that the judges know."""
     if isinstance(error, TimeoutError):

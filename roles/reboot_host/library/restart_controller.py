@@ -9,11 +9,10 @@ Whoever finds the marker of an earlier boot knows that the machine has restarted
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
-from ansible.module_utils import host_unit
+from ansible.module_utils import durable, host_unit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.debian_packages import run_command
 
@@ -50,19 +49,7 @@ def write_marker(marker: Path, because: list[str]) -> None:
         "at": time.time(),
         "because": because,
     }
-    fresh = marker.with_name(f".{marker.name}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(json.dumps(told) + "\n")
-        stream.flush()
-        os.fsync(descriptor)
-    fresh.rename(marker)
-    folder = os.open(marker.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    durable.write(marker, json.dumps(told).encode() + b"\n")
 
 
 def start_restart(delay: int) -> str:
