@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
-SHARED = Path(__file__).parents[2] / "roles" / "back_up_host" / "module_utils"
 HOSTILE = ["--help", "a b", "host=192.0.2.1 dbname=x", "postgresql://x/", "../../etc/passwd", ".", "surat;--",
            "it's", "back\\slash", "new\nline", "tab\there", "basis é", "x" * 63, "\u202egnp", "$(id)",
            "a/b"]  # fmt: skip
@@ -25,16 +23,8 @@ Programs = Callable[[dict[str, str]], None]
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(str(SHARED))
-    file = SHARED / "back_up_host_databases.py"
-    spec = importlib.util.spec_from_file_location("back_up_host_databases", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(str(SHARED))
+def _module() -> ModuleType:
+    return role_modules.shared("back_up_host_databases")
 
 
 @pytest.fixture(name="programs")

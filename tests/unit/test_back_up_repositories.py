@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shlex
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-import ansible.module_utils
 import pytest
+import role_modules
 
-SHARED = Path(__file__).parents[2] / "roles" / "back_up_host" / "module_utils"
 ROOT = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw"
 DISK = "33 22 8:17 / {} rw,relatime - {} {} rw"
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(str(SHARED))
-    file = SHARED / "back_up_host_repositories.py"
-    spec = importlib.util.spec_from_file_location("back_up_host_repositories", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(str(SHARED))
+def _module() -> ModuleType:
+    return role_modules.shared("back_up_host_repositories")
 
 
 @pytest.mark.parametrize(

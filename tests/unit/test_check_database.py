@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
 from runner.checks import Check
 from runner.judges import database
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 THRESHOLDS: dict[str, Any] = {
     "role": "any", "replicas": 0, "lag_warning": 60, "lag_critical": 600, "replica_lag_warning": 1000,
     "replica_lag_critical": 2000, "connections_warning": 80, "connections_critical": 95, "size_warning": 0,
@@ -38,16 +34,8 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_database" / "library" / "check_database.py"
-    spec = importlib.util.spec_from_file_location("check_database", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _module() -> ModuleType:
+    return role_modules.module("check_database")
 
 
 def judged(facts: dict[str, Any], **more: Any) -> dict[str, tuple[str, Any]]:  # noqa: ANN401 - thresholds

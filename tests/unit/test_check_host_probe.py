@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -14,18 +13,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from role_modules import ROLES, loaded
 
-ROLES = Path(__file__).parents[2] / "roles"
 SHARED = ROLES / "plan_updates" / "module_utils"
-
-
-def loaded(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module", name="probe")

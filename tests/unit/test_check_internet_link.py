@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import socket
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
 from runner.checks import Check
 from runner.judges import internet_link
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 THRESHOLDS = {"loss_warning": 5, "loss_critical": 30, "latency_warning": 150, "latency_critical": 500,
               "names_warning": 500, "names_critical": 3000}  # fmt: skip
 ECHO = {"target": "10.0.0.1", "status": "asked", "sent": 20, "received": 20, "average_ms": 9.5}
@@ -26,17 +20,9 @@ NAME = {"name": "www.contoh.go.id", "status": "found", "milliseconds": 12.0}
 
 
 @pytest.fixture(name="modules", scope="module")
-def _modules() -> Iterator[tuple[ModuleType, ModuleType]]:
+def _modules() -> tuple[ModuleType, ModuleType]:
     """Return the module and the one that asks for echoes."""
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_internet_link" / "library" / "check_internet_link.py"
-    spec = importlib.util.spec_from_file_location("check_internet_link", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded, importlib.import_module("ansible.module_utils.echoes")
-    ansible.module_utils.__path__.remove(SHARED)
+    return role_modules.module("check_internet_link"), role_modules.shared("echoes")
 
 
 def judged(echoes: list[dict[str, Any]], names: list[dict[str, Any]]) -> dict[str, tuple[str, Any]]:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
 from runner.checks import Check
 from runner.judges import network_device
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 THRESHOLDS: dict[str, Any] = {
     "interfaces": ["eth0"], "restarted_days": 1, "has_battery": False, "errors_warning": 0.1,
     "errors_critical": 1.0, "charge_warning": 80, "charge_critical": 40, "minutes_warning": 10,
@@ -43,16 +39,8 @@ SILENT = {"echoes": {"status": "asked", "sent": 3, "received": 0}}
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_network_device" / "library" / "check_network_device.py"
-    spec = importlib.util.spec_from_file_location("check_network_device", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _module() -> ModuleType:
+    return role_modules.module("check_network_device")
 
 
 def judged(facts: dict[str, Any], **more: Any) -> dict[str, tuple[str, Any]]:  # noqa: ANN401 - thresholds

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import struct
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
 from runner.checks import Check
 from runner.judges import printer
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 THRESHOLDS = {"supply_warning": 20, "supply_critical": 5, "waste_warning": 85, "waste_critical": 97,
               "queue_warning": 20, "queue_critical": 100}  # fmt: skip
 GOOD: dict[str, Any] = {
@@ -30,16 +25,8 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_printer" / "library" / "check_printer.py"
-    spec = importlib.util.spec_from_file_location("check_printer", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _module() -> ModuleType:
+    return role_modules.module("check_printer")
 
 
 def judged(facts: dict[str, Any]) -> dict[str, tuple[str, Any]]:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 from office_services import certificate
 from routeros_emulator import PASSWORD, ROWS, USER, Rows, encoded, router, with_row
 
 from runner.checks import Check
 from runner.judges import routerboard
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 THRESHOLDS: dict[str, Any] = {
     "restarted_days": 1, "cpu_warning": 80, "cpu_critical": 95, "memory_warning": 85, "memory_critical": 95,
     "disk_warning": 85, "disk_critical": 95, "temperature_warning": 65, "temperature_critical": 80,
@@ -31,16 +28,8 @@ FIRMWARE, HEALTH = "/system/routerboard/print", "/system/health/print"
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_routerboard" / "library" / "check_routerboard.py"
-    spec = importlib.util.spec_from_file_location("check_routerboard", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _module() -> ModuleType:
+    return role_modules.module("check_routerboard")
 
 
 def measured(module: ModuleType, port: int, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters

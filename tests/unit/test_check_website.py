@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import socket
 import ssl
 import threading
@@ -13,14 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 from office_services import certificate
 
 from runner.judges import website
 
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
 HOST = "www.contoh.go.id"
 THRESHOLDS: dict[str, Any] = {
     "statuses": [200], "text": "Beranda", "slow_seconds": 3, "timeout": 15, "tls_warning_days": 21,
@@ -31,16 +28,8 @@ PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nServer: nginx\r\n\r\nBeranda"
 
 
 @pytest.fixture(name="module", scope="module")
-def _module() -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    file = ROLES / "check_website" / "library" / "check_website.py"
-    spec = importlib.util.spec_from_file_location("check_website", file)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _module() -> ModuleType:
+    return role_modules.module("check_website")
 
 
 Talk = Callable[[socket.socket], None]

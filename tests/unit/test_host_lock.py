@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import ansible.module_utils
 import pytest
+import role_modules
 
-SHARED = str(Path(__file__).parents[2] / "roles" / "plan_updates" / "module_utils")
 OURS = {"run": "run-1", "started": "a" * 64, "controller": "one-1", "operator": "petugas", "since": "now"}
 # Another controller counts its runs of the day as well: the same id, another run.
 OTHERS = {**OURS, "started": "b" * 64, "controller": "two-2", "operator": "kepala"}
 
 
 @pytest.fixture(name="lock")
-def _lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    ansible.module_utils.__path__.append(SHARED)
-    loaded = importlib.import_module("ansible.module_utils.host_lock")
-    monkeypatch.setattr(loaded, "units_at_work", list)
-    yield loaded
-    ansible.module_utils.__path__.remove(SHARED)
+def _lock(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    found = role_modules.shared("host_lock")
+    monkeypatch.setattr(found, "units_at_work", list)
+    return found
 
 
 def take(lock: ModuleType, folder: Path, claim: dict[str, Any], ended: tuple[str, ...] = ()) -> Any:  # noqa: ANN401

@@ -3,38 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
-import ansible.module_utils
 import pytest
-
-ROLES = Path(__file__).parents[2] / "roles"
-SHARED = str(ROLES / "plan_updates" / "module_utils")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _shared_module_utils() -> Iterator[None]:
-    """Let `ansible.module_utils.x` find the roles' own files, as ansible.cfg does on the controller."""
-    ansible.module_utils.__path__.append(SHARED)
-    yield
-    ansible.module_utils.__path__.remove(SHARED)
-
-
-def shared(name: str) -> ModuleType:
-    return importlib.import_module(f"ansible.module_utils.{name}")
-
-
-def module(role: str, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROLES / role / "library" / f"{name}.py")
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
-    return loaded
+from role_modules import module, shared
 
 
 def compare(one: str, other: str) -> int:

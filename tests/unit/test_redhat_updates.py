@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
-import ansible.module_utils
 import pytest
+import role_modules
 
 from lab.rpm_packages import updateinfo
 
-SHARED = str(Path(__file__).parents[2] / "roles" / "plan_updates" / "module_utils")
 GREATER = 1
 CVE, BUGZILLA = 10, 11
 SECURITY, BUGFIX = 20, 21
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _shared_module_utils() -> Iterator[None]:
-    """Let `ansible.module_utils.x` find the roles' own files, as ansible.cfg does on the controller."""
-    ansible.module_utils.__path__.append(SHARED)
-    yield
-    ansible.module_utils.__path__.remove(SHARED)
-
-
 @pytest.fixture
 def redhat(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Return the module with dnf's numbers, which only a host with dnf has."""
-    loaded = importlib.import_module("ansible.module_utils.redhat_updates")
+    loaded = role_modules.shared("redhat_updates")
     numbers = SimpleNamespace(GT=GREATER, REFERENCE_CVE=CVE, ADVISORY_SECURITY=SECURITY)
     monkeypatch.setattr(loaded, "hawkey", numbers, raising=False)
     return loaded
@@ -174,7 +163,7 @@ def test_a_foreign_architecture_is_part_of_the_name(redhat: ModuleType) -> None:
 
 
 def test_settings_are_as_shipped_changed_or_removed(tmp_path: Path) -> None:
-    configuration = importlib.import_module("ansible.module_utils.rpm_configuration")
+    configuration = role_modules.shared("rpm_configuration")
     file = tmp_path / "app.conf"
     file.write_bytes(b"shipped")
     shipped = hashlib.sha256(b"shipped").hexdigest()

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-
-MODULE = Path(__file__).parents[2] / "roles" / "plan_updates" / "module_utils" / "running_code.py"
+import role_modules
 
 
 @pytest.fixture(scope="module", name="running_code")
 def _running_code() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("running_code", MODULE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return role_modules.shared("running_code")
 
 
 def process(proc: Path, pid: int, parent: int, program: str, *libraries: str) -> None:
