@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from office_services import certificate
 from played import FreshHost, Played, RunPlaybook
 from testinfra.host import Host
 
@@ -68,26 +68,6 @@ NAMED = {
 
 
 @pytest.fixture
-def expired(tmp_path: Path) -> bytes:
-    """Return a certificate that ended years ago."""
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=contoh",
-        "-days",
-        "9",
-    ]
-    out = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
-    subprocess.run(["faketime", "2020-01-01 00:00:00", *command, *out], check=True, capture_output=True)
-    return (tmp_path / "cert.pem").read_bytes()
-
-
-@pytest.fixture
 def its_own_limits(lab_inventory: Path) -> Iterator[None]:
     """Let the inventory say of the sick host what it does not say of the others."""
     folder = lab_inventory / "host_vars" / SICK
@@ -120,12 +100,11 @@ def changed_since(host: Host, stamp: str) -> str:
 def test_a_sick_host_is_told_from_a_sound_one_in_one_round_trip(
     run_playbook: RunPlaybook,
     fresh_host: FreshHost,
-    expired: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sound, sick = fresh_host(SOUND), fresh_host(SICK)
     sick.check_output(FAULTS)
-    put(sick, "/srv/expired.pem", expired)
+    put(sick, "/srv/expired.pem", certificate(days=-30).site)
     put(sick, "/srv/late-python", LATE_PYTHON.encode(), "0755")
     broken = sick.check_output("grep -B1 half-configured /var/lib/dpkg/status | sed -n 's/^Package: //p'")
     for host in (sound, sick):

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
 
-from runner import freeing, journal, record
+from runner import freeing, journal, record, signing
 from runner.clock import Clock
 from runner.engine import Closed, Engine, Restarting, Tools, Waiting
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.journal import Event
 from runner.moves import Gate
-from runner.officials import Official, Roster
+from runner.officials import Deputy, Official, Roster
 from runner.record import Record
 from runner.roster_change import RosterChange
 from runner.sop import Sop, parse_sop
@@ -27,6 +28,17 @@ from runner.workspace import RunFolder, Workspace
 
 HOSTS = ("web1", "db1", "file1", "web2", "web10")
 GROUPS = {"canary": ["web1"], "web": ["web1", "web2", "web10"]}
+
+DAY = 24 * 3600.0
+PLH = {
+    "official": "analis",
+    "position": "Kepala Contoh",
+    "kind": "Plh",
+    "from": "2026-11-21",
+    "until": "2026-11-23",
+    "letter": "800/12/2026 tanggal 20 November 2026",
+}
+"""A deputy as officials.yml names him."""
 
 Decisions = Mapping[int, Sequence[str]]
 """For each gate's row the outcomes to decide, in order; a reason is always given."""
@@ -156,6 +168,23 @@ class Office:
             self.controllers,
             later,
         )
+
+
+def with_deputy(roster: Roster, **other: str) -> Roster:
+    """Return the roster with one deputy, PLH but for what is given."""
+    return roster.model_copy(update={"deputies": [Deputy.model_validate({**PLH, **other})]})
+
+
+def while_signing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Let something happen while the next statement is signed: a person is slow to find his passphrase."""
+    real = signing.sign
+
+    def sign_slowly(statement: Path, key: Path) -> Path:
+        monkeypatch.setattr(signing, "sign", real)
+        act()
+        return real(statement, key)
+
+    monkeypatch.setattr(signing, "sign", sign_slowly)
 
 
 def events_of(folder: RunFolder, name: str) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from runner.journal import FIRST_PREV
 from runner.screens import gate_view
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
-from scenarios.office import Office, events_of, rows_finished
+from scenarios.office import Office, events_of, rows_finished, while_signing
 
 DAY = 24 * 3600.0
 
@@ -158,15 +158,11 @@ def test_a_decision_from_another_terminal_while_one_is_asked_for_counts_once(
 def test_a_gate_that_changed_while_the_official_signed_takes_no_decision(
     contoh: Office, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = signing.sign
-
-    def sign_slowly(statement: Path, key: Path) -> Path:
-        monkeypatch.setattr(signing, "sign", real)
+    def meanwhile() -> None:
         contoh.decide(waiting, "periksa ulang", "kabid")
         contoh.go_on(waiting, {}, resumed=True)
-        return real(statement, key)
 
-    monkeypatch.setattr(signing, "sign", sign_slowly)
+    while_signing(monkeypatch, meanwhile)
     told = refused(contoh, waiting, Choice("kabid", "disetujui"))
     assert told == "the gate has changed meanwhile; look at it again"
 
@@ -373,13 +369,7 @@ def test_a_plan_altered_after_it_was_looked_at_takes_no_decision(contoh: Office,
 def test_a_plan_altered_while_the_official_signs_takes_no_decision(
     contoh: Office, waiting: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = signing.sign
-
-    def sign_slowly(statement: Path, key: Path) -> Path:
-        alter_plan(waiting)
-        return real(statement, key)
-
-    monkeypatch.setattr(signing, "sign", sign_slowly)
+    while_signing(monkeypatch, lambda: alter_plan(waiting))
     with pytest.raises(errors.VerificationError, match="is not the file that the journal names"):
         contoh.decide(waiting, "disetujui", "kabid")
     assert events_of(waiting, "decision_made") == []

@@ -10,29 +10,16 @@ from typing import Any
 import pytest
 from fakes import build_document
 
-from runner import errors, record, signing, verify
+from runner import errors, record, verify
 from runner.engine import Waiting
-from runner.officials import Deputy, Roster, Validity
+from runner.officials import Roster, Validity
 from runner.sop import parse_sop
 from runner.start import warnings
 from runner.workspace import RunFolder
 from scenarios.forgery import forge
-from scenarios.office import Office, events_of
+from scenarios.office import DAY, PLH, Office, events_of, while_signing, with_deputy
 
-DAY = 24 * 3600.0
-LETTER = "800/12/2026 tanggal 20 November 2026"
-PLH = {
-    "official": "analis",
-    "position": "Kepala Contoh",
-    "kind": "Plh",
-    "from": "2026-11-21",
-    "until": "2026-11-23",
-    "letter": LETTER,
-}
-
-
-def with_deputy(roster: Roster, **other: str) -> Roster:
-    return roster.model_copy(update={"deputies": [Deputy.model_validate({**PLH, **other})]})
+LETTER = PLH["letter"]
 
 
 def with_days(roster: Roster, official: str, **days: str) -> Roster:
@@ -78,13 +65,7 @@ def test_a_deputy_whose_last_day_ends_while_he_signs_does_not_decide(
 ) -> None:
     contoh.roster = with_deputy(contoh.roster, until="2026-11-21")
     folder = waiting(contoh)
-    real = signing.sign
-
-    def sign_over_midnight(statement: Path, key: Path) -> Path:
-        contoh.clock.advance(DAY)
-        return real(statement, key)
-
-    monkeypatch.setattr(signing, "sign", sign_over_midnight)
+    while_signing(monkeypatch, lambda: contoh.clock.advance(DAY))
     assert "not on 2026-11-22" in refused(contoh, folder, "analis")
     assert events_of(folder, "decision_made") == []
 

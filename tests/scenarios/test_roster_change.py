@@ -12,27 +12,18 @@ from typing import Any
 
 import pytest
 
-from runner import archive, errors, record, signing, verify
+from runner import archive, errors, record, verify
 from runner.canonical import canonical_json
 from runner.decisions import Paper
 from runner.engine import Closed, Waiting
 from runner.gates import Choice
 from runner.journal import Journal
-from runner.officials import Deputy, Official, Roster, Validity
+from runner.officials import Official, Roster, Validity
 from runner.roster_change import RosterChange
 from runner.workspace import RunFolder
 from scenarios.forgery import Record, find, forge, read_journal
-from scenarios.office import Office, events_of
+from scenarios.office import DAY, PLH, Office, events_of, while_signing, with_deputy
 
-DAY = 24 * 3600.0
-PLH = {
-    "official": "analis",
-    "position": "Kepala Contoh",
-    "kind": "Plh",
-    "from": "2026-11-21",
-    "until": "2026-11-23",
-    "letter": "800/12/2026 tanggal 20 November 2026",
-}
 APPROVED = {2: ["disetujui"]}
 STATEMENT, ROSTER, SIGNERS = "decisions/roster-1.json", "rosters/1.json", "rosters/1.signers"
 
@@ -41,10 +32,6 @@ def waiting(office: Office) -> RunFolder:
     folder = office.start()
     assert isinstance(office.go_on(folder, {}), Waiting)
     return folder
-
-
-def with_deputy(roster: Roster, official: str = "analis") -> Roster:
-    return roster.model_copy(update={"deputies": [Deputy.model_validate({**PLH, "official": official})]})
 
 
 def without(roster: Roster, official: str) -> Roster:
@@ -160,14 +147,7 @@ def test_what_is_signed_while_the_roster_changes_does_not_count(
     contoh: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = waiting(contoh)
-    real = signing.sign
-
-    def sign_slowly(statement: Path, key: Path) -> Path:
-        monkeypatch.setattr(signing, "sign", real)
-        contoh.change_roster(folder, with_deputy(contoh.roster), "pranata")
-        return real(statement, key)
-
-    monkeypatch.setattr(signing, "sign", sign_slowly)
+    while_signing(monkeypatch, lambda: contoh.change_roster(folder, with_deputy(contoh.roster), "pranata"))
     assert decide_refused(contoh, folder, "kabid") == "the gate has changed meanwhile; look at it again"
 
 
@@ -296,7 +276,7 @@ def test_nobody_signs_for_whom_he_brought_in_himself_nor_the_other_way_round(con
     folder = waiting(contoh)
     contoh.roster = with_one_more(contoh, "baru", "Staf")
     contoh.change_roster(folder, contoh.roster, "analis")
-    told = refused_after(contoh, folder, with_deputy(contoh.roster, "baru"), "analis")
+    told = refused_after(contoh, folder, with_deputy(contoh.roster, official="baru"), "analis")
     assert told == (
         "Nama Analis may not sign a change that is about Nama Baru, with whom he counts as one person; "
         "another official signs it"
@@ -386,14 +366,7 @@ def test_a_run_that_went_on_meanwhile_is_looked_at_again(
     contoh: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = waiting(contoh)
-    real = signing.sign
-
-    def sign_slowly(statement: Path, key: Path) -> Path:
-        monkeypatch.setattr(signing, "sign", real)
-        contoh.decide(folder, "disetujui", "kabid")
-        return real(statement, key)
-
-    monkeypatch.setattr(signing, "sign", sign_slowly)
+    while_signing(monkeypatch, lambda: contoh.decide(folder, "disetujui", "kabid"))
     with pytest.raises(errors.DecisionRefusedError, match="has gone on meanwhile; look at it again"):
         contoh.change_roster(folder, with_deputy(contoh.roster))
     assert events_of(folder, "roster_changed") == []
@@ -402,7 +375,7 @@ def test_a_run_that_went_on_meanwhile_is_looked_at_again(
 def test_another_change_than_was_shown_is_not_signed(contoh: Office) -> None:
     folder = waiting(contoh)
     shown = RosterChange(record.load(folder), contoh.clock, with_deputy(contoh.roster)).proposed()
-    other = RosterChange(record.load(folder), contoh.clock, with_deputy(contoh.roster, "pranata"))
+    other = RosterChange(record.load(folder), contoh.clock, with_deputy(contoh.roster, official="pranata"))
     word = contoh.word("kabid")
     with pytest.raises(errors.DecisionRefusedError, match="another change than was shown"):
         other.sign(word, seen=shown.code)

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from office_services import certificate
 from role_modules import ROLES, loaded
 
 SHARED = ROLES / "plan_updates" / "module_utils"
@@ -180,45 +181,33 @@ def test_errors_are_counted_by_unit(probe: ModuleType) -> None:
     assert {each["unit"] for each in counted["units"]} == {"a.service", "sudo", "kernel", "?"}
 
 
-@pytest.fixture(name="certificate")
-def _certificate(tmp_path: Path) -> Path:
+@pytest.fixture(name="certificate_file")
+def _certificate_file(tmp_path: Path) -> Path:
     path = tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-subj",
-        "/CN=contoh",
-        "-days",
-        "9",
-    ]
-    subprocess.run(
-        [*command, "-keyout", str(tmp_path / "key.pem"), "-out", str(path)], check=True, capture_output=True
-    )
+    made = certificate(days=9)
+    path.write_bytes(made.site)
+    (tmp_path / "key.pem").write_bytes(made.key)
     return path
 
 
-def test_the_end_of_a_certificate(probe: ModuleType, certificate: Path) -> None:
-    assert abs(probe.end_of_certificate(str(certificate)) - time.time() - 9 * 86400) < 3600
+def test_the_end_of_a_certificate(probe: ModuleType, certificate_file: Path) -> None:
+    assert abs(probe.end_of_certificate(str(certificate_file)) - time.time() - 9 * 86400) < 3600
 
 
 def test_the_end_of_a_certificate_without_python_s_ssl(
-    probe: ModuleType, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    probe: ModuleType, certificate_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_ssl = probe.end_of_certificate(str(certificate))
+    with_ssl = probe.end_of_certificate(str(certificate_file))
     monkeypatch.setitem(sys.modules, "_ssl", None)
-    assert probe.end_of_certificate(str(certificate)) == with_ssl
+    assert probe.end_of_certificate(str(certificate_file)) == with_ssl
 
 
 def test_what_is_no_certificate_is_told_and_the_others_are_read(
-    probe: ModuleType, certificate: Path, tmp_path: Path
+    probe: ModuleType, certificate_file: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "none.pem").write_bytes(b"\0\1garbage")
     (tmp_path / "folder.pem").mkdir()
-    assert certificate.exists()
+    assert certificate_file.exists()
     wanted = {"certificates": [f"{tmp_path}/*.pem", "/nowhere/plain.pem", "/nowhere/*.pem"]}
     told = {Path(each["path"]).name: each.get("error") for each in probe.certificates(wanted)["items"]}
     assert told == {
