@@ -69,6 +69,12 @@ def publish(lab: Lab, package: str, version: str, suite: str = "") -> Path:
     return file
 
 
+def withdraw(lab: Lab, package: str, version: str, suite: str = "lab") -> None:
+    """Take a version of a package out of the running channel, as Debian's does with what is superseded."""
+    (pool(lab, suite) / f"{recipe_of(package).name}_{version}_all.deb").unlink()
+    sign_suite(lab, SUITES[suite])
+
+
 def pool(lab: Lab, suite: str) -> Path:
     """Return the folder of a suite's packages."""
     return lab.channel / "www" / "pool" / suite

@@ -222,9 +222,17 @@ def parse_simulation(output: str) -> Simulation:
 
 
 def install_command(
-    versions: Mapping[str, str], *, lock_timeout: int, options: Iterable[str] = ()
+    versions: Mapping[str, str],
+    *,
+    lock_timeout: int,
+    options: Iterable[str] = (),
+    files: Mapping[str, Path] | None = None,
 ) -> list[str]:
-    """Return the apt-get call that brings exactly these packages to exactly these versions."""
+    """Return the apt-get call that brings exactly these packages to exactly these versions.
+
+    A package with a file of its own comes out of that, the others from the sources of the host.
+    """
+    own = files or {}
     return [
         "/usr/bin/apt-get",
         "install",
@@ -242,7 +250,7 @@ def install_command(
         *KEEP_CONFIGURATION,
         *options,
         "--",
-        *(f"{package}={version}" for package, version in sorted(versions.items())),
+        *(str(own.get(package, f"{package}={version}")) for package, version in sorted(versions.items())),
     ]
 
 

@@ -9,13 +9,14 @@ what a probe finds afterwards, not what apt answered.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import clamav_database as clamav
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import host_unit
+from ansible.module_utils import host_unit, saved_packages
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -54,14 +55,18 @@ def judge(
     approved: list[updates.Approved],
     states: dict[str, packages.PackageState],
     offers: dict[str, updates.Offer],
+    kept: Collection[str] = (),
 ) -> tuple[dict[str, str], list[dict[str, str]]]:
-    """Return the versions to go back to, and what cannot go back, with the reason."""
+    """Return the versions to go back to, and what cannot go back, with the reason.
+
+    Of the packages `kept` the old version lies on the host, whatever its sources offer.
+    """
     restore, not_undone = {}, []
     for update in approved:
         state = states.get(update.package)
         if state and state.is_settled and state.version == update.before:
             continue
-        reason = obstacle(update, state, offers.get(update.package))
+        reason = obstacle(update, state, offers.get(update.package), is_kept=update.package in kept)
         if reason is None:
             restore[update.package] = update.before
         else:
@@ -70,7 +75,11 @@ def judge(
 
 
 def obstacle(
-    update: updates.Approved, state: packages.PackageState | None, offer: updates.Offer | None
+    update: updates.Approved,
+    state: packages.PackageState | None,
+    offer: updates.Offer | None,
+    *,
+    is_kept: bool = False,
 ) -> str | None:
     """Return why a package cannot be put back, None when it can."""
     if state is None:
@@ -79,7 +88,7 @@ def obstacle(
         return "the package is on hold"
     if state.is_settled and state.version != update.after:
         return f"version {state.version} is installed, which this plan did not bring"
-    if offer is None or update.before not in offer.versions:
+    if not is_kept and (offer is None or update.before not in offer.versions):
         return f"the old version {update.before} is no longer offered by any source of the host"
     return None
 
@@ -127,7 +136,9 @@ class Host:
         self.approved = [updates.Approved(u["package"], u["from"], u["to"]) for u in parameters["approved"]]
         self.states = packages.package_states()
         offers = updates.read_offers([update.package for update in self.approved])
-        self.restore, self.not_undone = judge(self.approved, self.states, offers)
+        folder = saved_packages.folder_of(parameters["state_directory"], parameters["run"])
+        self.kept = saved_packages.whole_files(folder, {u.package: u.before for u in self.approved})
+        self.restore, self.not_undone = judge(self.approved, self.states, offers, self.kept)
 
     def broken(self) -> dict[str, str]:
         """Return the packages whose files are a mess although dpkg's table names the old version.
@@ -142,6 +153,7 @@ class Host:
             only or self.restore,
             lock_timeout=self.parameters["lock_timeout"],
             options=["--allow-downgrades", "--only-upgrade", *options],
+            files=self.kept,
         )
         return command
 
@@ -179,6 +191,7 @@ class Host:
         return {
             "changes": changes,
             "not_undone": self.not_undone + antivirus_notes(self.parameters["antivirus"]),
+            "from_kept": sorted(self.kept.keys() & {change["package"] for change in changes}),
             "dpkg_audit": packages.dpkg_audit(),
             "outcome": outcome,
             "seconds": round(time.monotonic() - self.began, 1),

@@ -1,0 +1,265 @@
+#!/usr/bin/python3
+"""Ansible module: keeps the package files of what is installed now, to go back with.
+
+A file comes from the first of these that has it: apt's own cache, when it is the very package that is
+installed; a source of the host, whose signature apt checks; what is installed, built again. What cannot be
+had is said, with the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import approved_updates as updates
+from ansible.module_utils import debian_packages as packages
+from ansible.module_utils import saved_packages as saved
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.save_packages_repack import RepackError, installed_md5sums, repack
+
+DOCUMENTATION = """
+module: save_packages
+short_description: Keep the package files of the installed versions of approved updates
+description:
+  - Saves one package file for each approved update in the installed version, and says what cannot be had.
+  - Removes what ended runs have kept.
+options:
+  approved: {type: list, elements: dict, required: true, description: "Updates: package, from and to"}
+  run: {type: str, required: true, description: Names the folder on the host}
+  started: {type: str, default: "", description: Digest of the first record of the run}
+  ended: {type: list, elements: str, default: [], description: Such digests of runs whose files are removed}
+  state_directory: {type: path, required: true, description: Where the folders of runs are}
+  reserve_bytes: {type: int, required: true, description: Bytes that have to stay free}
+author: Rawat
+"""
+EXAMPLES = """
+- name: Keep what is installed now
+  save_packages:
+    approved: [{package: openssl, from: 3.0.16-1, to: 3.0.17-1}]
+    run: example-1
+    state_directory: /var/lib/rawat
+    reserve_bytes: 67108864
+"""
+RETURN = """
+evidence: {type: dict, returned: always, description: The evidence of the role save_packages}
+"""
+
+CACHE = Path("/var/cache/apt/archives")
+STARTED = "started"
+"""Names the file that says whose the folder is: the digest of the run's first record. Ids may come again."""
+
+
+class NoRoomError(Exception):
+    """The disk would get too full."""
+
+
+class Keeper:
+    """One call's work on one host."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.parameters = parameters
+        self.began = time.monotonic()
+        self.folder = saved.folder_of(parameters["state_directory"], parameters["run"])
+        self.index: dict[str, dict[str, Any]] = saved.read_index(self.folder)
+        self.not_saved: list[dict[str, str]] = []
+        self.removed: list[str] = []
+
+    def missing(self) -> dict[str, str]:
+        """Return the packages whose installed version is still to be kept; says what cannot be kept."""
+        wanted = {update["package"]: update["from"] for update in self.parameters["approved"]}
+        whole = saved.whole_files(self.folder, wanted)
+        states, missing = packages.package_states(), {}
+        for package, version in sorted(wanted.items()):
+            state = states.get(package)
+            if package in whole:
+                continue
+            if state and state.version == version:
+                missing[package] = version
+            else:
+                found = state.version if state else "nothing"
+                self.leave_out(package, version, f"{found} is installed, and the version before is gone")
+        return missing
+
+    def leave_out(self, package: str, version: str, reason: str) -> None:
+        """Note what cannot be kept."""
+        self.not_saved.append({"package": package, "version": version, "reason": reason})
+
+    def save(self, missing: dict[str, str]) -> None:
+        """Keep what is missing; a package that cannot be kept stops no other."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mark = self.folder / STARTED
+        mark.write_text(self.parameters["started"], encoding="utf-8")
+        mark.chmod(0o600)
+        for left_over in self.folder.glob("new-*"):
+            shutil.rmtree(left_over)
+        offers = updates.read_offers(sorted(missing))
+        work = Path(tempfile.mkdtemp(prefix="new-", dir=self.folder))
+        try:
+            for package, version in missing.items():
+                offered = package in offers and version in offers[package].versions
+                self.save_one(package, version, work, is_offered=offered)
+        finally:
+            shutil.rmtree(work)
+
+    def save_one(self, package: str, version: str, work: Path, *, is_offered: bool) -> None:
+        """Keep one package file, from the nearest place that has it."""
+        try:
+            self.require_room(package)
+            file = work / f"{package.replace(':', '_')}.deb"
+            how, notes = self.fetch(package, version, file, work, is_offered=is_offered)
+            require_package(file, package, version)
+        except (NoRoomError, RepackError, OSError) as error:
+            self.leave_out(package, version, str(error))
+            return
+        digest = saved.digest_of(file)
+        descriptor = os.open(file, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+        kept = self.folder / f"{digest[:16]}.deb"
+        file.chmod(0o600)
+        file.replace(kept)
+        self.index[package] = {
+            "version": version, "file": kept.name, "sha256": digest, "bytes": kept.stat().st_size, "how": how,
+            "notes": notes,
+        }  # fmt: skip
+        saved.write_index(self.folder, self.index)
+
+    def fetch(
+        self, package: str, version: str, file: Path, work: Path, *, is_offered: bool
+    ) -> tuple[str, list[str]]:
+        """Put the package file there; return how it was had and what is to be said about it."""
+        if cached := in_cache(package, version):
+            shutil.copyfile(cached, file)
+            return "cache", []
+        if is_offered and download(package, version, file, work):
+            return "channel", []
+        own = Path(tempfile.mkdtemp(prefix="tree-", dir=work))
+        try:
+            return "repacked", repack(package, file, own)
+        finally:
+            shutil.rmtree(own)
+
+    def require_room(self, package: str) -> None:
+        """Refuse what could fill the disk: the package's files once more, and as a package file."""
+        told = packages.run_command(
+            ["dpkg-query", "--show", "--showformat=${Installed-Size}", package]
+        ).output
+        needed = 2 * 1024 * int(told.strip() or 0) + self.parameters["reserve_bytes"]
+        room = os.statvfs(self.folder)
+        if room.f_bavail * room.f_frsize < needed:
+            raise NoRoomError(f"{self.folder} has less than {needed} bytes free")
+
+    def sweep(self, *, is_check: bool) -> None:
+        """Remove what runs that have ended kept: nobody goes back by them any more."""
+        for mark in sorted(Path(self.parameters["state_directory"]).glob(f"*/{self.folder.name}/{STARTED}")):
+            folder = mark.parent
+            if folder == self.folder or mark.read_text(encoding="utf-8") not in self.parameters["ended"]:
+                continue
+            if not is_check:
+                shutil.rmtree(folder)
+            self.removed.append(folder.parent.name)
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the evidence of the role."""
+        wanted = {update["package"] for update in self.parameters["approved"]}
+        kept = [
+            {"package": package, **{key: item[key] for key in ("version", "how", "bytes", "notes")}}
+            for package, item in sorted(self.index.items())
+            if package in wanted
+        ]
+        return {
+            "saved": kept,
+            "not_saved": self.not_saved,
+            "bytes": sum(item["bytes"] for item in kept),
+            "removed": sorted(self.removed),
+            "seconds": round(time.monotonic() - self.began, 1),
+        }
+
+
+def in_cache(package: str, version: str) -> Path | None:
+    """Return the file in apt's cache that is the very package that is installed."""
+    name, _, foreign = package.partition(":")
+    asked = packages.run_command(
+        ["dpkg-query", "--show", "--showformat=${Architecture}", package]
+    ).output.strip()
+    path = CACHE / f"{name}_{version.replace(':', '%3a')}_{foreign or asked.strip()}.deb"
+    if not path.is_file():
+        return None
+    shipped = installed_md5sums(package)
+    inside = packages.run_command(["dpkg-deb", "--info", str(path), "md5sums"])
+    # Without digests nobody can tell whether it is the same: then a source is asked, which is signed.
+    return path if shipped and inside.rc == 0 and inside.output.encode() == shipped else None
+
+
+def download(package: str, version: str, file: Path, work: Path) -> bool:
+    """Fetch a package file from a source of the host; tell whether it is there."""
+    folder = Path(tempfile.mkdtemp(prefix="fetched-", dir=work))
+    limits = [
+        "-o",
+        "Acquire::Retries=2",
+        "-o",
+        "Acquire::http::Timeout=30",
+        "-o",
+        "Acquire::https::Timeout=30",
+    ]
+    command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", *limits, "--"]
+    done = packages.run_command([*command, f"{package}={version}"], timeout=600)
+    found = sorted(folder.glob("*.deb"))
+    if done.rc != 0 or len(found) != 1:
+        return False
+    found[0].replace(file)
+    return True
+
+
+def require_package(file: Path, package: str, version: str) -> None:
+    """Refuse a file that is not the package in the version."""
+    told = packages.run_command(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(file)])
+    if told.rc != 0 or told.output.strip() != f"{package.partition(':')[0]} {version}":
+        raise RepackError(
+            f"the package file is not {package} {version}: {packages.clean_text(told.output)[:200]}"
+        )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "approved": {"type": "list", "elements": "dict", "required": True},
+            "run": {"type": "str", "required": True},
+            "started": {"type": "str", "default": ""},
+            "ended": {"type": "list", "elements": "str", "default": []},
+            "state_directory": {"type": "path", "required": True},
+            "reserve_bytes": {"type": "int", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    if not updates.HAS_APT:
+        reason = "the host has no python3-apt: package files are kept of Debian hosts only"
+        named = [
+            {"package": u["package"], "version": u["from"], "reason": reason}
+            for u in module.params["approved"]
+        ]
+        module.exit_json(
+            changed=False, evidence={"saved": [], "not_saved": named, "bytes": 0, "removed": [], "seconds": 0}
+        )
+    keeper = Keeper(module.params)
+    before = dict(keeper.index)
+    missing = keeper.missing()
+    try:
+        keeper.sweep(is_check=module.check_mode)
+        if missing and not module.check_mode:
+            keeper.save(missing)
+    except OSError as error:
+        for package, version in missing.items():
+            if package not in keeper.index:
+                keeper.leave_out(package, version, str(error))
+    changed = bool(keeper.removed) or keeper.index != before or (module.check_mode and bool(missing))
+    module.exit_json(changed=changed, evidence=keeper.evidence())
+
+
+if __name__ == "__main__":
+    main()
