@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from runner.checks import Check
+from runner.repairs import RepairHost
 
 
 class Finding(BaseModel):
@@ -294,6 +295,7 @@ class Results(Finding):
     reboot_host: Annotated[RebootHost | None, _Maybe] = None
     rollback_updates: Annotated[RollbackUpdates | None, _Maybe] = None
     verification: Annotated[Verification | None, _Maybe] = None
+    repair_host: Annotated[RepairHost | None, _Maybe] = None
     check_host: Annotated[Check | None, _Maybe] = None
     check_website: Annotated[Check | None, _Maybe] = None
     check_database: Annotated[Check | None, _Maybe] = None

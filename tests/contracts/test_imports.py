@@ -42,6 +42,7 @@ PARTS = {
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"service_sentences", "judges.website", "judges.database"}
+    | {"repairs", "repair_sentences"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}

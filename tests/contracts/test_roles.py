@@ -128,6 +128,8 @@ def test_playbooks_are_named_verb_noun(playbook: Path) -> None:
         "check",
         "release",
         "reboot",
+        "propose",
+        "repair",
     }
 
 

@@ -23,7 +23,7 @@ SHARED = ROLES / "plan_updates" / "module_utils"
 def _probe() -> Iterator[ModuleType]:
     """Load the probe beside the modules that are sent along with it."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("clamav_database", "running_code"):
+        for name in ("certificate_end", "clamav_database", "running_code"):
             patch.setitem(sys.modules, name, loaded(SHARED / f"{name}.py"))
         yield loaded(ROLES / "check_host" / "files" / "check_host_probe.py")
 
@@ -191,15 +191,17 @@ def _certificate_file(tmp_path: Path) -> Path:
 
 
 def test_the_end_of_a_certificate(probe: ModuleType, certificate_file: Path) -> None:
-    assert abs(probe.end_of_certificate(str(certificate_file)) - time.time() - 9 * 86400) < 3600
+    assert (
+        abs(probe.certificate_end.end_of_certificate(str(certificate_file)) - time.time() - 9 * 86400) < 3600
+    )
 
 
 def test_the_end_of_a_certificate_without_python_s_ssl(
     probe: ModuleType, certificate_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_ssl = probe.end_of_certificate(str(certificate_file))
+    with_ssl = probe.certificate_end.end_of_certificate(str(certificate_file))
     monkeypatch.setitem(sys.modules, "_ssl", None)
-    assert probe.end_of_certificate(str(certificate_file)) == with_ssl
+    assert probe.certificate_end.end_of_certificate(str(certificate_file)) == with_ssl
 
 
 def test_what_is_no_certificate_is_told_and_the_others_are_read(
@@ -223,7 +225,7 @@ def test_what_is_no_certificate_is_told_and_the_others_are_read(
     ("said", "expected"), [("Jun  1 12:00:00 2026 GMT", 1780315200), ("Dec 31 23:59:59 2049 GMT", 2524607999)]
 )
 def test_a_certificate_s_time(probe: ModuleType, said: str, expected: int) -> None:
-    assert probe.seconds_of(said) == expected
+    assert probe.certificate_end.seconds_of(said) == expected
 
 
 # Backup -----------------------------------------------------------------------------------------------

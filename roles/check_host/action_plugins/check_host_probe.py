@@ -21,6 +21,7 @@ from runner.judges.action import earlier_of
 _ROLE = Path(__file__).parents[1]
 _SHARED = _ROLE.parent / "plan_updates" / "module_utils"
 _SOURCES = {
+    "certificate_end": _SHARED / "certificate_end.py",
     "clamav_database": _SHARED / "clamav_database.py",
     "running_code": _SHARED / "running_code.py",
     "check_host_probe": _ROLE / "files" / "check_host_probe.py",

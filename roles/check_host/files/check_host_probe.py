@@ -9,7 +9,6 @@ sick host must not become sicker by being looked at.
 
 from __future__ import annotations
 
-import calendar
 import ctypes
 import glob
 import grp
@@ -27,6 +26,7 @@ from io import BufferedReader
 from pathlib import Path
 
 # Sent along from the role that plans updates, so that both roles tell the same.
+import certificate_end
 import clamav_database
 import running_code
 
@@ -400,31 +400,10 @@ def certificates(wanted: Facts) -> Facts:
             told.append({"path": pattern, "error": NOT_THERE})
         for path in paths:
             try:
-                told.append({"path": path, "not_after": end_of_certificate(path)})
-            except (UnmeasuredError, OSError, ValueError) as error:
+                told.append({"path": path, "not_after": certificate_end.end_of_certificate(path)})
+            except (OSError, ValueError) as error:
                 told.append({"path": path, "error": str(error)})
     return capped(told)
-
-
-def end_of_certificate(path: str) -> int:
-    """Return when the first certificate of a PEM file ends, in seconds since 1970."""
-    if not Path(path).is_file():
-        raise UnmeasuredError("it is no file")
-    Path(path).open("rb").close()  # says plainly when it may not be read
-    try:
-        # What Python's own tests read certificate files with; there is no public name for it.
-        said = __import__("_ssl")._test_decode_cert(path)["notAfter"]  # noqa: SLF001 - see above
-    except (ImportError, AttributeError):
-        told = printed_by(["openssl", "x509", "-noout", "-enddate", "-in", path], most=10_000)
-        said = told.partition("=")[2].strip()
-    except OSError as error:
-        raise UnmeasuredError("it is no certificate") from error
-    return seconds_of(said)
-
-
-def seconds_of(said: str) -> int:
-    """Return the seconds since 1970 of a certificate's time, such as ``Jun  1 12:00:00 2026 GMT``."""
-    return calendar.timegm(time.strptime(said, "%b %d %H:%M:%S %Y GMT"))
 
 
 def journal(_: Facts) -> Facts:
