@@ -9,12 +9,13 @@ Where it leads stands in the row: ``next`` without a decision, the outcomes with
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -104,6 +105,7 @@ class Action(_Model):
     )
     plan: bool = Field(default=False, description="The evidence of this action becomes the plan")
     changes: bool = Field(default=False, description="Hosts are changed: needs a standing decision")
+    backup: bool = Field(default=False, description="What this action leaves is the backup of its hosts")
     waves: Waves | None = None
 
     @property
@@ -116,8 +118,8 @@ class Action(_Model):
         given = [k for k in ("playbook", "suite", "document", "archive") if getattr(self, k)]
         if len(given) != 1:
             raise ValueError("an action is exactly one of playbook, suite, document, archive")
-        if self.playbook is None and (self.plan or self.changes or self.waves):
-            raise ValueError("plan, changes and waves belong to a playbook")
+        if self.playbook is None and (self.plan or self.changes or self.backup or self.waves):
+            raise ValueError("plan, changes, backup and waves belong to a playbook")
         return self
 
 
@@ -352,7 +354,22 @@ _PLAIN = {
     "missing": "is missing",
     "extra_forbidden": "is not a key that a SOP file knows",
 }
+_TYPES = {
+    "int_type": "expected a whole number",
+    "string_type": "expected text",
+    "list_type": "expected a list",
+    "dict_type": "expected keys with values",
+    "model_type": "expected keys with values",
+    "bool_type": "expected true or false",
+    "string_too_short": "expected words",
+    "literal_error": "expected {expected}",
+    "greater_than_equal": "expected {ge} or more",
+    "less_than_equal": "expected {le} or less",
+    "too_short": "expected at least {min_length} of them",
+    "string_pattern_mismatch": "expected a short name in small letters, without spaces",
+}
 _EXPECTED = {
+    "playbook": "expected the name of a file in playbooks/, such as check-hosts.yml",
     "waktu": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "deadline": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "valid_for": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
@@ -371,12 +388,37 @@ def _model_problems(error: ValidationError, read: source.Source) -> Iterator[Pro
 
 
 def _what(item: ErrorDetails, path: source.Path) -> str:
+    if item["type"] == "extra_forbidden":
+        return f"{_PLAIN['extra_forbidden']}{meant(str(path[-1]), _known_keys(path[:-1]))}"
     if item["type"] in _PLAIN:
         return _PLAIN[item["type"]]
     if item["type"] == "value_error":
         return str(item["ctx"]["error"])  # a rule of ours, in its own words
     expected = _EXPECTED.get(str(path[-1])) if path else None
+    if expected is None and item["type"] in _TYPES:
+        expected = _TYPES[item["type"]].format(**item.get("ctx", {}))
     return f"{expected or item['msg']}, got {_short(item['input'])}"
+
+
+def meant(written: str, known: Iterable[str]) -> str:
+    """Return ``; did you mean 'hosts'?`` when one of ``known`` is close to what was written, else nothing."""
+    close = difflib.get_close_matches(written, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _known_keys(path: source.Path) -> Iterable[str]:
+    model: type[BaseModel] | None = Sop
+    for part in path:
+        if model is not None and isinstance(part, str) and part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation)
+    return model.model_fields if model is not None else ()
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - an annotation may be anything
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(part) for part in get_args(annotation))
+    return next((model for model in found if model is not None), None)
 
 
 def _is_union_branch(part: str | int) -> bool:
@@ -507,7 +549,7 @@ def _missing_files(sop: Sop, read: source.Source, available: Available) -> Itera
                 yield Problem(
                     read.line(path),
                     f"row {step.no}: there is no {kind.rstrip('s')} {name!r}; there are "
-                    f"{', '.join(sorted(known)) or 'none'}",
+                    f"{', '.join(sorted(known)) or 'none'}{meant(name, known)}",
                 )
 
 

@@ -42,42 +42,42 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
     ),
     "misspelt key of a row": (
         ("    hosts: ready", "    host: ready"),
-        [("host: ready", "steps[2].action.host: is not a key that a SOP file knows")],
+        [("host: ready", "steps[2].action.host: is not a key that a SOP file knows; did you mean 'hosts'?")],
     ),
     "duplicate key": (
         ("id: contoh-pemeriksaan", "id: contoh-pemeriksaan\nid: lain"),
         [("id: lain", "duplicate key 'id' (first on line 4)")],
     ),
-    "another format": (("format: 1", "format: 2"), [("format: 2", "format: Input should be 1, got 2")]),
+    "another format": (("format: 1", "format: 2"), [("format: 2", "format: expected 1, got 2")]),
     "number as text": (
         ("  - no: 2", '  - no: "2"'),
-        [('- no: "2"', "steps[1].no: Input should be a valid integer, got '2'")],
+        [('- no: "2"', "steps[1].no: expected a whole number, got '2'")],
     ),
     "row zero": (
         ("  - no: 2", "  - no: 0"),
-        [("- no: 0", "steps[1].no: Input should be greater than or equal to 1, got 0")],
+        [("- no: 0", "steps[1].no: expected 1 or more, got 0")],
     ),
     "text where a list belongs": (
         ("identity:", "identity:\n  peralatan: Komputer"),
-        [("peralatan:", "identity.peralatan: Input should be a valid list, got 'Komputer'")],
+        [("peralatan:", "identity.peralatan: expected a list, got 'Komputer'")],
     ),
     "number where text belongs": (
         ("  unit: Dinas Contoh", "  unit: 12"),
-        [("unit: 12", "identity.unit: Input should be a valid string, got 12")],
+        [("unit: 12", "identity.unit: expected text, got 12")],
     ),
     "empty text": (
         ("kegiatan: Memeriksa server", 'kegiatan: ""'),
-        [('kegiatan: ""', "steps[0].kegiatan: String should have at least 1 character, got ''")],
+        [('kegiatan: ""', "steps[0].kegiatan: expected words, got ''")],
     ),
     "yes is a word, not a boolean": (
         ("changes: true", "changes: yes"),
-        [("changes: yes", "steps[2].action.changes: Input should be a valid boolean, got 'yes'")],
+        [("changes: yes", "steps[2].action.changes: expected true or false, got 'yes'")],
     ),
     "no steps": (
         ("actors:\n", "actors: []\nactors2:\n"),
         [
-            ("actors: []", "actors: Input should be a valid dictionary, got []"),
-            ("actors2:", "actors2: is not a key that a SOP file knows"),
+            ("actors: []", "actors: expected keys with values, got []"),
+            ("actors2:", "actors2: is not a key that a SOP file knows; did you mean 'actors'?"),
         ],
     ),
     # Standard time
@@ -181,7 +181,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
             (
                 "outcomes:",
                 (
-                    "steps[1].decision.outcomes: List should have at least 2 items after validation, not 1, "
+                    "steps[1].decision.outcomes: expected at least 2 of them, "
                     "got [{'name': 'disetujui', 'next': 3}]"
                 ),
             )
@@ -221,7 +221,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
     ),
     "plan by a suite": (
         ("{playbook: plan-perbaikan.yml, plan: true}", "{suite: uji_server, plan: true}"),
-        [("action:", "steps[0].action: plan, changes and waves belong to a playbook")],
+        [("action:", "steps[0].action: plan, changes, backup and waves belong to a playbook")],
     ),
     "change without plan": (
         ("plan-perbaikan.yml, plan: true}", "plan-perbaikan.yml}"),
@@ -240,7 +240,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
             (
                 "../perbaiki",
                 (
-                    "steps[2].action.playbook: String should match pattern '^[a-z][a-z0-9-]*\\.yml$', "
+                    "steps[2].action.playbook: expected the name of a file in playbooks/, such as check-hosts.yml, "
                     "got '../perbaiki-server.yml'"
                 ),
             )
@@ -254,7 +254,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
                 "playbook: perbaiki.yml",
                 (
                     "row 3: there is no playbook 'perbaiki.yml'; there are "
-                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml"
+                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; did you mean 'perbaiki-server.yml'?"
                 ),
             )
         ],
@@ -266,7 +266,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
                 "playbook: pulihkan.yml",
                 (
                     "row 4: there is no playbook 'pulihkan.yml'; there are "
-                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml"
+                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; did you mean 'pulihkan-server.yml'?"
                 ),
             )
         ],
@@ -281,7 +281,12 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
     ),
     "unknown document": (
         ("document: hasil-uji", "document: hasil"),
-        [("document: hasil", "row 4: there is no document 'hasil'; there are daftar-temuan, hasil-uji")],
+        [
+            (
+                "document: hasil",
+                "row 4: there is no document 'hasil'; there are daftar-temuan, hasil-uji; did you mean 'hasil-uji'?",
+            )
+        ],
     ),
     # Assumptions
     "assumption about nothing": (
