@@ -1,8 +1,7 @@
-"""The command line: starts, resumes and stops runs, checks SOPs. Commands and exit codes are a contract."""
+"""The command line: starts, resumes and stops runs. Commands and exit codes are a contract."""
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +14,10 @@ from runner import (
     archive,
     cli_officials,
     cli_records,
+    cli_sop,
     errors,
     record,
     report,
-    sop,
     typed,
     verify,
 )
@@ -55,8 +54,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-sop_app = typer.Typer(help="Checks SOP files.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(sop_app, name="sop")
+app.add_typer(cli_sop.app, name="sop")
 app.add_typer(lab.cli.app, name="lab", help="Disposable hosts to try Rawat on.")
 
 
@@ -160,32 +158,6 @@ app.command(name="roster")(cli_officials.change_roster)
 app.command(name="break-lock")(cli_officials.break_lock)
 app.command(name="archive")(cli_records.archive_command)
 app.command(name="verify")(cli_records.verify_command)
-
-
-@sop_app.command()
-def check(files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None) -> None:
-    """Name every problem of SOP files as file:line; all of sops/ by default."""
-    workspace = find_workspace()
-    available = workspace.available()
-    bad = 0
-    for file in files or sorted(workspace.sops.glob("*.yml")):
-        try:
-            checked = sop.parse_sop(read_text(file), str(file), available)
-        except errors.InputError as error:
-            print_error(error_console, error)
-            bad += 1
-        else:
-            console.print(
-                Text(f"{file}: good, {len(checked.steps)} rows, {len(checked.assumptions)} assumptions")
-            )
-    if bad:
-        raise typer.Exit(errors.EXIT_INPUT)
-
-
-@sop_app.command()
-def schema() -> None:
-    """Print the JSON Schema of SOP files, for editors."""
-    sys.stdout.write(json.dumps(sop.json_schema(), indent=2, ensure_ascii=False) + "\n")
 
 
 # The parts ---------------------------------------------------------------------------------------

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from runner import errors, record
-from runner.officials import Official, Roster
+from runner.clock import Instant
+from runner.officials import Official, Roster, load_roster
+from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
 from runner.workspace import RunFolder, Workspace
 
@@ -13,6 +15,13 @@ from runner.workspace import RunFolder, Workspace
 def roster_file(inventory: Path) -> Path:
     """Return where the roster of the office stands, beside its inventory."""
     return (inventory if inventory.is_dir() else inventory.parent) / "officials.yml"
+
+
+def staff_of(inventory: Path, operator: str | None, now: Instant) -> Staff:
+    """Return the office's people as a SOP is judged by them; without an operator nobody is left out."""
+    roster = load_roster(roster_file(inventory))
+    operates = operator_of(roster, operator) if operator or roster.operator else None
+    return Staff(roster, operates, roster.day(now.at))
 
 
 def windows_of(inventory: Path) -> Windows | None:

@@ -338,7 +338,7 @@ def parse_sop(text: str, name: str, available: Available | None = None) -> Sop:
     # Where a row leads is judged only once every row it names exists: one mistake, one line.
     problems = list(_reference_problems(sop, read)) or list(_order_problems(sop, read))
     if available is not None:
-        problems += _missing_files(sop, read, available)
+        problems += missing_files(enumerate(sop.steps), read, available)
     if problems:
         raise SourceError(name, problems)
     return sop
@@ -540,8 +540,11 @@ def _end_reachable(sop: Sop) -> bool:
     return any("end" in sop.step(no).targets for no in _reachable(sop))
 
 
-def _missing_files(sop: Sop, read: source.Source, available: Available) -> Iterator[Problem]:
-    for index, step in enumerate(sop.steps):
+def missing_files(
+    rows: Iterable[tuple[int, Step]], read: source.Source, available: Available
+) -> Iterator[Problem]:
+    """Yield what rows name and the disk does not have; each row with its place in the file."""
+    for index, step in rows:
         at: source.Path = ("steps", index)
         for path, kind, name in _named_files(step, at):
             known = getattr(available, kind)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
@@ -28,8 +27,9 @@ from runner.files import (
 from runner.inventory import Inventory
 from runner.journal import Journal
 from runner.kinds import SERVICES, computers
-from runner.officials import Holder, Official, Roster
-from runner.sop import Sop, Step, parse_sop, sop_digest
+from runner.officials import Official, Roster
+from runner.sop import Sop, Step, sop_digest
+from runner.sop_check import Staff, can_be_filled, require_good, vacancy
 from runner.waves import BUDGET
 from runner.windows import Windows, closed
 from runner.workspace import RunFolder, Workspace
@@ -57,7 +57,7 @@ def start_run(
         InputError: when the SOP or the roster does not allow a run, or an open run holds one of the hosts.
         CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
-    sop = parse_sop(start.sop_text, start.sop_name, workspace.available())
+    sop = require_good(start.sop_text, start.sop_name, workspace.available())
     if not sop.is_about_services:
         start = _with_computers_only(start)
     if BUDGET.match(start.failure_budget) is None:
@@ -144,21 +144,11 @@ def _require_officials(sop: Sop, start: Start, today: date) -> None:
             f"{operator.name} is an official {operator.valid.days()}, not on {today}",
             hint="mend 'valid' in officials.yml beside the inventory, or choose another --operator",
         )
-    for step, positions in _awaited_positions(sop):
-        seats = [start.roster.ever_holders(position, today) for position in positions]
-        if _can_be_filled(seats, operator):
-            continue
-        vacant = [position for position, holders in zip(positions, seats, strict=True) if not holders]
-        if vacant:
-            who = "nobody holds that position"
-        elif len(positions) == 1:
-            who = f"only the operator {operator.id!r} holds that position"
-        else:
-            who = "no two persons beside the operator hold these positions"
-        raise errors.InputError(
-            f"row {step.no} waits for {' and '.join(vacant or positions)}, but {who} in the roster",
-            hint="complete officials.yml beside the inventory, or choose another --operator",
-        )
+    for step in sop.steps:
+        if why := vacancy(sop, step, Staff(start.roster, operator, today)):
+            raise errors.InputError(
+                why, hint="complete officials.yml beside the inventory, or choose another --operator"
+            )
 
 
 def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[str]:
@@ -167,7 +157,7 @@ def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[
         f"row {step.no} waits for {' and '.join(positions)}, and nobody may decide there today ({today}); "
         "see the dates in officials.yml"
         for step, positions in _awaited_positions(sop)
-        if not _can_be_filled([roster.holders(position, today) for position in positions], operator)
+        if not can_be_filled([roster.holders(position, today) for position in positions], operator)
     ]
 
 
@@ -176,15 +166,6 @@ def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, list[str]]]:
         positions = [sop.actors[actor] for actor in sop.seats(step)]
         if positions:
             yield step, positions
-
-
-def _can_be_filled(seats: list[list[Holder]], operator: Official) -> bool:
-    """Tell whether different persons, none of them the operator, can take the seats of a gate."""
-    able = [[h.official for h in holders if not h.official.is_same_person(operator)] for holders in seats]
-    return any(
-        all(not a.is_same_person(b) for a, b in itertools.combinations(officials, 2))
-        for officials in itertools.product(*able)
-    )
 
 
 def _new_folder(workspace: Workspace, sop: Sop, day: datetime) -> RunFolder:

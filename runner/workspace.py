@@ -18,6 +18,9 @@ from runner.files import write_once
 from runner.moves import roster_name, statement_name
 from runner.sop import Available
 
+OWN_TESTS = {"unit", "scenarios", "contracts", "roles", "lab", "campaign"}
+"""Folders beside the suites that try Rawat itself; no row can test a host with them."""
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -154,7 +157,11 @@ class Workspace:
         """Return what a SOP may name."""
         return Available(
             playbooks=frozenset(path.name for path in self.playbooks.glob("*.yml")),
-            suites=frozenset(path.parent.name for path in self.suites.glob("*/conftest.py")),
+            suites=frozenset(
+                path.parent.name
+                for path in self.suites.glob("*/conftest.py")
+                if path.parent.name not in OWN_TESTS
+            ),
             documents=frozenset(
                 path.name.removesuffix(".html.j2")
                 for path in (self.root / "report_templates").glob("*.html.j2")

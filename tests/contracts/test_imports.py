@@ -19,12 +19,23 @@ MODULES = {
 # Which part of the way each module is. A new module needs a place here, and with it its rules.
 PARTS = {
     # cli / console: parse, build the parts, show
-    "front": {"__main__", "cli", "cli_officials", "cli_records", "console", "screens", "stops", "status"}
+    "front": {
+        "__main__",
+        "cli",
+        "cli_officials",
+        "cli_records",
+        "cli_sop",
+        "console",
+        "screens",
+        "stops",
+        "status",
+    }
     | {"times", "prompt", "questions", "consent", "typed", "office"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
+        "sop_check",
         "source",
         "state",
         "next_move",

@@ -240,8 +240,8 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
             (
                 "../perbaiki",
                 (
-                    "steps[2].action.playbook: expected the name of a file in playbooks/, such as check-hosts.yml, "
-                    "got '../perbaiki-server.yml'"
+                    "steps[2].action.playbook: expected the name of a file in playbooks/, "
+                    "such as check-hosts.yml, got '../perbaiki-server.yml'"
                 ),
             )
         ],
@@ -254,7 +254,8 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
                 "playbook: perbaiki.yml",
                 (
                     "row 3: there is no playbook 'perbaiki.yml'; there are "
-                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; did you mean 'perbaiki-server.yml'?"
+                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; "
+                    "did you mean 'perbaiki-server.yml'?"
                 ),
             )
         ],
@@ -266,7 +267,8 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
                 "playbook: pulihkan.yml",
                 (
                     "row 4: there is no playbook 'pulihkan.yml'; there are "
-                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; did you mean 'pulihkan-server.yml'?"
+                    "perbaiki-server.yml, plan-perbaikan.yml, pulihkan-server.yml; "
+                    "did you mean 'pulihkan-server.yml'?"
                 ),
             )
         ],
@@ -284,7 +286,10 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
         [
             (
                 "document: hasil",
-                "row 4: there is no document 'hasil'; there are daftar-temuan, hasil-uji; did you mean 'hasil-uji'?",
+                (
+                    "row 4: there is no document 'hasil'; there are daftar-temuan, hasil-uji; "
+                    "did you mean 'hasil-uji'?"
+                ),
             )
         ],
     ),

@@ -1,0 +1,63 @@
+"""The commands about SOP files: is one good, and what may stand in it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from runner import errors, sop, sop_check, typed
+from runner.clock import SystemClock
+from runner.console import console, error_console
+from runner.display import display
+from runner.office import read_text, staff_of
+from runner.workspace import find_workspace
+
+app = typer.Typer(help="Checks SOP files.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
+    inventory: Annotated[
+        Path | None,
+        typer.Option("-i", "--inventory", help="Judge also whether its officials.yml has the people"),
+    ] = None,
+    operator: Annotated[
+        str | None, typer.Option(callback=typed.name, help="Who would operate, and so may not decide")
+    ] = None,
+) -> None:
+    """Name every problem of SOP files as file:line, errors and warnings; all of sops/ by default."""
+    workspace = find_workspace()
+    available = workspace.available()
+    staff = None if inventory is None else staff_of(inventory, operator, SystemClock().now())
+    bad = 0
+    for file in files or sorted(workspace.sops.glob("*.yml")):
+        judged = sop_check.judge(read_text(file), str(file), available, staff)
+        _print_judgement(file, judged)
+        bad += bool(judged.errors)
+    if bad:
+        raise typer.Exit(errors.EXIT_INPUT)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of SOP files, for editors."""
+    sys.stdout.write(json.dumps(sop.json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+def _print_judgement(file: Path, judged: sop_check.Judgement) -> None:
+    for kind, style, problems in (
+        ("error", "bold red", judged.errors),
+        ("warning", "yellow", judged.warnings),
+    ):
+        for problem in problems:
+            line = display(f"{file}:{problem.line}: {problem.message}")
+            error_console.print(Text.assemble((f"{kind}: ", style), line), soft_wrap=True)
+    if judged.sop and not judged.errors:
+        rows, assumed = len(judged.sop.steps), len(judged.sop.assumptions)
+        console.print(Text(f"{file}: good, {rows} rows, {assumed} assumptions"), soft_wrap=True)
