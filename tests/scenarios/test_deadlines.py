@@ -207,7 +207,7 @@ WRONG = {
     "approve at the deadline": (
         "      valid_for: 2 Hari\n",
         "      deadline: 2 Hari\n      at_deadline: approve\n",
-        "steps[1].decision.at_deadline: Input should be 'remind' or 'close', got 'approve'",
+        "steps[1].decision.at_deadline: expected 'remind' or 'close', got 'approve'",
     ),
     "no time": (
         "      valid_for: 2 Hari\n",

@@ -460,7 +460,8 @@ def test_a_plan_made_after_the_gate_is_not_what_was_decided_on(
     text = (data / "contoh-pemeriksaan.yml").read_text(encoding="utf-8")
     text = text.replace("{name: disetujui, next: 3}", "{name: disetujui, next: 5}")
     text += (
-        "  - {no: 5, kegiatan: Memeriksa lagi, action: {playbook: plan-perbaikan.yml, plan: true}, next: 3}\n"
+        "  - {no: 5, kegiatan: Memeriksa lagi, pelaksana: petugas, waktu: 1 Jam, "
+        "action: {playbook: plan-perbaikan.yml, plan: true}, next: 3}\n"
     )
     office = make_office(quick_dir / "again", data / "contoh-pemeriksaan.yml", text)
     other = HostResult("web1", "ok", {"plan": {"updates": [update("lab-other")]}})

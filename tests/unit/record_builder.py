@@ -19,20 +19,27 @@ actors: {petugas: Petugas Contoh, kepala: Kepala Contoh}
 steps:
   - no: 1
     kegiatan: Memeriksa
+    pelaksana: petugas
+    waktu: 1 Jam
     action: {playbook: plan-contoh.yml, plan: true}
     next: 2
   - no: 2
     kegiatan: Menyetujui
     pelaksana: kepala
+    waktu: 1 Jam
     output: [{name: Disposisi, document: disposisi}]
     decision:
       outcomes: [{name: setuju, next: 3}, {name: ulang, next: 1}, {name: batal, next: end}]
   - no: 3
     kegiatan: Memperbaiki
+    pelaksana: petugas
+    waktu: 1 Jam
     action: {playbook: apply-contoh.yml, hosts: ready, changes: true}
     next: 4
   - no: 4
     kegiatan: Mengarsipkan
+    pelaksana: petugas
+    waktu: 1 Jam
     action: {archive: true}
     next: end
 """
