@@ -1,4 +1,4 @@
-"""The commands about SOP files: is one good, and what may stand in it."""
+"""The commands about SOP files: is one good, what may stand in it, and its paper."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, sop, sop_check, typed
+from runner import errors, sop, sop_check, sop_document, typed
 from runner.clock import SystemClock
 from runner.console import console, error_console
 from runner.display import display
 from runner.office import read_text, staff_of
 from runner.workspace import find_workspace
 
-app = typer.Typer(help="Checks SOP files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Checks and prints SOP files.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -48,6 +48,23 @@ def check(
 def schema() -> None:
     """Print the JSON Schema of SOP files, for editors."""
     sys.stdout.write(json.dumps(sop.json_schema(), indent=2, ensure_ascii=False) + "\n")
+
+
+@app.command()
+def render(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="SOP file, such as sops/surakarta-system-update.yml")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where to: OUT.pdf or OUT.html")],
+) -> None:
+    """Make the official SOP document of a SOP file: identity block and flowchart.
+
+    The same file gives the same bytes; the PDF carries the file it was made from.
+    """
+    sop_document.require_kind(out)
+    printed = sop_document.write_sop(read_text(file), str(file), out)
+    rows = len(printed.steps)
+    console.print(Text(f"{out}: {display(printed.identity.nama_sop)}, {rows} rows"), soft_wrap=True)
 
 
 def _print_judgement(file: Path, judged: sop_check.Judgement) -> None:

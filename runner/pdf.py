@@ -47,6 +47,7 @@ def write_pdf(
     attachment: tuple[str, bytes],
     target: Path,
     *,
+    description: str = ATTACHMENT_DESCRIPTION,
     limits: Limits = DEFAULT_LIMITS,
 ) -> None:
     """Write the document as a tagged PDF/A-3a file with the attachment in it.
@@ -54,7 +55,7 @@ def write_pdf(
     Raises:
         StepFailedError: the document went over a limit, wanted to load something, or could not be laid out.
     """
-    write_once(target, render_pdf(html, title, created, attachment, limits=limits))
+    write_once(target, render_pdf(html, title, created, attachment, description=description, limits=limits))
 
 
 def render_pdf(
@@ -63,6 +64,7 @@ def render_pdf(
     created: datetime,
     attachment: tuple[str, bytes],
     *,
+    description: str = ATTACHMENT_DESCRIPTION,
     limits: Limits = DEFAULT_LIMITS,
 ) -> bytes:
     """Return the bytes of the PDF; see ``write_pdf``."""
@@ -73,7 +75,7 @@ def render_pdf(
         "created": created.isoformat(),
         "attachment": {
             "name": name,
-            "description": ATTACHMENT_DESCRIPTION,
+            "description": description,
             "content": base64.b64encode(content).decode("ascii"),
         },
     }

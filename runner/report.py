@@ -25,7 +25,9 @@ from runner import errors, wording
 from runner.canonical import canonical_json, sha256_hex
 from runner.display import display
 from runner.files import write_once
+from runner.flow import flow_of
 from runner.pdf import write_pdf
+from runner.procedure import standings
 from runner.run_view import document_view
 from runner.sentences import SEVERITIES, sentence
 from runner.view import DocumentView, moment_of
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from runner.record import Record
 
-__all__ = ["build_document", "document_view", "known_documents", "render_html", "view_json"]
+__all__ = ["build_document", "document_view", "environment", "known_documents", "render_html", "view_json"]
 
 TEMPLATES = "report_templates"
 _SHOWN_OF_DIGEST = 16
@@ -84,7 +86,7 @@ def render_html(view: DocumentView) -> str:
         raise errors.InputError(f"there is no document {view.document!r}; there are {known}")
     digest = sha256_hex(view_json(view))
     code = f"rawat:{view.run}:{view.document}:{view.version}:{digest}"
-    template = _environment().get_template(f"{view.document}.html.j2")
+    template = environment().get_template(f"{view.document}.html.j2")
     return template.render(view=view, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code))
 
 
@@ -103,7 +105,8 @@ def _qr(code: str) -> Markup:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return what all templates are rendered with."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(find_workspace().root / TEMPLATES),
         autoescape=True,
@@ -132,6 +135,8 @@ def _environment() -> jinja2.Environment:
         "sentence": lambda found: sentence(found.kind, found.finding),
         "severity": lambda severity: SEVERITIES[severity],
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
+        "flow": flow_of,
+        "standings": lambda rows: standings((row.no, row.state) for row in rows),
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }
     return environment

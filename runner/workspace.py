@@ -165,7 +165,7 @@ class Workspace:
             documents=frozenset(
                 path.name.removesuffix(".html.j2")
                 for path in (self.root / "report_templates").glob("*.html.j2")
-                if not path.name.startswith(("base.", "_"))
+                if not path.name.startswith(("base.", "sop.", "_"))
             ),
         )
 

@@ -52,6 +52,7 @@ PARTS = {
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
+    | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
     | {"repairs", "repair_sentences"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
@@ -63,7 +64,17 @@ PARTS = {
     | {"inventory", "own_machine", "earlier_runs", "earlier_checks", "tree", "holder", "holds"}
     | {"ansible_settings", "scans"},
     # what only reads the run folder
-    "readers": {"report", "run_view", "pdf", "pdf_worker", "archive", "verify", "run_check", "register"},
+    "readers": {
+        "report",
+        "sop_document",
+        "run_view",
+        "pdf",
+        "pdf_worker",
+        "archive",
+        "verify",
+        "run_check",
+        "register",
+    },
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
 }
 MAY_IMPORT = {

@@ -736,7 +736,7 @@ def test_a_host_cannot_fill_a_document(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [None, True, 1.5j, object()])
 def test_a_hole_in_a_document_is_an_error(value: object) -> None:
     with pytest.raises(TypeError, match="must not print"):
-        report._environment().from_string("{{ value }}").render(value=value)
+        report.environment().from_string("{{ value }}").render(value=value)
 
 
 # Deputies ----------------------------------------------------------------------------------------------

@@ -1,0 +1,150 @@
+"""A SOP as its paper shows it: actors as columns, rows with their symbol and where they lead. Pure.
+
+It is what the flowchart is drawn from (``runner.flow``), in the SOP's own document and in the documents of a
+run alike. The wording of the SOP is passed on to the letter; nothing is added to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from runner.findings import Finding
+from runner.sop import Sop, Step, Target
+
+Symbol = Literal["terminator", "process", "decision"]
+Standing = Literal["done", "current", "not_reached"]
+
+_COLUMN = {
+    "no": "no",
+    "kelengkapan": "requirements",
+    "waktu": "time",
+    "output": "outputs",
+    "keterangan": "remark",
+}
+
+
+class Exit(Finding):
+    """Where a row leads: to the row of that number, or to the end when there is none; outcomes as labels."""
+
+    label: str
+    to: int | None
+
+
+class Row(Finding):
+    """A row of the flowchart; ``lanes`` are the columns of its actors, the one who does it first."""
+
+    no: int
+    activity: str
+    lanes: tuple[int, ...]
+    symbol: Symbol
+    requirements: tuple[str, ...]
+    time: str
+    outputs: tuple[str, ...]
+    remark: str
+    exits: tuple[Exit, ...]
+
+
+class Procedure(Finding):
+    """The flowchart of a SOP: positions in the order of their columns, and the rows."""
+
+    actors: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+class Mark(Finding):
+    """A note on a place of the paper: ``row`` and ``column`` of the flowchart, or a field of the identity."""
+
+    number: int
+    row: int | None
+    column: str
+    text: str
+
+
+def procedure_of(sop: Sop) -> Procedure:
+    """Return the flowchart's content of a SOP."""
+    columns = {actor: index for index, actor in enumerate(sop.actors)}
+    lanes = [_lanes(sop, index, columns) for index in range(len(sop.steps))]
+    rows = tuple(_row(sop, index, own) for index, own in enumerate(lanes))
+    return Procedure(actors=tuple(sop.actors.values()), rows=rows)
+
+
+def _row(sop: Sop, index: int, lanes: tuple[int, ...]) -> Row:
+    step = sop.steps[index]
+    return Row(
+        no=step.no,
+        activity=step.kegiatan,
+        lanes=lanes,
+        symbol=_symbol(step, first=index == 0),
+        requirements=tuple(step.kelengkapan),
+        time=step.waktu or "",
+        outputs=tuple(output.name for output in step.output),
+        remark=step.keterangan or "",
+        exits=tuple(_exits(step)),
+    )
+
+
+def _symbol(step: Step, *, first: bool) -> Symbol:
+    # A decision with one single exit asks nothing: it is drawn as what it is, a piece of work.
+    if step.decision and len(step.decision.outcomes) > 1:
+        return "decision"
+    return "terminator" if first or step.targets == ["end"] else "process"
+
+
+def _lanes(sop: Sop, index: int, columns: dict[str, int]) -> tuple[int, ...]:
+    """Return the row's columns; "Mulai" and "Selesai" stand in that of the row beside them."""
+    step = sop.steps[index]
+    own = dict.fromkeys(columns[actor] for actor in (step.pelaksana, step.bersama) if actor)
+    if own:
+        return tuple(own)
+    beside = [*sop.steps[index + 1 :], *reversed(sop.steps[:index])]
+    if index == len(sop.steps) - 1:
+        beside = list(reversed(sop.steps[:index]))
+    return (next((columns[other.pelaksana] for other in beside if other.pelaksana), 0),)
+
+
+def _exits(step: Step) -> Iterator[Exit]:
+    """Yield the exits: outcomes that lead to the same place share one.
+
+    Where all lead to the same row there are two, so that a diamond always has a choice.
+    """
+    if step.decision is None:
+        for target in step.targets:
+            yield Exit(label="", to=_number(target))
+        return
+    named: dict[Target, list[str]] = {}
+    for outcome in step.decision.outcomes:
+        named.setdefault(outcome.next, []).append(outcome.name)
+    for target, names in named.items():
+        if len(named) == 1 and len(names) > 1 and target != "end":
+            yield Exit(label=names[0], to=_number(target))
+            yield Exit(label=" / ".join(names[1:]), to=_number(target))
+        else:
+            yield Exit(label=" / ".join(names), to=_number(target))
+
+
+def _number(target: Target) -> int | None:
+    return None if target == "end" else target
+
+
+def marks_of(sop: Sop) -> tuple[Mark, ...]:
+    """Return the SOP's assumptions, numbered as they stand, each with the place it is about."""
+    return tuple(
+        Mark(number=number, text=assumption.text, **_place(sop, assumption.field))
+        for number, assumption in enumerate(sop.assumptions, start=1)
+    )
+
+
+def _place(sop: Sop, field: str) -> dict[str, int | str | None]:
+    found = re.match(r"steps\[(\d+)\](?:\.(\w+))?", field)
+    if found is None:
+        return {"row": None, "column": field.removeprefix("identity.")}
+    no = sop.steps[int(found[1])].no
+    return {"row": no, "column": _COLUMN.get(found[2] or "", "activity")}
+
+
+def standings(rows: Iterable[tuple[int, str]]) -> dict[int, Standing]:
+    """Return how each row stands, from (row, state) as views tell it."""
+    words: dict[str, Standing] = {"done": "done", "under_way": "current"}
+    return {no: words.get(state, "not_reached") for no, state in rows}

@@ -1,0 +1,206 @@
+"""The SOP as the official document: what stands where, as on paper, and that it is the same every time."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from html import unescape
+from pathlib import Path
+
+import hostile
+import pikepdf
+import pytest
+from typer.testing import CliRunner
+
+from runner import cli, errors, sop_document
+from runner.flow import flow_of
+from runner.procedure import marks_of, procedure_of
+from runner.sop import Sop, parse_sop
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "data" / "sop-documents"
+FILES = [ROOT / "sops" / "surakarta-system-update.yml", ROOT / "tests" / "data" / "pemeliharaan.yml"]
+HOSTILE = "<script>alert(1)</script>{{7*7}}<img src=file:///etc/passwd>&lt;b&gt;\"'\u202e]]>"
+
+
+def rendered(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return sop_document.render_sop(parse_sop(text, file.name), text)
+
+
+def words(html: str) -> str:
+    """Return what a reader sees, spaces made one."""
+    body = re.sub(r"<(style|title)>.*?</\1>", "", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", body)))
+
+
+def main_part(html: str) -> str:
+    return html.split("<main>\n", 1)[1].split("</main>", 1)[0]
+
+
+# As it was looked at --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_document_is_the_one_that_was_looked_at(file: Path) -> None:
+    """After a change of the looks RAWAT_GOLDEN=1 writes the files anew: look at every page before."""
+    golden, made = GOLDEN / f"{file.stem}.html", main_part(rendered(file))
+    if os.environ.get("RAWAT_GOLDEN"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(made, encoding="utf-8")
+
+    assert made == golden.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_identity_block_stands_in_its_order(file: Path) -> None:
+    shown = words(rendered(file))
+    heads = ["tempat logo", "Nomor SOP", "Tgl. Pembuatan", "Tgl. Revisi", "Tgl. Efektif", "Disahkan oleh"]
+    heads += ["Nama SOP", "Dasar Hukum", "Kualifikasi Pelaksana", "Keterkaitan", "Peralatan/Perlengkapan"]
+    heads += ["Peringatan", "Pencatatan dan Pendataan", "Kegiatan"]
+    places = [shown.index(f" {head} ") for head in heads]
+
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_word_of_every_row_is_there(file: Path) -> None:
+    sop = parse_sop(file.read_text(encoding="utf-8"), file.name)
+    shown = words(re.sub(r"<sup.*?</sup>", "", rendered(file)))
+    for step in sop.steps:
+        told = [
+            step.kegiatan,
+            *step.kelengkapan,
+            step.waktu or "",
+            *(o.name for o in step.output),
+            step.keterangan or "",
+        ]
+        assert not [text for text in told if " ".join(text.split()) not in shown]
+
+
+def test_what_is_empty_in_the_file_is_visibly_empty_and_what_says_nothing_says_so() -> None:
+    surakarta, palembang = (rendered(file) for file in FILES)
+    number = re.compile(r'<th scope="row">Nomor SOP</th><td>\s*<span class="blank"')
+    assert number.search(surakarta)
+    assert not number.search(palembang)
+    assert '<th scope="row">Tgl. Revisi</th><td>-</td>' in palembang
+
+
+def test_every_assumption_is_marked_where_it_was_made_and_told_at_the_end() -> None:
+    file = FILES[0]
+    sop, html = parse_sop(file.read_text(encoding="utf-8"), file.name), rendered(file)
+    body, notes = html.split("Catatan rekonstruksi")
+
+    assert {int(n) for n in re.findall(r'<sup class="mark">(\d+)\)</sup>', body)} == set(
+        range(1, len(sop.assumptions) + 1)
+    )
+    assert [a.text for a in sop.assumptions if a.text not in unescape(notes)] == []
+
+
+def test_the_head_stands_on_every_sheet() -> None:
+    html = rendered(FILES[0])
+    assert (
+        html.count('<table class="flow">')
+        == html.count("Mutu Baku</th>")
+        == html.count("Keterangan</th>")
+        == 2
+    )
+
+
+# PDF ------------------------------------------------------------------------------------------------------
+
+
+def test_the_pdf_has_a_page_for_each_sheet_and_carries_the_file(tmp_path: Path) -> None:
+    file = FILES[0]
+    text = file.read_text(encoding="utf-8")
+    sop = sop_document.write_sop(text, str(file), tmp_path / "sop.pdf")
+    made = (tmp_path / "sop.pdf").read_bytes()
+    with pikepdf.open(io.BytesIO(made)) as document:
+        # The identity block, the sheets, and the notes if they found no room under the last one.
+        more = len(document.pages) - len(flow_of(procedure_of(sop), marks_of(sop)).pages)
+        assert more in {1, 2}
+        attached = document.Root.AF[0]
+        assert (str(attached.UF), attached.EF.F.read_bytes()) == (file.name, text.encode())
+        assert str(document.Root.Lang) == "id"
+    sop_document.write_sop(text, str(file), tmp_path / "again.pdf")
+
+    assert (tmp_path / "again.pdf").read_bytes() == made
+
+
+# Any file -------------------------------------------------------------------------------------------------
+
+
+def with_texts(text: str) -> Sop:
+    sop = parse_sop(FILES[0].read_text(encoding="utf-8"), "sop.yml")
+    identity = {field: [text] if isinstance(value, list) else text for field, value in sop.identity}
+    steps = [
+        step.model_dump() | {"kegiatan": text, "kelengkapan": [text, text], "keterangan": text}
+        for step in sop.steps
+    ]
+    for step in steps:
+        if step["decision"]:
+            step["decision"]["outcomes"][0]["name"] = text
+    data = sop.model_dump() | {
+        "identity": identity,
+        "steps": steps,
+        "actors": dict.fromkeys(sop.actors, text),
+    }
+    data["assumptions"] = [{"field": "steps[1].kegiatan", "text": text}]
+    return Sop.model_validate(data)
+
+
+@pytest.mark.parametrize("payload", [HOSTILE, "\x1b[31m", *hostile.payloads()[::60]])
+def test_hostile_text_is_text(payload: str) -> None:
+    harmless = sop_document.render_sop(with_texts("x"), "")
+    html = sop_document.render_sop(with_texts(payload or "x"), "")
+
+    names = re.compile(r"<(/?\w+)")
+    # As many elements of another kind than text and sheets as with a harmless word.
+    assert set(names.findall(html)) <= {*names.findall(harmless), "ul", "/ul", "rect", "text", "/text"}
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert "1236227" not in html
+
+
+def test_an_empty_identity_block_can_be_printed() -> None:
+    sop = parse_sop(FILES[0].read_text(encoding="utf-8"), "sop.yml")
+    empty = sop.model_copy(
+        update={"identity": type(sop.identity)(unit="Dinas", nama_sop="Contoh"), "assumptions": []}
+    )
+    html = sop_document.render_sop(empty, "")
+
+    assert html.count('class="blank"') == 1 + 7 + 6
+    assert "Catatan rekonstruksi" not in html
+
+
+# The command ----------------------------------------------------------------------------------------------
+
+
+def test_render_says_what_it_wrote_and_writes_over_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "sop.html"
+    out.write_text("old", encoding="utf-8")
+    done = CliRunner().invoke(cli.app, ["sop", "render", str(FILES[1]), "-o", str(out)])
+
+    assert (done.exit_code, done.output) == (0, f"{out}: Pemeliharaan Sistem Informasi, 11 rows\n")
+    assert out.read_text(encoding="utf-8") == rendered(FILES[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("sop.docx", "ends in .pdf or .html"),
+        ("nowhere/sop.pdf", "there is no folder"),
+        ("dir.pdf", "is a folder"),
+    ],
+)
+def test_a_wrong_name_is_told_before_anything_is_done(tmp_path: Path, name: str, told: str) -> None:
+    (tmp_path / "dir.pdf").mkdir()
+    with pytest.raises(errors.InputError, match=told):
+        sop_document.require_kind(tmp_path / name)
+
+
+def test_a_broken_sop_is_not_printed(tmp_path: Path) -> None:
+    with pytest.raises(errors.InputError):
+        sop_document.write_sop("format: 1\n", "x.yml", tmp_path / "sop.html")
+    assert list(tmp_path.iterdir()) == []
