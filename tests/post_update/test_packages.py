@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redhat_host
 from conftest import Ask, Expectation
 from testinfra.host import Host
 
@@ -26,16 +27,22 @@ def described(status: str, version: str) -> str:
     return version if not status or is_installed(status) else f"{version} belum terpasang tuntas"
 
 
-def test_planned_versions_are_in_effect(host: Host, expect: Expectation) -> None:
-    """Versi paket sesuai dengan rencana yang disetujui."""
-    if not expect.versions:
-        pytest.skip("tidak ada paket yang direncanakan pada host ini")
+def wrong_versions(host: Host, expect: Expectation) -> list[str]:
+    """Return the planned packages that are not in the version they have to have."""
     found = installed_versions(host)
-    wrong = [
+    return [
         f"{package} {described(*found.get(package, ('', 'tidak terpasang')))} (seharusnya {version})"
         for package, version in expect.versions.items()
         if found.get(package, ("", ""))[1] != version or not is_installed(found[package][0])
     ]
+
+
+def test_planned_versions_are_in_effect(host: Host, expect: Expectation, ask: Ask) -> None:
+    """Versi paket sesuai dengan rencana yang disetujui."""
+    if not expect.versions:
+        pytest.skip("tidak ada paket yang direncanakan pada host ini")
+    redhat = redhat_host.is_one(host)
+    wrong = redhat_host.wrong_versions(expect, ask) if redhat else wrong_versions(host, expect)
 
     assert not wrong, f"versi tidak sesuai: {', '.join(wrong)}"
 
@@ -43,6 +50,10 @@ def test_planned_versions_are_in_effect(host: Host, expect: Expectation) -> None
 @pytest.mark.usefixtures("expect")
 def test_no_package_is_half_configured(host: Host) -> None:
     """Tidak ada paket yang terpasang setengah jalan."""
+    if redhat_host.is_one(host):
+        problems = redhat_host.problems(host)
+        assert not problems, f"paket belum tuntas: {' '.join(problems)[:600]}"
+        return
     audit = host.run("timeout 60 dpkg --audit")
 
     assert audit.rc == 0, f"dpkg --audit gagal: {audit.stderr.strip()[-300:]}"

@@ -58,10 +58,8 @@ def advisory(kind: int, evr: str, *references: tuple[int, str], arch: str = "x86
         ({}, False),
     ],
 )
-def test_the_family_is_told_by_os_release(
-    redhat: ModuleType, release: dict[str, str], *, expected: bool
-) -> None:
-    assert redhat.is_this_family(release) is expected
+def test_the_family_is_told_by_os_release(release: dict[str, str], *, expected: bool) -> None:
+    assert role_modules.shared("rpm_states").is_redhat(release) is expected
 
 
 @pytest.mark.parametrize(

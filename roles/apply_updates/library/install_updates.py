@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Ansible module: brings a Debian host to exactly the approved package versions, and touches nothing else.
+"""Ansible module: brings a host to exactly the approved package versions, and touches nothing else.
 
 The order kept here: wait for work of ours that is still going; probe the host again; refuse everything when
 one package is not as approved; simulate, and refuse everything when apt would do more or less; write the
@@ -9,14 +9,14 @@ and a call that only joins (`reattach`) says what came of it and installs nothin
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import durable, host_unit
+from ansible.module_utils import dnf_python, host_unit, redhat_install, rpm_states, work_marker
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -73,49 +73,26 @@ class Host:
         self.parameters = parameters
         self.approved = [updates.Approved(u["package"], u["from"], u["to"]) for u in parameters["approved"]]
         self.directory: Path = Path(parameters["state_directory"]) / parameters["run"]
+        marker = self.directory / "apply_updates.json"
+        self.marker = work_marker.Marker(marker, parameters["run"], self.approved)
         self.began = time.monotonic()
         self.states = packages.package_states()
         self.verdict = updates.Verdict({}, [], [])
 
-    @property
-    def marker(self) -> Path:
-        """The file that says on the host which work was begun and how it ended."""
-        marker: Path = self.directory / "apply_updates.json"
-        return marker
-
-    def begun(self) -> dict[str, Any]:
-        """Return the marker an earlier call of this run left about the same approved work, or nothing."""
-        left = json.loads(self.marker.read_text()) if self.marker.exists() else {}
-        is_ours = left.get("approved") == [list(update) for update in self.approved]
-        return left if is_ours else {}
-
-    def is_left_open(self) -> bool:
-        """Whether work of this run was begun and nobody saw its end."""
-        return bool(self.begun().get("outcome") == "begun")
-
     def changes_since_begun(self) -> list[dict[str, str]]:
         """Return what this run changed here so far, also in a call whose answer was lost."""
-        was = self.begun().get("was", {})
+        was = self.marker.begun().get("was", {})
         pairs = [(name, was[name], self.states[name].version) for name in sorted(was) if name in self.states]
         return [{"package": name, "from": old, "to": new} for name, old, new in pairs if old != new]
 
     def write_marker(self, outcome: str) -> None:
         """Record begin or end of the work before anything else happens."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        was = {name: self.states[name].version for name in self.verdict.pending} | self.begun().get("was", {})
-        record = {
-            "run": self.parameters["run"],
-            "approved": self.approved,
-            "was": was,
-            "boot_id": self.begun().get("boot_id", boot_id()) if outcome != "begun" else boot_id(),
-            "outcome": outcome,
-        }
-        durable.write(self.marker, json.dumps(record).encode())
+        self.marker.write(outcome, {name: self.states[name].version for name in self.verdict.pending})
 
     def probe(self) -> None:
         """Judge the host as it is now."""
         offers = updates.read_offers([update.package for update in self.approved])
-        continues = bool(self.begun())
+        continues = bool(self.marker.begun())
         verdict = updates.judge(self.approved, self.states, offers, continues=continues)
         refused = verdict.refused + updates.foreign_unfinished(self.states, self.approved)
         if packages.is_dpkg_interrupted() and not continues:
@@ -175,7 +152,7 @@ def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
     if host.verdict.refused:
         return host.evidence("drift", done), updates.drift_message(host.verdict.refused)
     if not host.verdict.pending:
-        if host.is_left_open() and not check_mode:
+        if host.marker.is_left_open() and not check_mode:
             host.write_marker("applied")
         return host.evidence("applied", done), ""
     if host.parameters["reattach"]:
@@ -193,13 +170,8 @@ def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
 
 def left_undone(host: Host) -> str:
     """Say what is missing on a host that was lost during its work, and how far it had got."""
-    begun = host.begun()
     names = ", ".join(f"{name} {version}" for name, version in sorted(host.verdict.pending.items()))
-    if not begun:
-        return f"Nothing was begun on the host before it was lost; not in effect: {names}."
-    restarted = begun["boot_id"] != boot_id()
-    how = "the host was restarted in the middle of the work" if restarted else "the work broke off"
-    return f"Not all approved updates are in effect, {how}; not in effect: {names}."
+    return str(host.marker.left_undone(names))
 
 
 def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
@@ -227,11 +199,6 @@ def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
     return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""
 
 
-def boot_id() -> str:
-    """Return which boot the host is in."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-
-
 def _change(update: updates.Approved) -> dict[str, str]:
     return {"package": update.package, "from": update.before, "to": update.after}
 
@@ -249,23 +216,34 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not updates.HAS_APT:
-        module.fail_json(
-            msg="python3-apt is missing on this host; nothing was installed. "
-            "Hosts of the RHEL family are planned and not yet updated: install their updates by hand.",
-            evidence={},
+    if rpm_states.is_redhat(rpm_states.os_release()):
+        dnf_python.require_dnf(module, {})
+        call(
+            module, rpm_states.read, lambda: redhat_install.apply(module.params, check_mode=module.check_mode)
         )
+    elif updates.HAS_APT:
+        call(
+            module, packages.package_states, lambda: apply(Host(module.params), check_mode=module.check_mode)
+        )
+    else:
+        module.fail_json(msg="python3-apt is missing on this host; nothing was installed.", evidence={})
+
+
+def call(
+    module: AnsibleModule, states: Callable[[], Any], work: Callable[[], tuple[dict[str, Any], str]]
+) -> None:
+    """Do the work once no other call is at it, and end the module with what came of it."""
     directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
-    before = packages.package_states()
+    before = states()
     try:
         with host_unit.only_call(directory, timeout, make=not module.check_mode) as is_alone:
             if not is_alone or not host_unit.wait_for_end(UNIT, timeout):
                 module.fail_json(msg=f"{UNIT} of an earlier call is still at work on this host.", evidence={})
-            evidence, failure = apply(Host(module.params), check_mode=module.check_mode)
+            evidence, failure = work()
     except OSError as error:
         module.fail_json(msg=f"Nothing installed, the work could not be noted down: {error}", evidence={})
     would_change = evidence["outcome"] == "not applied (check mode)"
-    changed = would_change or packages.package_states() != before
+    changed = would_change or states() != before
     if failure:
         module.fail_json(msg=failure, changed=changed, evidence=evidence)
     module.exit_json(changed=changed, evidence=evidence)

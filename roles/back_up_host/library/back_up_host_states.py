@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import durable
+from ansible.module_utils import durable, rpm_states
 from ansible.module_utils.back_up_host_databases import Databases, SavingError, about
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.debian_packages import run_command
 
 DOCUMENTATION = r"""
 module: back_up_host_states
@@ -31,6 +32,10 @@ options:
     description: Repository of the snapshot to come, without credentials.
     type: str
     required: true
+  package_database:
+    description: Whether the folder in which dpkg or rpm keeps its records is told, to be backed up.
+    type: bool
+    default: true
   postgresql:
     description: Whether PostgreSQL clusters are dumped.
     type: bool
@@ -56,6 +61,23 @@ author: [Rawat contributors]
 """
 
 STATES = r"${binary:Package}\t${Version}\t${db:Status-Want}\t${db:Status-Status}\n"
+
+RPM_STATES = r"%{NAME}.%{ARCH}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\tinstall\tinstalled\n"
+
+
+def states_command() -> list[str]:
+    """Return the command that lists the packages, of this family of systems, in one form."""
+    if rpm_states.is_redhat(rpm_states.os_release()):
+        return ["rpm", "--query", "--all", "--queryformat", RPM_STATES]
+    return ["dpkg-query", "--show", "--showformat", STATES]
+
+
+def package_database() -> str:
+    """Return the folder that dpkg or rpm keeps its records in."""
+    if not rpm_states.is_redhat(rpm_states.os_release()):
+        return "/var/lib/dpkg"
+    # A link on the newer systems, and a link is no folder that could be backed up.
+    return str(Path(run_command(["rpm", "--eval", "%{_dbpath}"]).output.strip()).resolve())
 
 
 def write_if_different(path: Path, text: str) -> bool:
@@ -86,7 +108,7 @@ def saved(params: dict[str, Any], *, check_mode: bool) -> dict[str, Any]:
     if before:
         return {"changed": False, "verified_before": before}
     databases = Databases(params)
-    states = databases.run(["dpkg-query", "--show", "--showformat", STATES])
+    states = databases.run(states_command())
     found = databases.found()
     counted = sum(1 for line in states.splitlines() if line.endswith("\tinstalled"))
     package_states = {"packages": counted, "sha256": hashlib.sha256(states.encode()).hexdigest()}
@@ -112,6 +134,7 @@ def main() -> None:
             "directory": {"type": "path", "required": True},
             "tag": {"type": "str", "required": True},
             "repository": {"type": "str", "required": True},
+            "package_database": {"type": "bool", "default": True},
             "postgresql": {"type": "bool", "default": True},
             "mariadb": {"type": "bool", "default": True},
             "mariadb_login_file": {"type": "path", "default": ""},
@@ -124,7 +147,10 @@ def main() -> None:
         result = saved(module.params, check_mode=module.check_mode)
     except (SavingError, OSError) as error:
         module.fail_json(msg=f"nothing was backed up: {error}")
-    module.exit_json(**{"verified_before": {}, "about": {}, "files": {}, **result})
+    folders = [package_database()] if module.params["package_database"] else []
+    module.exit_json(
+        **{"verified_before": {}, "about": {}, "files": {}, "package_database": folders, **result}
+    )
 
 
 if __name__ == "__main__":

@@ -24,17 +24,15 @@ from ansible.module_utils import (
     clamav_mirror,
     configuration_files,
     disk_room,
+    dnf_python,
     package_files,
+    redhat_transaction,
     redhat_updates,
+    rpm_states,
     running_code,
 )
 from ansible.module_utils import debian_packages as packages
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.respawn import (
-    has_respawned,
-    probe_interpreters_for_module,
-    respawn_module,
-)
 
 try:
     import apt
@@ -359,15 +357,9 @@ def plan_antivirus(freshclam: Path, clamd: Path, http_timeout: int) -> dict[str,
     }
 
 
-def os_release() -> dict[str, str]:
-    """Return the fields of the host's os-release."""
-    lines = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
-    return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines)}
-
-
 def operating_system() -> dict[str, str]:
     """Return name, version and running kernel."""
-    release = os_release()
+    release = rpm_states.os_release()
     point_release = Path("/etc/debian_version")
     exact = point_release.read_text(encoding="utf-8").strip() if release.get("ID") == "debian" else ""
     return {
@@ -411,33 +403,18 @@ def ask_apt(module: AnsibleModule) -> dict[str, Any]:
 
 def ask_dnf(module: AnsibleModule) -> dict[str, Any]:
     """Return the evidence of a host of the RHEL family; ends the module when it cannot be had."""
-    if not redhat_updates.has_dnf():
-        # dnf is there for the system's own Python only, which need not be the one Ansible found.
-        require_dnf(module)
+    dnf_python.require_dnf(module, {"os": operating_system()})
     began = time.monotonic()
     try:
         found, has_clamav = redhat_updates.probe(module.params, refresh=not module.check_mode)
-    except redhat_updates.MetadataError as error:
+    except redhat_transaction.MetadataError as error:
         seconds = round(time.monotonic() - began, 1)
-        refuse_old_index(module, {"refreshed": False, "seconds": seconds, "error": str(error)})
+        refuse_old_index(
+            module, {"refreshed": False, "seconds": seconds, "error": redhat_updates.one_line(str(error))}
+        )
     confs = (Path("/etc/freshclam.conf"), Path("/etc/clamd.d/scan.conf"))
     antivirus = plan_antivirus(*confs, module.params["http_timeout"]) if has_clamav else None
     return {"os": operating_system(), **found, "antivirus": antivirus}
-
-
-def require_dnf(module: AnsibleModule) -> None:
-    """Go on under the Python that dnf belongs to; ends the module when there is none."""
-    if not has_respawned():
-        interpreter = probe_interpreters_for_module(
-            ["/usr/bin/python3", "/usr/libexec/platform-python"], "dnf"
-        )
-        if interpreter:
-            respawn_module(interpreter)
-    module.fail_json(
-        msg="dnf's Python interface (python3-dnf) is missing on this host: it is asked for, never installed "
-        "by a plan. Install it by hand, then plan again. A host with dnf5 alone is not supported yet.",
-        evidence={"os": operating_system()},
-    )
 
 
 def refuse_old_index(module: AnsibleModule, index: dict[str, Any]) -> None:
@@ -465,7 +442,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    evidence = ask_dnf(module) if redhat_updates.is_this_family(os_release()) else ask_apt(module)
+    evidence = ask_dnf(module) if rpm_states.is_redhat(rpm_states.os_release()) else ask_apt(module)
     if evidence["shortages"]:
         said = "; ".join(evidence["shortages"])
         module.fail_json(

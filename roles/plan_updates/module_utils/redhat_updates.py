@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.module_utils import disk_room, rpm_configuration, running_code
+from ansible.module_utils import disk_room, redhat_transaction, rpm_configuration, running_code
 from ansible.module_utils.debian_packages import clean_text, run_command
 
 try:
@@ -26,7 +26,6 @@ except ImportError:
     dnf = None
 
 LOCKED_VERSIONS = Path("/etc/dnf/plugins/versionlock.list")
-_FAMILY = {"rhel", "fedora", "centos"}
 _CHECK_SECONDS = 300
 _ANTIVIRUS = ("clamav", "clamd", "clamav-freshclam", "clamav-update")
 _MOST_PROBLEMS = 50
@@ -37,81 +36,12 @@ Advised = dict[str, list[str]]
 """Package -> the versions (`epoch:version-release`) of which an advisory says that a reboot is due."""
 
 
-class MetadataError(Exception):
-    """The metadata of a source could not be had; its text names the source and why."""
-
-
 class Wanted(NamedTuple):
     """What dnf would do: updates by name, newly installed packages and removed ones."""
 
     updates: dict[str, Any]
     new: list[Any]
     removed: list[Any]
-
-
-def is_this_family(release: dict[str, str]) -> bool:
-    """Whether a host's os-release is that of Red Hat Enterprise Linux or a system like it."""
-    return bool(_FAMILY & {release.get("ID", ""), *release.get("ID_LIKE", "").split()})
-
-
-def open_base(parameters: dict[str, Any], *, refresh: bool) -> dnf.Base:
-    """Return dnf with its sources loaded, fetched anew unless only what is there may be read.
-
-    Raises:
-        MetadataError: when a source cannot be fetched or read, or another process keeps dnf's lock.
-    """
-    base = dnf.Base()
-    base.conf.read()
-    base.conf.substitutions.update_from_etc(base.conf.installroot)
-    # dnf itself would wait for ever for another process.
-    base.conf.exit_on_lock = True
-    base.conf.obsoletes = True
-    # An update that cannot go to the newest version is told as kept back; it spoils no other.
-    base.conf.best = False
-    base.conf.install_weak_deps = False
-    try:
-        # The lock on versions is a plug-in.
-        base.init_plugins()
-        base.pre_configure_plugins()
-        base.read_all_repos()
-        base.configure_plugins()
-        # What a plug-in adds (a store of downloads) is in no file, and may be missing if it says so.
-        configured = [repository for repository in base.repos.iter_enabled() if repository.repofile]
-        for repository in configured:
-            # By default dnf goes on without a source that does not answer, and says that nothing is pending.
-            repository.skip_if_unavailable = False
-            repository.timeout = parameters["http_timeout"]
-            repository.retries = parameters["http_retries"] + 1
-            if refresh:
-                repository.metadata_expire = 0
-        _fill(base, parameters["lock_timeout"], refresh=refresh)
-    except (dnf.exceptions.Error, RuntimeError, OSError) as error:
-        raise MetadataError(one_line(str(error))) from error
-    if not configured:
-        raise MetadataError("no source is enabled in /etc/yum.repos.d")
-    return base
-
-
-def _fill(base: dnf.Base, lock_timeout: int, *, refresh: bool) -> None:
-    deadline = time.monotonic() + lock_timeout
-    while True:
-        try:
-            if refresh:
-                base.fill_sack(load_system_repo=True)
-            else:
-                base.fill_sack_from_repos_in_cache(load_system_repo=True)
-        except dnf.exceptions.ProcessLockError as error:
-            if time.monotonic() > deadline:
-                raise MetadataError(f"dnf's metadata are locked by {process_name(error.pid)}") from error
-            time.sleep(1)
-        else:
-            return
-
-
-def process_name(pid: int) -> str:
-    """Return a process as people find it."""
-    name = Path(f"/proc/{pid}/comm")
-    return f"process {pid} ({clean_text(name.read_text()).strip() if name.exists() else 'unknown'})"
 
 
 def one_line(text: str) -> str:
@@ -475,13 +405,17 @@ def plan_reboot(updates: list[dict[str, Any]], required_now: list[str]) -> dict[
 
 def database_problems() -> list[str]:
     """Return what is wrong with the package database, one sentence each: in the place of `dpkg --audit`."""
-    verified = run_command(["rpmdb", "--verifydb"], timeout=_CHECK_SECONDS)
-    problems = [] if verified.rc == 0 else [f"rpmdb: {one_line(verified.output) or 'is not sound'}"]
     # What rpm was killed in the middle of is left there twice.
     checked = run_command(
         ["dnf", "--quiet", "--cacheonly", "check", "--dependencies", "--duplicates"], timeout=_CHECK_SECONDS
     )
-    return (problems + parse_check(checked.output, checked.rc))[:_MOST_PROBLEMS]
+    return (unsound_database() + parse_check(checked.output, checked.rc))[:_MOST_PROBLEMS]
+
+
+def unsound_database() -> list[str]:
+    """Return why rpm's own database cannot be built on, nothing when it can."""
+    verified = run_command(["rpmdb", "--verifydb"], timeout=_CHECK_SECONDS)
+    return [] if verified.rc == 0 else [f"rpmdb: {one_line(verified.output) or 'is not sound'}"]
 
 
 def parse_check(output: str, rc: int) -> list[str]:
@@ -491,11 +425,6 @@ def parse_check(output: str, rc: int) -> list[str]:
     return sorted(found or ["dnf check ended with an error and said nothing"]) if rc else []
 
 
-def has_dnf() -> bool:
-    """Whether dnf's Python interface is there."""
-    return dnf is not None
-
-
 def probe(parameters: dict[str, Any], *, refresh: bool) -> tuple[dict[str, Any], bool]:
     """Return the evidence of a host, and whether ClamAV is on it.
 
@@ -503,7 +432,8 @@ def probe(parameters: dict[str, Any], *, refresh: bool) -> tuple[dict[str, Any],
         MetadataError: when the metadata cannot be had.
     """
     began = time.monotonic()
-    with open_base(parameters, refresh=refresh) as base:
+    sources = redhat_transaction.SOURCES if refresh else redhat_transaction.STORED
+    with redhat_transaction.opened(parameters, sources) as base:
         index = {"refreshed": refresh, "seconds": round(time.monotonic() - began, 1)}
         pending = Pending(base, parameters)
         plan = pending.evidence()

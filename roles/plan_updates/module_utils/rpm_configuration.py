@@ -7,6 +7,7 @@ configuration file would be put aside (`.rpmsave`) and replaced: a setting would
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ except ImportError:
 
 # Of rpm's numbers for digests, those that its packages use for files.
 _ALGORITHMS = {0: "md5", 1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512"}
+
+_BESIDE = (".rpmnew", ".rpmsave", ".rpmorig")
 
 
 class Changed(NamedTuple):
@@ -43,6 +46,25 @@ def changed_by_hand(package: str, architecture: str) -> Changed:
             elif state == "changed":
                 replaced.append(file.name)
     return Changed(kept, sorted(replaced))
+
+
+def put_beside(names: Iterable[str]) -> dict[str, int]:
+    """Return the files that rpm laid beside configuration of packages, each with when (nanoseconds)."""
+    found: dict[str, int] = {}
+    for name in names:
+        for header in rpm.TransactionSet().dbMatch("name", name):
+            for file in rpm.files(header):
+                if not file.fflags & rpm.RPMFILE_CONFIG:
+                    continue
+                beside = [Path(file.name + ending) for ending in _BESIDE]
+                found |= {str(path): path.stat().st_mtime_ns for path in beside if path.exists()}
+    return found
+
+
+def has_scripts(name: str) -> bool:
+    """Whether an installed package's scripts did anything at its installation besides telling the linker."""
+    tags = (rpm.RPMTAG_PRETRANS, rpm.RPMTAG_PREIN, rpm.RPMTAG_POSTIN, rpm.RPMTAG_POSTTRANS)
+    return any(header[tag] for header in rpm.TransactionSet().dbMatch("name", name) for tag in tags)
 
 
 def state_of(path: Path, shipped: str, algorithm: str) -> str:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Ansible module: says whether a Debian host needs a reboot and which boot it is in; changes nothing."""
+"""Ansible module: says whether a host needs a reboot and which boot it is in; changes nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import rpm_states
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -52,6 +53,9 @@ def booted_at() -> float:
 
 def replaced_since(moment: float, packages: Iterable[str]) -> set[str]:
     """Return the packages whose files were replaced after a moment."""
+    if rpm_states.is_redhat(rpm_states.os_release()):
+        found = rpm_states.read()
+        return {name for name in packages if any(item.at > moment for item in found.get(name, []))}
     info = Path("/var/lib/dpkg/info")
     return {
         package

@@ -10,6 +10,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import rpm_states
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -35,7 +36,7 @@ author: [Rawat contributors]
 """
 
 UNIT_PROPERTIES = "Id,ActiveState,UnitFileState,FragmentPath,WantedBy,RequiredBy"
-PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9-]+)?")
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]+(:[a-z0-9-]+)?")
 LISTENING = {"tcp": "0A", "udp": "07"}
 
 
@@ -126,6 +127,11 @@ def installed_versions(packages: list[str]) -> dict[str, str]:
         raise RuntimeError(message)
     if not packages:
         return {}
+    if rpm_states.is_redhat(rpm_states.os_release()):
+        found = rpm_states.read()
+        return {
+            name: ", ".join(sorted(rpm_states.versions(found, name))) for name in packages if name in found
+        }
     # dpkg-query ends with 1 when one of the names is not installed: that is an answer, not an error.
     wanted = r"${Package}\t${db:Status-Status}\t${Version}\n"
     text = output_of(["dpkg-query", "--show", "--showformat", wanted, "--", *packages], accepted=(0, 1))

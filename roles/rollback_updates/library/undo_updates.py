@@ -16,7 +16,7 @@ from typing import Any
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import clamav_database as clamav
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import host_unit, saved_packages
+from ansible.module_utils import dnf_python, host_unit, redhat_rollback, rpm_states, saved_packages
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -104,9 +104,11 @@ def failed_units(names: list[str]) -> list[str]:
     return sorted(shipped & {line.split()[0] for line in shown.splitlines() if line.strip()})
 
 
-def antivirus_notes(before: dict[str, Any] | None) -> list[dict[str, str]]:
+def antivirus_notes(
+    before: dict[str, Any] | None, configuration: Path = clamav.FRESHCLAM_CONF
+) -> list[dict[str, str]]:
     """Say that a newer signature database stays: it is never taken back."""
-    now = clamav.version_on_disk(clamav.read_configuration(clamav.FRESHCLAM_CONF)) if before else None
+    now = clamav.version_on_disk(clamav.read_configuration(configuration)) if before else None
     if before is None or now is None or now == before["database_on_disk"]:
         return []
     reason = f"database {before['database_on_disk'] or 'none'} became {now}; databases are never taken back"
@@ -233,7 +235,7 @@ def undo_and_prove(host: Host) -> dict[str, Any]:
 def failure_message(evidence: dict[str, Any]) -> str:
     """Return one sentence saying what a person has to look at."""
     reasons = [f"{item['package']}: {item['reason']}" for item in evidence["not_undone"]]
-    reasons += [f"dpkg --audit names {problem}" for problem in evidence["dpkg_audit"]]
+    reasons += [f"the package manager complains of {problem}" for problem in evidence["dpkg_audit"]]
     return f"The rollback is incomplete and needs a person. {'; '.join(reasons)}"
 
 
@@ -250,18 +252,21 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not updates.HAS_APT:
-        module.fail_json(
-            msg="python3-apt is missing on this host; nothing was put back. "
-            "Updates of hosts of the RHEL family are not installed, and so not put back either.",
-            evidence={},
-        )
+    is_redhat = rpm_states.is_redhat(rpm_states.os_release())
+    if is_redhat:
+        dnf_python.require_dnf(module, {})
+    elif not updates.HAS_APT:
+        module.fail_json(msg="python3-apt is missing on this host; nothing was put back.", evidence={})
     directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
     with host_unit.only_call(directory, timeout, make=not module.check_mode) as is_alone:
         for unit in (APPLY_UNIT, UNIT):
             if not is_alone or not host_unit.wait_for_end(unit, timeout):
                 module.fail_json(msg=f"{unit} of an earlier call is still at work on this host.", evidence={})
-        evidence = roll_back(Host(module.params), check_mode=module.check_mode)
+        if is_redhat:
+            evidence = redhat_rollback.roll_back(module.params, check_mode=module.check_mode)
+            evidence["not_undone"] += antivirus_notes(module.params["antivirus"], Path("/etc/freshclam.conf"))
+        else:
+            evidence = roll_back(Host(module.params), check_mode=module.check_mode)
     if evidence["outcome"] == "incomplete":
         module.fail_json(msg=failure_message(evidence), changed=bool(evidence["changes"]), evidence=evidence)
     module.exit_json(changed=bool(evidence["changes"]), evidence=evidence)

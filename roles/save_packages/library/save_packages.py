@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import debian_packages as packages
+from ansible.module_utils import dnf_python, redhat_sources, rpm_states
 from ansible.module_utils import saved_packages as saved
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.save_packages_repack import RepackError, installed_md5sums, repack
@@ -58,7 +59,9 @@ class NoRoomError(Exception):
 
 
 class Keeper:
-    """One call's work on one host."""
+    """One call's work on one Debian host."""
+
+    ending = "deb"
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.parameters = parameters
@@ -72,17 +75,25 @@ class Keeper:
         """Return the packages whose installed version is still to be kept; says what cannot be kept."""
         wanted = {update["package"]: update["from"] for update in self.parameters["approved"]}
         whole = saved.whole_files(self.folder, wanted)
-        states, missing = packages.package_states(), {}
+        installed, missing = self.installed(), {}
         for package, version in sorted(wanted.items()):
-            state = states.get(package)
             if package in whole:
                 continue
-            if state and state.version == version:
+            if version in installed.get(package, set()):
                 missing[package] = version
             else:
-                found = state.version if state else "nothing"
+                found = ", ".join(sorted(installed.get(package, set()))) or "nothing"
                 self.leave_out(package, version, f"{found} is installed, and the version before is gone")
         return missing
+
+    def installed(self) -> dict[str, set[str]]:
+        """Return the installed versions by package."""
+        return {package: {state.version} for package, state in packages.package_states().items()}
+
+    def offered(self, missing: dict[str, str]) -> set[str]:
+        """Return the packages that a source of the host still offers in the version that is missing."""
+        offers = updates.read_offers(sorted(missing))
+        return {package for package, offer in offers.items() if missing[package] in offer.versions}
 
     def leave_out(self, package: str, version: str, reason: str) -> None:
         """Note what cannot be kept."""
@@ -96,12 +107,11 @@ class Keeper:
         mark.chmod(0o600)
         for left_over in self.folder.glob("new-*"):
             shutil.rmtree(left_over)
-        offers = updates.read_offers(sorted(missing))
+        offered = self.offered(missing)
         work = Path(tempfile.mkdtemp(prefix="new-", dir=self.folder))
         try:
             for package, version in missing.items():
-                offered = package in offers and version in offers[package].versions
-                self.save_one(package, version, work, is_offered=offered)
+                self.save_one(package, version, work, is_offered=package in offered)
         finally:
             shutil.rmtree(work)
 
@@ -109,9 +119,9 @@ class Keeper:
         """Keep one package file, from the nearest place that has it."""
         try:
             self.require_room(package)
-            file = work / f"{package.replace(':', '_')}.deb"
+            file = work / f"{package.replace(':', '_')}.{self.ending}"
             how, notes = self.fetch(package, version, file, work, is_offered=is_offered)
-            require_package(file, package, version)
+            self.require_package(file, package, version)
         except (NoRoomError, RepackError, OSError) as error:
             self.leave_out(package, version, str(error))
             return
@@ -119,7 +129,7 @@ class Keeper:
         descriptor = os.open(file, os.O_RDONLY)
         os.fsync(descriptor)
         os.close(descriptor)
-        kept = self.folder / f"{digest[:16]}.deb"
+        kept = self.folder / f"{digest[:16]}.{self.ending}"
         file.chmod(0o600)
         file.replace(kept)
         self.index[package] = {
@@ -143,12 +153,22 @@ class Keeper:
         finally:
             shutil.rmtree(own)
 
+    def require_package(self, file: Path, package: str, version: str) -> None:
+        """Refuse a file that is not the package in the version."""
+        told = packages.run_command(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(file)])
+        if told.rc != 0 or told.output.strip() != f"{package.partition(':')[0]} {version}":
+            raise RepackError(
+                f"the package file is not {package} {version}: {packages.clean_text(told.output)[:200]}"
+            )
+
+    def size_of(self, package: str) -> int:
+        """Return how many bytes a package's files have."""
+        asked = ["dpkg-query", "--show", "--showformat=${Installed-Size}", package]
+        return 1024 * int(packages.run_command(asked).output.strip() or 0)
+
     def require_room(self, package: str) -> None:
         """Refuse what could fill the disk: the package's files once more, and as a package file."""
-        told = packages.run_command(
-            ["dpkg-query", "--show", "--showformat=${Installed-Size}", package]
-        ).output
-        needed = 2 * 1024 * int(told.strip() or 0) + self.parameters["reserve_bytes"]
+        needed = 2 * self.size_of(package) + self.parameters["reserve_bytes"]
         room = os.statvfs(self.folder)
         if room.f_bavail * room.f_frsize < needed:
             raise NoRoomError(f"{self.folder} has less than {needed} bytes free")
@@ -178,6 +198,70 @@ class Keeper:
             "removed": sorted(self.removed),
             "seconds": round(time.monotonic() - self.began, 1),
         }
+
+
+class RpmKeeper(Keeper):
+    """One call's work on one host of the RHEL family, where nothing can be built again."""
+
+    ending = "rpm"
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        super().__init__(parameters)
+        self.found = rpm_states.read()
+        self.sources: redhat_sources.Sources | None = None
+
+    def installed(self) -> dict[str, set[str]]:
+        """Return the installed versions by package."""
+        return {package: rpm_states.versions(self.found, package) for package in self.found}
+
+    def save(self, missing: dict[str, str]) -> None:
+        """Keep what is missing, with dnf opened once for all of it."""
+        try:
+            with redhat_sources.opened() as self.sources:
+                super().save(missing)
+        except redhat_sources.MetadataError as error:
+            for package, version in missing.items():
+                if package not in self.index:
+                    self.leave_out(package, version, f"the sources of the host cannot be asked: {error}")
+
+    def offered(self, missing: dict[str, str]) -> set[str]:
+        """Return the packages that a source of the host still offers in the version that is missing."""
+        return {
+            p
+            for p, version in missing.items()
+            if self.sources and self.sources.has(self.found[p][0], version)
+        }
+
+    def fetch(
+        self, package: str, version: str, file: Path, work: Path, *, is_offered: bool
+    ) -> tuple[str, list[str]]:
+        """Fetch the package file from a source, its signature checked as the source demands it."""
+        del work
+        if not is_offered or self.sources is None:
+            raise RepackError("no source offers it any more, and rpm cannot build it again")
+        try:
+            self.sources.fetch(self.found[package][0], version, file)
+        except redhat_sources.FetchError as error:
+            raise RepackError(str(error)) from error
+        return "channel", []
+
+    def require_package(self, file: Path, package: str, version: str) -> None:
+        """Refuse a file that is not the package in the version."""
+        told = packages.run_command(
+            ["rpm", "--query", f"--queryformat={rpm_states.FORM}", "--package", str(file)]
+        )
+        inside = rpm_states.parse(told.output, rpm_states.own_architecture()) if told.rc == 0 else {}
+        if rpm_states.versions(inside, package) != {version}:
+            raise RepackError(
+                f"the package file is not {package} {version}: {packages.clean_text(told.output)[:200]}"
+            )
+
+    def size_of(self, package: str) -> int:
+        """Return how many bytes a package's files have."""
+        asked = ["rpm", "--query", "--queryformat=%{LONGSIZE}\n", self.found[package][0].name]
+        return max(
+            (int(line) for line in packages.run_command(asked).output.split() if line.isdigit()), default=0
+        )
 
 
 def in_cache(package: str, version: str) -> Path | None:
@@ -215,15 +299,6 @@ def download(package: str, version: str, file: Path, work: Path) -> bool:
     return True
 
 
-def require_package(file: Path, package: str, version: str) -> None:
-    """Refuse a file that is not the package in the version."""
-    told = packages.run_command(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", str(file)])
-    if told.rc != 0 or told.output.strip() != f"{package.partition(':')[0]} {version}":
-        raise RepackError(
-            f"the package file is not {package} {version}: {packages.clean_text(told.output)[:200]}"
-        )
-
-
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
@@ -237,8 +312,11 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    if not updates.HAS_APT:
-        reason = "the host has no python3-apt: package files are kept of Debian hosts only"
+    is_redhat = rpm_states.is_redhat(rpm_states.os_release())
+    if is_redhat:
+        dnf_python.require_dnf(module, {})
+    elif not updates.HAS_APT:
+        reason = "the host has neither python3-apt nor dnf: package files can be kept of neither"
         named = [
             {"package": u["package"], "version": u["from"], "reason": reason}
             for u in module.params["approved"]
@@ -246,7 +324,7 @@ def main() -> None:
         module.exit_json(
             changed=False, evidence={"saved": [], "not_saved": named, "bytes": 0, "removed": [], "seconds": 0}
         )
-    keeper = Keeper(module.params)
+    keeper = RpmKeeper(module.params) if is_redhat else Keeper(module.params)
     before = dict(keeper.index)
     missing = keeper.missing()
     try:

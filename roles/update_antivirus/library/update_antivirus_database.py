@@ -29,10 +29,17 @@ author: [Rawat contributors]
 """
 
 DATABASES = Path("/var/lib/clamav")
-CLAMD_SETTINGS = Path("/etc/clamav/clamd.conf")
+# As Debian has it, and as Fedora's packages for the RHEL family (EPEL) do.
+CLAMD_SETTINGS = next(
+    (path for path in (Path("/etc/clamav/clamd.conf"), Path("/etc/clamd.d/scan.conf")) if path.exists()),
+    Path("/etc/clamav/clamd.conf"),
+)
 FETCHER = "clamav-freshclam.service"
 ONCE = "rawat-freshclam.service"
-SCANNER = "clamav-daemon.service"
+SCANNER = "clamd@scan.service" if "clamd.d" in CLAMD_SETTINGS.parts else "clamav-daemon.service"
+ABSENT = (
+    "no ClamAV on this host (no freshclam): nothing was updated, and nothing is known about its protection"
+)
 LOADED = re.compile(r"ClamAV [^/]+/(\d+)/")
 MEANING = {
     7: "the mirror offers a damaged database (its signature does not fit); the one on disk was kept",
@@ -228,7 +235,7 @@ def main() -> None:
     if not shutil.which("freshclam"):
         if module.params["required"]:
             module.fail_json(msg="ClamAV is required on this host and not installed", evidence=evidence)
-        module.exit_json(changed=False, evidence=evidence)
+        module.exit_json(changed=False, evidence=evidence | {"reason": ABSENT})
     evidence["product"] = "ClamAV"
     # Whatever ends the module early, it waits until the fetching service is back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from plans import Plan, Update, written
 from played import ROOT, FreshHost, Played, RunPlaybook, play
 from testinfra.host import Host
 
@@ -45,6 +46,16 @@ def run_playbook(lab_inventory: Path, tmp_path: Path) -> RunPlaybook:
         return play([*command, *(["--check"] if check else [])], tmp_path / "channel.jsonl", seconds=SECONDS)
 
     return run
+
+
+@pytest.fixture
+def plan_file(tmp_path: Path) -> Plan:
+    """Return a function that writes an approved plan for the one host."""
+
+    def write(updates: list[Update], *, reboot: bool = False) -> Path:
+        return written(tmp_path, updates, reboot=reboot)
+
+    return write
 
 
 @pytest.fixture

@@ -60,8 +60,24 @@ def replaced_code(pid: int) -> set[str]:
     return {path.removesuffix(" (deleted)") for path in mapped if path.endswith(" (deleted)")}
 
 
+def is_redhat() -> bool:
+    """Tell whether rpm is what this host's packages are recorded by."""
+    lines = Path("/etc/os-release").read_text().splitlines()
+    fields = {key: value.strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
+    return bool({"rhel", "fedora", "centos"} & {fields.get("ID", ""), *fields.get("ID_LIKE", "").split()})
+
+
+def files_of(package: str) -> list[str]:
+    """Return the files of an installed package."""
+    program = ("rpm", "--query", "--list") if is_redhat() else ("dpkg-query", "--listfiles")
+    return output_of(*program, package).splitlines()
+
+
 def unpacked_at(package: str) -> float:
     """Return when the package's files were last replaced."""
+    if is_redhat():
+        times = output_of("rpm", "--query", "--queryformat=%{INSTALLTIME}\\n", package).split()
+        return max((float(at) for at in times), default=0.0)
     lists = [
         *Path("/var/lib/dpkg/info").glob(f"{package}.list"),
         *Path("/var/lib/dpkg/info").glob(f"{package}:*.list"),
@@ -111,7 +127,7 @@ def old_services(files: dict[str, list[str]]) -> Iterator[dict[str, str]]:
 
 def old_code(packages: list[str]) -> list[dict[str, str]]:
     """Return every process and service of a changed package that still runs old code."""
-    files = {package: output_of("dpkg-query", "--listfiles", package).splitlines() for package in packages}
+    files = {package: files_of(package) for package in packages}
     return [*old_mappings(files), *old_services(files)]
 
 
