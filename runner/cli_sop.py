@@ -1,4 +1,4 @@
-"""The commands about SOP files: is one good, what may stand in it, and its paper."""
+"""The commands about SOP files: a new one, is one good, what may stand in it, and its paper."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, sop, sop_check, sop_document, typed
+from runner import errors, sop, sop_check, sop_document, sop_draft, typed
 from runner.clock import SystemClock
+from runner.consent import at_terminal
 from runner.console import console, error_console
 from runner.display import display
 from runner.office import read_text, staff_of
+from runner.sop_questions import SopQuestions
 from runner.workspace import find_workspace
 
-app = typer.Typer(help="Checks and prints SOP files.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Starts, checks and prints SOP files.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
@@ -42,6 +44,37 @@ def check(
         bad += bool(judged.errors)
     if bad:
         raise typer.Exit(errors.EXIT_INPUT)
+
+
+@app.command()
+def new(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Such as sops/dinas-contoh-backup.yml")],
+) -> None:
+    """Start a SOP file by questions at the terminal; nothing that exists is written over."""
+    if file.exists():
+        raise errors.InputError(f"{file} exists already", hint="give another name, or edit the file")
+    if not file.parent.is_dir():
+        raise errors.InputError(f"there is no folder {file.parent}")
+    if not at_terminal():
+        raise errors.InputError(
+            "a SOP is started by questions at a terminal",
+            hint="docs/writing-a-sop.md tells how to write the file",
+        )
+    available = find_workspace().available()
+    try:
+        data = SopQuestions(console, available).ask(file.stem)
+    except (EOFError, KeyboardInterrupt):
+        console.print()
+        raise errors.InputError("the questions were broken off; nothing was written") from None
+    text = sop_draft.text_of(data)
+    text = sop_draft.with_open_points(text, sop_check.judge(text, str(file), available))
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise errors.InputError(f"{file}: cannot be written: {error.strerror}") from error
+    console.print(Text(f"written: {file}"), soft_wrap=True)
+    _print_judgement(file, sop_check.judge(text, str(file), available))
 
 
 @app.command()

@@ -179,3 +179,18 @@ class _Reader:
             self.lines[*path, key] = line
             found[key] = self.value(value_node, (*path, key))
         return found
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what ``_Loader`` reads back: lists stand under their key, and only its own words are quoted."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - PyYAML's
+        super().increase_indent(flow, indentless=False)
+
+
+_Dumper.yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
+def text(data: Any) -> str:  # noqa: ANN401 - YAML holds anything
+    """Return plain data as YAML that ``read`` reads back as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=100)

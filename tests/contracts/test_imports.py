@@ -30,12 +30,13 @@ PARTS = {
         "stops",
         "status",
     }
-    | {"times", "prompt", "questions", "consent", "typed", "office"},
+    | {"times", "prompt", "questions", "consent", "typed", "office", "sop_questions"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
         "sop_check",
+        "sop_draft",
         "source",
         "state",
         "next_move",
