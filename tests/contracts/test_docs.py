@@ -20,6 +20,14 @@ def test_the_sop_and_the_windows_that_the_guide_shows_are_good_ones() -> None:
     assert [step.no for step in parse_sop(shown, "guide", Workspace(ROOT).available()).steps] == [1, 2, 3]
 
 
+def test_the_guide_names_every_playbook_that_a_row_may_have() -> None:
+    page = (ROOT / "docs" / "writing-a-sop.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"^\| `([a-z-]+\.yml)` \|", page, re.MULTILINE))
+    # The runner calls these two by itself, beside a row.
+    own = {"reboot-controller.yml", "release-hosts.yml"}
+    assert named == {path.name for path in (ROOT / "playbooks").glob("*.yml")} - own
+
+
 def test_the_row_that_the_readme_shows_is_the_row_of_the_sop() -> None:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from runner import source
 from runner.sop import Sop, Step, parse_sop
 from runner.workspace import Workspace
 
@@ -75,6 +78,12 @@ def test_every_sop_is_good_and_names_only_what_there_is(file: Path) -> None:
 @pytest.mark.parametrize("file", SOPS, ids=lambda file: file.stem)
 def test_every_sop_is_named_after_its_id(file: Path) -> None:
     assert parse_sop(file.read_text(encoding="utf-8"), file.name).id == file.stem
+
+
+@pytest.mark.parametrize("file", SOPS, ids=lambda file: file.stem)
+def test_an_editor_that_knows_the_schema_accepts_every_sop(file: Path) -> None:
+    schema = json.loads((ROOT / "sops" / "sop.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(source.read(file.read_text(encoding="utf-8"), file.name).data, schema)
 
 
 # Surakarta, column by column --------------------------------------------------------------------------
