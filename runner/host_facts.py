@@ -21,14 +21,17 @@ from runner.findings import (
     ApplyUpdates,
     BackUp,
     Change,
+    CompareBaseline,
     Evidence,
     Finding,
     NotUndone,
     PlanUpdates,
     RebootHost,
     Refused,
+    RestoreFiles,
     Results,
     RollbackUpdates,
+    SavePackages,
     Update,
     UpdateAntivirus,
     Verification,
@@ -96,6 +99,9 @@ class HostFacts(Finding):
     rollback: RollbackUpdates | None = None
     rollback_status: str = ""
     rollback_span: Span | None = None
+    kept: SavePackages | None = None
+    rungs: CompareBaseline | None = None
+    files: RestoreFiles | None = None
     retest: Verification | None = None
     retest_status: str = ""
     failures: tuple[HostFailure, ...] = ()
@@ -112,8 +118,10 @@ class HostFacts(Finding):
 
     @property
     def not_undone(self) -> tuple[NotUndone, ...]:
-        """Return what could not be taken back."""
-        return self.rollback.not_undone if self.rollback else ()
+        """Return what could not be taken back; a file stands under its path."""
+        files = self.files.not_restored if self.files else ()
+        packages = self.rollback.not_undone if self.rollback else ()
+        return (*packages, *(NotUndone(package=file.path, reason=file.reason) for file in files))
 
     @property
     def in_effect(self) -> tuple[Update, ...]:
@@ -248,17 +256,24 @@ def _from_results(
         update["antivirus"] = results.update_antivirus
     if results.reboot_host:
         update["reboot"] = results.reboot_host
+    update |= {"kept": results.save_packages} if results.save_packages else {}
     if results.rollback_updates or kind == "recover":
-        update |= {
-            "rollback": results.rollback_updates,
-            "rollback_status": status,
-            "rollback_span": span,
-        }
+        update |= _taken_back(results, status, span)
     if kind == "retest":
         update |= {"retest": results.verification, "retest_status": status}
     elif kind in {"suite", "check"}:
         update |= {"tests": results.verification, "tests_status": status}
     return update
+
+
+def _taken_back(results: Results, status: str, span: Span) -> dict[str, object]:
+    return {
+        "rungs": results.compare_baseline,
+        "files": results.restore_files,
+        "rollback": results.rollback_updates,
+        "rollback_status": status,
+        "rollback_span": span,
+    }
 
 
 def _applied(known: HostFacts, apply: ApplyUpdates) -> dict[str, object]:
@@ -274,6 +289,8 @@ def _applied(known: HostFacts, apply: ApplyUpdates) -> dict[str, object]:
         # Tests and rollback speak of the state before this attempt.
         "tests": None,
         "rollback": None,
+        "rungs": None,
+        "files": None,
         "retest": None,
     }
 

@@ -269,7 +269,21 @@ def rolled_back(host: str, not_undone: list[dict[str, str]] | None = None) -> di
             "dpkg_audit": [],
             "outcome": "incomplete" if not_undone else "rolled back",
             "seconds": 6.0,
-        }
+        },
+        "compare_baseline": {
+            "rungs": [
+                {"rung": "packages", "as_before": False, "different": ["tcp/8092 is closed"]},
+                {"rung": "files", "as_before": True, "different": []},
+            ]
+        },
+        "restore_files": {
+            "recorded": True,
+            "restored": ["/etc/contoh.conf"],
+            "not_restored": [],
+            "left": [
+                {"path": "/etc/contoh.baru", "reason": "the update brought it, and it is not taken away"}
+            ],
+        },
     }
 
 

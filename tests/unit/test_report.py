@@ -506,6 +506,15 @@ def test_report_tells_the_leader_the_result_in_one_sentence(sample: SampleRun) -
         assert chapter in text
 
 
+def test_report_tells_the_rungs_of_a_rollback_and_what_was_left(sample: SampleRun) -> None:
+    text = shown(sample, "laporan-hasil-update", "ratified")
+
+    assert "Dikembalikan dari backup: /etc/contoh.conf." in text
+    assert "Sesudah paket dikembalikan: belum seperti semula (tcp/8092 is closed)." in text
+    assert "Sesudah berkas konfigurasi dikembalikan: layanan, port dan alamat seperti semula." in text
+    assert "Dibiarkan: /etc/contoh.baru (dibawa oleh pembaruan, tidak dihapus)." in text
+
+
 def test_report_shows_what_was_sent_back_and_why(sample: SampleRun) -> None:
     text = shown(sample, "laporan-hasil-update", "ratified")
 

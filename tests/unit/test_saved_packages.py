@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
-import ansible.module_utils
 import pytest
-
-ROLES = Path(__file__).parents[2] / "roles"
-FOLDERS = [str(ROLES / role / "module_utils") for role in ("plan_updates", "save_packages")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _module_utils() -> Iterator[None]:
-    ansible.module_utils.__path__.extend(FOLDERS)
-    yield
-    for folder in FOLDERS:
-        ansible.module_utils.__path__.remove(folder)
-
-
-def shared(name: str) -> ModuleType:
-    return importlib.import_module(f"ansible.module_utils.{name}")
+from role_modules import shared
 
 
 def keep(folder: Path, package: str, version: str, content: bytes) -> Path:

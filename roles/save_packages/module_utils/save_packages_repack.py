@@ -81,7 +81,7 @@ def _write_control(package: str, folder: Path) -> list[str]:
     told = packages.run_command(["dpkg-query", "--status", package])
     (folder / "control").write_text(control_of(told.output), encoding="utf-8")
     names = packages.run_command(["dpkg-query", "--control-list", package]).output.split()
-    for name in sorted({*names} - {"list", "control"}):
+    for name in sorted({*names} - {"list", "control", "conffiles"}):
         if source := _control_path(package, name):
             shutil.copyfile(source, folder / name)
             (folder / name).chmod(0o755 if name in _SCRIPTS else 0o644)
@@ -89,16 +89,14 @@ def _write_control(package: str, folder: Path) -> list[str]:
 
 
 def _settle_conffiles(package: str, folder: Path) -> list[str]:
-    """Leave out what is no longer there, and say what goes in as somebody changed it."""
-    file = folder / "conffiles"
-    if not file.exists():
-        return []
-    paths = [line for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-    there = [path for path in paths if Path(path).is_file()]
-    file.write_text("".join(f"{path}\n" for path in there), encoding="utf-8")
+    """Name the configuration files that are there, and say which go in as somebody changed them."""
     shipped = _shipped_conffiles(package)
-    changed = [path for path in there if shipped.get(path) != _md5(Path(path))]
-    gone = sorted({*paths} - {*there})
+    there = [path for path in shipped if Path(path).is_file()]
+    if there:
+        (folder / "conffiles").write_text("".join(f"{path}\n" for path in there), encoding="utf-8")
+        (folder / "conffiles").chmod(0o644)
+    changed = [path for path in there if shipped[path] != _md5(Path(path))]
+    gone = sorted({*shipped} - {*there})
     return [f"without {path}, which was removed" for path in gone] + [
         f"with {path} as somebody changed it" for path in changed
     ]
@@ -121,8 +119,12 @@ def control_of(status: str) -> str:
 
 
 def _require_as_shipped(package: str) -> None:
+    # The list may name configuration files, where dpkg made it: they are judged apart.
+    configuration = {path.lstrip("/") for path in _shipped_conffiles(package)}
     for line in installed_md5sums(package).decode("utf-8", "surrogateescape").splitlines():
         shipped, _, path = line.partition("  ")
+        if path in configuration:
+            continue
         found = _md5(Path("/") / path)
         if found != shipped and not (found is None and path.startswith(_LEFT_OUT)):
             raise RepackError(f"/{path} is {'missing' if found is None else 'changed'} on the host")
