@@ -56,7 +56,12 @@ def main() -> None:
     if given["state"] == "released":
         kept = "" if module.check_mode else host_lock.release(directory, claim)
         module.exit_json(changed=not kept, evidence={"outcome": "kept" if kept else "released", "why": kept})
-    holder, before = host_lock.take(directory, claim, given["ended"], check_mode=module.check_mode)
+    try:
+        holder, before = host_lock.take(directory, claim, given["ended"], check_mode=module.check_mode)
+    except OSError as error:
+        # Most often not one block is left, for root either: somebody has to make room by hand first.
+        why = f"The lock could not be noted down in {directory} ({error.strerror})"
+        module.fail_json(msg=f"{why}; nothing was done on this host.")
     evidence = {"outcome": "locked" if holder else "held", "holder": holder, "taken_over": before}
     if holder:
         told = host_lock.described(holder)
