@@ -12,6 +12,7 @@ from rich.text import Text
 import lab.cli
 from runner import (
     archive,
+    cli_forms,
     cli_officials,
     cli_records,
     cli_sop,
@@ -24,10 +25,11 @@ from runner import (
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
-from runner.engine import Engine, Restarting, Shut, Tools, Waiting
+from runner.engine import Engine, Restarting, Shut, Tools, Unfilled, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
+from runner.form_prompt import FormPrompt
 from runner.inventory import read_inventory
 from runner.office import keys_of, operator_of, read_text, roster_file, windows_of
 from runner.officials import load_roster
@@ -42,7 +44,7 @@ from runner.screens import (
 )
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
-from runner.stops import print_closed, print_restarting, print_shut, print_waiting
+from runner.stops import print_closed, print_restarting, print_shut, print_unfilled, print_waiting
 from runner.times import times_view
 from runner.workspace import RunFolder, Workspace, find_workspace
 
@@ -152,7 +154,13 @@ def stop(
     print_closed(closed)
 
 
-for command in (cli_officials.decide, cli_officials.note, cli_records.status, cli_records.documents):
+for command in (
+    cli_officials.decide,
+    cli_forms.fill,
+    cli_officials.note,
+    cli_records.status,
+    cli_records.documents,
+):
     app.command()(command)
 app.command(name="roster")(cli_officials.change_roster)
 app.command(name="break-lock")(cli_officials.break_lock)
@@ -187,13 +195,14 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     attended = at_terminal()
     ask = Prompt(console, keys_of(workspace, folder)) if attended else None
     operator = Questions(console) if attended else None
+    form = FormPrompt(console) if attended else None
     try:
         with screen.closing():
-            stop = engine.run(ask, operator, resumed=resumed)
+            stop = engine.run(ask, operator, form, resumed=resumed)
             while wait and isinstance(stop, Shut) and stop.opens is not None:
                 print_shut(record.load(folder), stop)
                 sleep_until(stop.opens, SystemClock())
-                stop = engine.run(ask, operator, resumed=True)
+                stop = engine.run(ask, operator, form, resumed=True)
     except KeyboardInterrupt:
         error_console.print(Text(f"\nstopped; go on with: rawat resume {folder.name}", style="bold"))
         raise typer.Exit(errors.EXIT_INTERRUPTED) from None
@@ -202,6 +211,9 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     console.print(times_view(now, now.times))
     if isinstance(stop, Waiting):
         print_waiting(folder, stop)
+        raise typer.Exit(errors.EXIT_WAITING)
+    if isinstance(stop, Unfilled):
+        print_unfilled(folder, stop)
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Shut):
         print_shut(now, stop)

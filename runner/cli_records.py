@@ -15,16 +15,17 @@ from runner import archive, errors, record, report, verify
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock
 from runner.console import RunArgument, console
-from runner.engine import Shut
+from runner.engine import Shut, Unfilled
 from runner.files import write_once
 from runner.journal import Event
+from runner.record import Record
 from runner.screens import (
     one_line,
     owed_lines,
     roster_changed_line,
 )
 from runner.status import now_if_open, status_of, times_of
-from runner.stops import print_gate, print_shut
+from runner.stops import print_gate, print_shut, print_unfilled
 from runner.times import times_view
 from runner.workspace import find_workspace
 
@@ -53,16 +54,23 @@ def status(
         console.print(Text(f"{_freed(now.state.freed)}; 'rawat resume' takes them again", style="yellow"))
     for changed in now.state.roster_changes:
         console.print(roster_changed_line(changed), soft_wrap=True)
-    if now.state.gate:
-        print_gate(now, now.state.gate)
-    if now.state.window_awaited:
-        print_shut(now, Shut(now.state.window_awaited))
-    if now.state.restarting:
-        _print_restart_due(now.state.restarting)
+    _print_what_is_awaited(now)
     for line in owed_lines(told["owed"]):
         console.print(line)
     moment = now_if_open(now)
     console.print(times_view(now, times_of(now, moment), moment))
+
+
+def _print_what_is_awaited(now: Record) -> None:
+    state = now.state
+    if state.gate:
+        print_gate(now, state.gate)
+    if state.forms.awaited:
+        print_unfilled(now.folder, Unfilled(state.forms.awaited))
+    if state.window_awaited:
+        print_shut(now, Shut(state.window_awaited))
+    if state.restarting:
+        _print_restart_due(state.restarting)
 
 
 def _print_restart_due(announced: Event) -> None:

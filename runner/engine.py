@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, drift, errors, evidence, gates, holds, moves, record
+from runner import authority, drift, errors, evidence, filled, filling, gates, holds, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
@@ -25,6 +25,8 @@ from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
 from runner.expiry import has_expired
 from runner.files import RESERVE, RESERVE_PER_HOST, free_bytes, make_private_dir, require_reserve, write_once
+from runner.filling import Due, Filled, due_form
+from runner.findings import is_disturbed
 from runner.gates import Choice
 from runner.journal import Event, Journal
 from runner.moves import AFTER_CHANGE, Gate, Part
@@ -69,6 +71,9 @@ class Observer(Protocol):
     def step_finished(self, step: Step, outcome: str | None) -> None:
         """Take note that a row has ended."""
 
+    def form_refused(self, refused: errors.InputError) -> None:
+        """Take note that a form filled in at the terminal was not taken; it will be asked for again."""
+
     def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
         """Take note that a decision given at the terminal did not count; it will be asked for again."""
 
@@ -97,6 +102,13 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Unfilled:
+    """The run waits for a form; no process is needed meanwhile. ``awaited`` says which, and whose it is."""
+
+    awaited: Event
+
+
+@dataclass(frozen=True)
 class Shut:
     """The run waits for a maintenance window; ``awaited`` says until when, and why."""
 
@@ -119,15 +131,18 @@ class Restarting:
 
 @dataclass(frozen=True)
 class Closed:
-    """The run is over; ``archive`` is its sealed copy where the SOP archives."""
+    """The run is over; ``archive`` is its sealed copy."""
 
     outcome: str
     reason: str
-    archive: Path | None
+    archive: Path
 
 
 Ask = Callable[[Gate, Record], tuple[Choice, Path] | None]
 """Asks the awaited official at the terminal: the choice and the key to sign it with, or None."""
+
+AskForm = Callable[[Due, Record], Filled | None]
+"""Asks at the terminal for the form that is due; None leaves it for later ('rawat fill')."""
 
 AskOperator = Callable[[Question, Record], Answer | None]
 """Asks whoever operates the run at the terminal; None leaves it for later ('rawat note')."""
@@ -149,13 +164,18 @@ class Engine:
     # The loop ------------------------------------------------------------------------------------
 
     def run(
-        self, ask: Ask | None = None, operator: AskOperator | None = None, *, resumed: bool = False
-    ) -> Waiting | Shut | Restarting | Closed:
+        self,
+        ask: Ask | None = None,
+        operator: AskOperator | None = None,
+        form: AskForm | None = None,
+        *,
+        resumed: bool = False,
+    ) -> Waiting | Unfilled | Shut | Restarting | Closed:
         """Go on until the run is closed or waits: for somebody, a maintenance window, this machine's restart.
 
         With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
         decision can also come from another terminal. With ``operator`` the operator is asked for what
-        only he can tell; the run goes on without it.
+        only he can tell; the run goes on without it. With ``form`` a form is asked for at once, likewise.
 
         Raises:
             StepFailedError: a row could not be done; a later call with ``resumed`` tries it again.
@@ -167,6 +187,8 @@ class Engine:
                 stop = self._advance(attended=operator is not None)
             if isinstance(stop, Question):
                 self._ask_operator(operator, stop)
+                continue
+            if isinstance(stop, Unfilled) and form is not None and self._ask_form(form):
                 continue
             if not isinstance(stop, Waiting) or ask is None:
                 return stop
@@ -260,7 +282,19 @@ class Engine:
         else:
             notes.reason(question.step, answer.reason, attempt=question.attempt)
 
-    def _advance(self, *, attended: bool) -> Waiting | Shut | Restarting | Closed | Question:
+    def _ask_form(self, form: AskForm) -> bool:
+        """Ask for a form while the run is unlocked; tell whether it was filled in, here or elsewhere."""
+        now = self.record()
+        given = form(due_form(now), now)
+        if given is None:
+            return False
+        try:
+            filling.fill(now, self._journal, self._tools.clock, given)
+        except errors.InputError as refused:
+            self._observer.form_refused(refused)
+        return True
+
+    def _advance(self, *, attended: bool) -> Waiting | Unfilled | Shut | Restarting | Closed | Question:
         while True:
             move = next_move(self._state)
             question = question_due(self._sop, self._journal.events, move) if attended else None
@@ -274,6 +308,8 @@ class Engine:
                 return question
             if isinstance(move, moves.AwaitDecision) and not self._meet_deadline(move.gate):
                 return Waiting(move.gate)
+            if isinstance(move, moves.AwaitForm):
+                return Unfilled(move.awaited)
             if isinstance(move, moves.AwaitWindow):
                 return Shut(move.awaited)
             if isinstance(move, moves.AwaitReboot):
@@ -301,6 +337,8 @@ class Engine:
                 self._compare_plan(part)
             case moves.OpenGate():
                 self._open_gate()
+            case moves.AskForm():
+                self._append("form_awaited", **filled.awaited(self._sop, self._state))
             case moves.WriteDocument():
                 self._write_document(move)
             case _:
@@ -371,6 +409,7 @@ class Engine:
             part=part.name,
             kind=part.kind,
             hosts={result.host: result.status for result in results},
+            disturbed=[r.host for r in results if is_disturbed(r.status, r.results)],
             evidence=entries,
         )
         self._observer.part_finished(step, part, results)
@@ -456,8 +495,9 @@ class Engine:
         if part.kind == "reprobe" and self._state.plan:
             planning = self._sop.step(self._state.plan.step).action
             return self._workspace.playbooks / planning.playbook if planning and planning.playbook else None
-        if part.kind == "playbook" and step.action and step.action.playbook:
-            return self._workspace.playbooks / step.action.playbook
+        named = (step.action.playbook or step.action.proof) if step.action else None
+        if part.kind == "playbook" and named:
+            return self._workspace.playbooks / named
         return None
 
     def _suite(self, step: Step, part: Part) -> Path | None:
@@ -586,10 +626,9 @@ class Engine:
         finished = self._state.finished
         if finished is None:
             raise ValueError("the run is not closed")
-        archives = any(step.action and step.action.archive for step in self._sop.steps)
-        sealed = self._tools.seal(self._folder) if archives else None
-        if sealed is not None:
-            shutil.rmtree(self._folder.work, ignore_errors=True)
+        # With a row that archives or without one: a closed run is sealed.
+        sealed = self._tools.seal(self._folder)
+        shutil.rmtree(self._folder.work, ignore_errors=True)
         return Closed(finished["outcome"], finished["reason"], sealed)
 
     # Decisions -----------------------------------------------------------------------------------

@@ -137,12 +137,32 @@ class ActionStarted(_OfAttempt):
 
 
 class ActionFinished(_OfAttempt):
-    """A part came to an end; ``hosts`` tells how on each host."""
+    """A part came to an end; ``hosts`` tells how on each host, ``disturbed`` which are not well."""
 
     part: str
     kind: PartKind
     hosts: dict[str, Literal["ok", "failed", "unreachable", "unknown"]]
+    disturbed: list[str]
     evidence: list[File]
+
+
+class FormAwaited(_OfAttempt):
+    """Somebody is to fill in the row's form; ``signed``: the actor's signature at the row's gate follows."""
+
+    part: str
+    form: str
+    actor: str
+    position: str
+    signed: bool
+
+
+class FormFilled(_OfAttempt):
+    """Somebody filled in the row's form; ``files``: what he answered, then what he attached."""
+
+    part: str
+    form: str
+    person: Person
+    files: Annotated[list[File], Field(min_length=1)]
 
 
 class ActionSkipped(_OfAttempt):
@@ -402,6 +422,8 @@ SHAPES: dict[str, type[_Shape]] = {
     "step_started": StepStarted,
     "action_started": ActionStarted,
     "action_finished": ActionFinished,
+    "form_awaited": FormAwaited,
+    "form_filled": FormFilled,
     "action_skipped": ActionSkipped,
     "plan_made": PlanMade,
     "plan_confirmed": PlanConfirmed,

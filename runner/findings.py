@@ -7,7 +7,7 @@ not stop an older document.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -358,6 +358,17 @@ class Results(Finding):
         services = (self.check_website, self.check_database, self.check_printer, self.check_network_device)
         others = (self.check_routerboard, self.check_internet_link)
         return next((found for found in (self.check_host, *services, *others) if found), None)
+
+
+def is_disturbed(status: str, results: dict[str, Any]) -> bool:
+    """Tell whether a host is not well: it is not ok, or a check found something critical or unmeasured there.
+
+    A warning alone disturbs nothing; what could not be measured is never good.
+    """
+    if status != "ok":
+        return True
+    check = Results.model_validate(results).check
+    return check is not None and any(f.severity in {"critical", "unmeasured"} for f in check.findings)
 
 
 class Failure(Finding):

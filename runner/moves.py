@@ -12,7 +12,7 @@ from runner.journal import Event
 from runner.sop import Output, Target
 
 SCAN_EXTENSIONS = (".pdf", ".jpg", ".png")
-PartKind = Literal["playbook", "suite", "check", "reprobe", "reboot", "recover", "retest", "archive"]
+PartKind = Literal["form", "playbook", "suite", "check", "reprobe", "reboot", "recover", "retest", "archive"]
 
 AFTER_CHANGE: frozenset[PartKind] = frozenset({"reboot", "recover"})
 """Parts that finish a change or take it back: they change hosts too, and wait for no window and no expiry."""
@@ -169,6 +169,18 @@ class AwaitDecision:
 
 
 @dataclass(frozen=True)
+class AskForm:
+    """Ask for the row's form."""
+
+
+@dataclass(frozen=True)
+class AwaitForm:
+    """Nothing can be done until somebody has filled in the form; ``awaited`` says which, and whose it is."""
+
+    awaited: Event
+
+
+@dataclass(frozen=True)
 class AwaitWindow:
     """Hosts may not be changed now; ``awaited`` says until when, and why."""
 
@@ -231,6 +243,8 @@ Move = (
     | FailStep
     | OpenGate
     | AwaitDecision
+    | AskForm
+    | AwaitForm
     | AwaitWindow
     | AwaitReboot
     | WriteDocument

@@ -16,6 +16,7 @@ Order rules, enforced by ``next_move`` and by nothing else:
 8. A row that spans later rows is finished when the row it names is finished.
 9. A run that is stopped, or led out of by a decision, is reported on and closed; nothing else is done.
 10. A row sent back to, or failed and resumed, gets a new attempt.
+11. A form is filled in before the rest of its row; until it is, nothing else is done.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def _finish_run(state: RunState) -> moves.Move:
     decision = state.sop.step(state.came_from).decision
     if decision is None or state.last_outcome is None:
         return moves.FinishRun("completed", state.came_from, "")
-    if decision.outcome(state.last_outcome).when == "ok":
+    left_by = decision.outcome(state.last_outcome)
+    if left_by.when == "ok" or left_by.completes:
         return moves.FinishRun("completed", state.came_from, "")
     said = state.last_reason if decision.by == "official" else ""
     return _end_early(state, state.came_from, said or state.last_outcome)
@@ -144,8 +146,12 @@ def _exit(state: RunState) -> tuple[str | None, Target]:
 
 
 def _result_failed(state: RunState) -> bool:
+    decision = state.step.decision
+    if decision is not None and decision.of is not None:
+        looked = state.looked.rows.get(decision.of, {})
+        return not looked or any(looked.values())
     tested = [part for part in state.parts if part.part.kind in _JUDGED]
-    return not tested or any(part.not_ok for part in tested)
+    return not tested or any(part.not_ok or part.disturbed for part in tested)
 
 
 def _next_part(state: RunState) -> moves.Move | None:
@@ -156,6 +162,8 @@ def _next_part(state: RunState) -> moves.Move | None:
             return None
         if part.part.kind == "reprobe":
             continue
+        if part.part.kind == "form" and part.status != "finished":
+            return _form_due(state)
         if part.status in {"pending", "started"}:
             left_out = _left_out(state, part, over=over) if part.status == "pending" else ""
             if left_out:
@@ -163,9 +171,12 @@ def _next_part(state: RunState) -> moves.Move | None:
             return _reprobe(state, part) or moves.DoPart(part.part)
     if action and action.plan and not state.planned and state.parts:
         return moves.MakePlan(state.step.no, state.attempt)
-    if action and action.playbook and not action.changes and _nothing_worked(state):
-        return moves.FailStep(f"{action.playbook} worked on none of the hosts")
-    return None
+    return _nothing_worked(state)
+
+
+def _form_due(state: RunState) -> moves.AskForm | moves.AwaitForm:
+    awaited = state.forms.awaited
+    return moves.AwaitForm(awaited) if awaited else moves.AskForm()
 
 
 def _reprobe(state: RunState, wave: PartState) -> moves.Move | None:
@@ -197,9 +208,16 @@ def _left_out(state: RunState, part: PartState, *, over: bool) -> str:
     return ""
 
 
-def _nothing_worked(state: RunState) -> bool:
+def _nothing_worked(state: RunState) -> moves.FailStep | None:
+    """Return that the row failed, when its playbook worked nowhere and that is not its result."""
+    action = state.step.action
+    if action is None or action.playbook is None or action.changes or state.step.no in state.sop.looks:
+        # Where the results decide, a silent host is a result like any other.
+        return None
     hosts = {host for part in state.parts for host in part.part.hosts}
-    return bool(hosts) and all(part.not_ok == set(part.part.hosts) for part in state.parts)
+    if hosts and all(part.not_ok == set(part.part.hosts) for part in state.parts):
+        return moves.FailStep(f"{action.playbook} worked on none of the hosts")
+    return None
 
 
 def _next_recovery(state: RunState) -> moves.Move | None:
@@ -237,9 +255,12 @@ def parts_of(action: Action | None, state: RunState) -> tuple[Part, ...]:
         return ()
     if action.kind == "archive":
         return (Part("1", "archive", ()),)
-    hosts = concerned_hosts(action, state)
-    if not hosts:
-        return ()
+    hosts = concerned_hosts(action, state) if action.works_on_hosts else ()
+    form = (Part("form", "form", ()),) if action.form else ()
+    return (*form, *(_parts_on(hosts, action, state) if hosts else ()))
+
+
+def _parts_on(hosts: tuple[str, ...], action: Action, state: RunState) -> tuple[Part, ...]:
     if action.suite:
         return (Part("1", "suite", hosts),)
     if action.waves is None and not action.changes:
@@ -279,5 +300,6 @@ def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
         "planned": state.plan.hosts if state.plan else (),
         "ready": state.ready,
         "changed": state.changed,
+        "disturbed": state.looked.disturbed,
     }[action.hosts]
     return in_natural_order(chosen)

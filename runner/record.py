@@ -123,6 +123,11 @@ class Record:
                 latest.setdefault(item["host"], {}).update(item["results"])
         return latest
 
+    def form(self, event: Event) -> dict[str, Any]:
+        """Return what a ``form_filled`` event's file says."""
+        said: dict[str, Any] = json.loads(self.folder.read(event["files"][0]))
+        return said
+
     def statement(self, decision: Event) -> dict[str, Any]:
         """Return the signed statement of a ``decision_made`` event."""
         said: dict[str, Any] = json.loads(self.folder.read(decision["statement"]))

@@ -14,7 +14,9 @@ what the record says, field by field. Besides:
 5. The lock of a run is broken by an official of its roster who says so over the journal's last record; after
    that nothing is begun on hosts until the run was resumed, and so has taken them again.
 6. The roster is changed on the signed word of an official of the one before; it judges what comes after.
-7. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+7. A form is filled in only while one is due, or again before anything was signed on it or done since, by
+   somebody who might.
+8. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import breaks, errors, gates, moves, reasons, rosters
+from runner import breaks, errors, filled, gates, moves, reasons, rosters
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
@@ -79,18 +81,15 @@ class _Judge:
     def take(self, event: Event) -> None:
         """Require that the event is the one that had to come, and fold it."""
         if self._previous is None:
-            if event.name != "run_started":
-                raise self._wrong(event, f"{event.name} cannot be the first record")
-            self._sop_sha256 = event["sop"]["sha256"]
-            owed = [each["host"] for each in event["owed"]]
-            if list(in_natural_order(owed)) != owed or not set(owed) <= set(event["inventory"]["hosts"]):
-                raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
+            self._require_start(event)
         elif event.name == "lock_broken" and not self.state.finished:
             self._require_break(self._taken[-1], event)
         elif event.name == rosters.CHANGED:
             self._require_roster_change(self._taken[-1], event)
         elif event.name == "run_stopped":
             self._require_stop(event)
+        elif event.name == "form_filled" and not self.state.finished:
+            self._require_filled(event)
         elif event.name not in _AT_ANY_TIME or self.state.finished:
             self._require_next(self._previous, event)
         elif event.name in reasons.EVENTS:
@@ -99,6 +98,14 @@ class _Judge:
         self._taken.append(event)
         if event.name not in reasons.EVENTS and event.name != rosters.CHANGED:
             self._previous = event
+
+    def _require_start(self, event: Event) -> None:
+        if event.name != "run_started":
+            raise self._wrong(event, f"{event.name} cannot be the first record")
+        self._sop_sha256 = event["sop"]["sha256"]
+        owed = [each["host"] for each in event["owed"]]
+        if list(in_natural_order(owed)) != owed or not set(owed) <= set(event["inventory"]["hosts"]):
+            raise self._wrong(event, "run_started: what is owed is not a list of hosts of the run")
 
     def _require_next(self, previous: Event, event: Event) -> None:
         if event.name == "action_finished":
@@ -145,6 +152,8 @@ class _Judge:
                 return "plan_made", {"step": step, "attempt": attempt, "failure_budget": budget}
             case moves.OpenGate():
                 return "gate_opened", gates.opening(self._sop, self.state, self._sop_sha256)
+            case moves.AskForm():
+                return "form_awaited", filled.awaited(self._sop, self.state)
             case moves.AwaitDecision(gate):
                 return self._due_at(gate, event), {**here, "subject": gate.subject, "nonce": gate.nonce}
             case moves.WriteDocument(step, attempt, output):
@@ -196,6 +205,11 @@ class _Judge:
         self._require_fields(event, {key: previous[key] for key in ("step", "attempt", "part", "kind")})
         if sorted(event["hosts"]) != sorted(previous["hosts"]):
             raise self._wrong(event, "action_finished: tells of other hosts than were announced")
+        bad = {host for host, status in event["hosts"].items() if status != "ok"}
+        if not bad <= set(event["disturbed"]) <= set(event["hosts"]):
+            raise self._wrong(
+                event, "action_finished: the disturbed hosts are not those that came to no good"
+            )
         folder = "evidence/{step}-{attempt}-{part}".format_map(event.fields)
         places = sorted(f"{folder}/{host}.json" for host in event["hosts"])
         if sorted(entry["path"] for entry in event["evidence"]) != places:
@@ -233,6 +247,27 @@ class _Judge:
         if event["nonce"] in self._nonces:
             raise self._wrong(event, f"{event.name}: the nonce was used before")
         self._nonces.add(event["nonce"])
+
+    def _require_filled(self, event: Event) -> None:
+        """Require that a form was due, or due anew, and that somebody filled it in who might."""
+        at = filled.due(self.state, next_move(self.state))
+        if at is None:
+            raise self._wrong(event, f"form_filled {_where(event.fields)} is out of order: no form was due")
+        self._require_fields(event, at)
+        step, who, day = self._sop.step(at["step"]), event["person"]["id"], self._roster.day(event.instant.at)
+        fillers = filled.Fillers(self._sop, self._roster, self.state.operator, day)
+        refused = fillers.refusal(step, who)
+        if refused:
+            raise self._wrong(event, f"form_filled: {refused}")
+        self._require_fields(event, {"person": fillers.person(step, who)})
+        stem = filled.folder_name(self.state, at["step"], at["attempt"])
+        paths = [file["path"] for file in event["files"]]
+        due = [{f"{stem}.json"}] + [
+            {filled.attachment_name(stem, number, kind) for kind in SCAN_EXTENSIONS}
+            for number in range(1, len(paths))
+        ]
+        if not all(path in places for path, places in zip(paths, due, strict=True)):
+            raise self._wrong(event, f"form_filled: its files are not {stem}.json and {stem}-attachment-*")
 
     def _require_note(self, event: Event) -> None:
         wrong = reasons.misfit(self._sop, self._roster, self.state.operator, self._taken, event)

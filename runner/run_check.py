@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner import drift, errors, journal, moves, signing
+from pydantic import ValidationError
+
+from runner import drift, errors, filled, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
 from runner.events import files_of, require_format, require_shape, signer_of
+from runner.findings import is_disturbed
 from runner.journal import Event
 from runner.moves import SCAN_EXTENSIONS, roster_name
 from runner.next_move import next_move
@@ -97,6 +100,8 @@ def _check(tree: Tree) -> CheckedRun:
     state = replay(sop, roster, events, statements, JOURNAL)
     for event in events:
         _require_content(event, state.run, events[0]["sop"]["sha256"], tree)
+        if event.name == "form_filled":
+            _require_form(event, sop, tree)
     _require_comparisons(events, tree)
     for made, holds in judged(roster, events, tree.read):
         if "statement" in made.fields:
@@ -156,11 +161,31 @@ def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> Non
             path = entry["path"]
             host = path.rpartition("/")[2].removesuffix(".json")
             expected = {"host": host, "status": event["hosts"][host], "kind": event["kind"]}
-            _require_says(path, tree, {**expected, **{k: event[k] for k in ("step", "attempt", "part")}})
+            said = _require_says(
+                path, tree, {**expected, **{k: event[k] for k in ("step", "attempt", "part")}}
+            )
+            _require_disturbance(event, host, path, said)
     elif event.name == "plan_made":
         plan = _require_says(event["path"], tree, {"run": run, "sop_sha256": sop_sha256})
         if _planned(plan, event["path"]) != set(event["hosts"]):
             raise errors.VerificationError(event["path"], "is not about the hosts that the journal names")
+
+
+def _require_disturbance(event: Event, host: str, path: str, said: dict[str, Any]) -> None:
+    """Require that a host is told to be disturbed exactly when its evidence says so."""
+    try:
+        disturbed = is_disturbed(event["hosts"][host], said["results"])
+    except (KeyError, ValidationError) as error:
+        raise errors.VerificationError(path, "is not evidence") from error
+    if disturbed != (host in event["disturbed"]):
+        raise errors.VerificationError(path, "differs from the journal in whether the host is disturbed")
+
+
+def _require_form(event: Event, sop: Sop, tree: Tree) -> None:
+    path = event["files"][0]["path"]
+    wrong = filled.misfit(sop, event, _require_says(path, tree, {}))
+    if wrong:
+        raise errors.VerificationError(path, f"does not fit the form and the journal: {display(wrong)}")
 
 
 def _require_comparisons(events: tuple[Event, ...], tree: Tree) -> None:
@@ -251,6 +276,9 @@ def _under_way(run: CheckedRun) -> set[str]:
 
 def _due_files(state: RunState) -> set[str]:
     paths: set[str] = set()
+    due = filled.due(state, next_move(state))
+    if due is not None:
+        paths |= filled.possible_paths(filled.folder_name(state, due["step"], due["attempt"]))
     match next_move(state):
         case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")

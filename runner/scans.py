@@ -1,4 +1,4 @@
-"""Reads the scan of a paper that was signed in wet ink: a PDF, JPEG or PNG of limited size."""
+"""Reads a scan, of a paper signed in wet ink or attached to a form: a PDF, JPEG or PNG of limited size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAX_BYTES = 20_000_000
 _KINDS = {b"%PDF-": ".pdf", b"\xff\xd8\xff": ".jpg", b"\x89PNG\r\n\x1a\n": ".png"}
 
 
-def read_scan(path: Path) -> tuple[bytes, str]:
+def read_scan(path: Path, what: str = "scan") -> tuple[bytes, str]:
     """Return the bytes of a scan and the extension of its kind, told by its first bytes, not by its name.
 
     Raises:
@@ -28,4 +28,4 @@ def read_scan(path: Path) -> tuple[bytes, str]:
     for magic, extension in _KINDS.items():
         if data.startswith(magic):
             return data, extension
-    raise errors.InputError(f"{path}: is no scan", hint="expected a PDF, JPEG or PNG")
+    raise errors.InputError(f"{path}: is no {what}", hint="expected a PDF, JPEG or PNG")

@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from runner import drift, errors, gates
+from runner import drift, errors, filled, gates
 from runner.checks import WORST_FIRST, CheckFinding
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
@@ -40,6 +40,7 @@ _STATUS_STYLE = {
     "skipped": "yellow",
 }
 _PART_NAMES = {
+    "form": "form",
     "playbook": "Ansible",
     "suite": "tests",
     "check": "tests between waves",
@@ -59,6 +60,7 @@ _SHORT_NAMES = {
     "retest": "retest",
 }
 _MESSAGE_SHOWN = 160
+_FORM_LINE_SHOWN = 500
 _WORST_SHOWN = 8
 _SEVERITY_STYLE = {"critical": "bold red", "warning": "yellow", "unmeasured": "yellow", "notice": ""}
 
@@ -165,6 +167,10 @@ class Screen:
         """Print the outcome of a decision."""
         if outcome is not None:
             self._console.print(Text(f"     row {step.no}: {outcome}", style="bold"))
+
+    def form_refused(self, refused: errors.InputError) -> None:
+        """Print why a form was not taken."""
+        print_error(self._console, refused)
 
     def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
         """Print why a decision did not count."""
@@ -296,13 +302,15 @@ def gate_view(gate: Gate, record: Record) -> Group:
     step = record.sop.step(gate.step)
     shows = step.decision.shows if step.decision else "results"
     body: list[Any] = []
+    body += [Text(f"  {line}", style="bold yellow") for line in gate_warnings(gate, record)]
+    body += form_lines(record, record.state.forms.filled if shows == "forms" else _forms_of(gate, record))
     if shows == "plan":
         body += plan_view(record.plan) if record.decided_before is None else difference_view(record)
         body += health_lines(record)
         given, most = record.started["failure_budget"], record.state.failure_budget
         said = f"{given}, that is {most} of these hosts" if given.endswith("%") else f"{given} host(s)"
         body.append(Text(f"  failure budget: {said}"))
-    if shows in {"results", "documents"}:
+    if shows in {"results", "documents", "forms"} and record.finished_actions():
         body.append(_results_view(record))
     if shows == "documents":
         body.append(_documents_view(record))
@@ -313,6 +321,40 @@ def gate_view(gate: Gate, record: Record) -> Group:
     for name in ("plan", "evidence", "sop"):
         digest.add_row(Text(f"{name} digest", style="dim"), Text(str(gate.subject[name] or "-"), style="dim"))
     return Group(*body, digest, *_vote_lines(gate), *_entry_lines(gate))
+
+
+def gate_warnings(gate: Gate, record: Record) -> list[str]:
+    """Return what whoever decides is to know of the order of the rows, which is the SOP's and stays so."""
+    return [
+        f"row {change.no} changes hosts before row {backup.no} backs them up: so the SOP orders it, and "
+        "nothing is reordered"
+        for change, backup in record.sop.changes_before_backup
+        if change.no > gate.step
+    ]
+
+
+def _forms_of(gate: Gate, record: Record) -> list[Event]:
+    return [e for e in record.state.forms.filled if (e["step"], e["attempt"]) == (gate.step, gate.attempt)]
+
+
+def form_lines(record: Record, events: Sequence[Event]) -> list[Text]:
+    """Return what was filled in, the newest form of each row, as (label, answer) lines."""
+    newest = {event["step"]: event for event in events}
+    return [line for event in newest.values() for line in _filled_lines(record, event)]
+
+
+def _filled_lines(record: Record, event: Event) -> Iterator[Text]:
+    said = record.form(event)
+    form = record.sop.forms[event["form"]]
+    who = _named(event["person"])
+    yield Text(f"  row {event['step']}: {form.title}, filled in by {who}", style="bold")
+    for told in filled.shown(form, said):
+        lead = f"    {told.label}: "
+        lines = told.lines or ("-",)
+        for number, line in enumerate(lines):
+            head = lead if number == 0 else " " * 6
+            yield Text(head + display(line, longest=_FORM_LINE_SHOWN))
+        yield from (Text(f"      {name}, SHA-256 {digest}", style="dim") for name, digest in told.files)
 
 
 def health_lines(record: Record) -> list[Text]:

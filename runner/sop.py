@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from runner import source
+from runner.forms import Form
 from runner.source import Problem, SourceError
 
 Target = int | Literal["end"]
@@ -88,8 +89,13 @@ class Waves(_Model):
         return self
 
 
+_ACTIONS = ("form", "playbook", "suite", "document", "archive")
+
+
 class Action(_Model):
-    """What the runner does in a row; exactly one of playbook, suite, document, archive."""
+    """What is done in a row; exactly one of form, playbook, suite, document, archive."""
+
+    form: Name | None = Field(default=None, description="A person fills in this form: a name from forms")
 
     playbook: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")] | None = None
     suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
@@ -97,11 +103,16 @@ class Action(_Model):
     )
     document: Literal[True] | None = Field(default=None, description="Drafts the documents of the Output")
     archive: Literal[True] | None = Field(default=None, description="Checks and seals the run")
-    hosts: Literal["all", "computers", "planned", "ready", "changed"] = Field(
+    proof: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")] | None = Field(
+        default=None, description="Of a form: the playbook that afterwards shows on the hosts what it says"
+    )
+    by_hand: bool = Field(default=False, description="Of a form: who fills it in has changed hosts by hand")
+    hosts: Literal["all", "computers", "planned", "ready", "changed", "disturbed"] = Field(
         default="all",
         description="all of the run; computers: those of them that are no service (websites, printers, ...); "
         "planned: with something to do in the plan; "
-        "ready: planned and ok in every action since; changed: where a change was started",
+        "ready: planned and ok in every action since; changed: where a change was started; "
+        "disturbed: found disturbed when they were last looked at",
     )
     plan: bool = Field(default=False, description="The evidence of this action becomes the plan")
     changes: bool = Field(default=False, description="Hosts are changed: needs a standing decision")
@@ -110,14 +121,20 @@ class Action(_Model):
 
     @property
     def kind(self) -> str:
-        """Return which of the four this action is."""
-        return next(kind for kind in ("playbook", "suite", "document", "archive") if getattr(self, kind))
+        """Return which of the five this action is."""
+        return next(kind for kind in _ACTIONS if getattr(self, kind))
+
+    @property
+    def works_on_hosts(self) -> str | None:
+        """Return the playbook or suite whose results tell how the hosts are, None where there is none."""
+        return self.playbook or self.suite or self.proof
 
     @model_validator(mode="after")
     def _one_kind(self) -> Action:
-        given = [k for k in ("playbook", "suite", "document", "archive") if getattr(self, k)]
-        if len(given) != 1:
-            raise ValueError("an action is exactly one of playbook, suite, document, archive")
+        if sum(1 for kind in _ACTIONS if getattr(self, kind)) != 1:
+            raise ValueError("an action is exactly one of form, playbook, suite, document, archive")
+        if self.form is None and (self.proof or self.by_hand):
+            raise ValueError("proof and by_hand belong to a form")
         if self.playbook is None and (self.plan or self.changes or self.backup or self.waves):
             raise ValueError("plan, changes, backup and waves belong to a playbook")
         return self
@@ -139,14 +156,29 @@ class Outcome(_Model):
     )
     recover: Recover | None = None
     reason: bool = Field(default=False, description="A reason must be given (always so when going back)")
+    completes: bool = Field(
+        default=False, description="With 'next: end': the run is complete, not ended early"
+    )
+    unresolved: bool = Field(
+        default=False, description="What is disturbed stays so; the report says it with the reason"
+    )
+
+    @model_validator(mode="after")
+    def _completes_at_the_end(self) -> Outcome:
+        if self.completes and self.next != "end":
+            raise ValueError("'completes' goes with 'next: end'")
+        return self
 
 
 class Decision(_Model):
     """Who or what decides a row's exit."""
 
     by: Literal["official", "result"] = "official"
-    shows: Literal["plan", "results", "documents"] = "results"
-    outcomes: Annotated[list[Outcome], Field(min_length=2)]
+    of: int | None = Field(
+        default=None, description="For a decision by result: the earlier row whose results decide"
+    )
+    shows: Literal["plan", "results", "documents", "forms"] = "results"
+    outcomes: Annotated[list[Outcome], Field(min_length=1)]
     witness: bool = Field(
         default=False,
         description="For a decision by result in a row with bersama: that actor signs what he saw of it, "
@@ -169,8 +201,10 @@ class Decision(_Model):
         whens = [outcome.when for outcome in self.outcomes]
         if self.by == "result" and sorted(map(str, whens)) != ["failed", "ok"]:
             raise ValueError("a decision by result has exactly two outcomes, 'when: ok' and 'when: failed'")
-        if self.by == "official" and any(o.when or o.recover for o in self.outcomes):
-            raise ValueError("'when' and 'recover' belong to a decision by result")
+        if self.by == "official" and (self.of or any(o.when or o.recover for o in self.outcomes)):
+            raise ValueError("'of', 'when' and 'recover' belong to a decision by result")
+        if self.by == "result" and any(o.completes for o in self.outcomes):
+            raise ValueError("'completes' belongs to a decision by an official")
         if self.at_deadline and not self.deadline:
             raise ValueError("'at_deadline' needs a deadline")
         if self.deadline and self.by == "result" and not self.witness:
@@ -245,6 +279,7 @@ class Sop(_Model):
     identity: Identity
     assumptions: list[Assumption] = []
     actors: Annotated[dict[Name, Text], Field(min_length=1)]
+    forms: dict[Name, Form] = Field(default={}, description="What people fill in, by name")
     steps: Annotated[list[Step], Field(min_length=1)]
 
     @cached_property
@@ -259,7 +294,32 @@ class Sop(_Model):
     def is_about_services(self) -> bool:
         """Tell whether some row works on websites, printers and the like, and not on computers alone."""
         working = (step.action for step in self.steps if step.action)
-        return any(a.hosts == "all" and a.kind in {"playbook", "suite"} for a in working)
+        return any(a.hosts == "all" and a.works_on_hosts for a in working)
+
+    @cached_property
+    def looks(self) -> frozenset[int]:
+        """Return the rows that look how the hosts are: whose results decide, or prove what a form says."""
+        found = {step.no for step in self.steps if step.action and step.action.proof}
+        for step in self.steps:
+            if step.decision and step.decision.by == "result":
+                found.add(step.decision.of or step.no)
+        return frozenset(found)
+
+    @property
+    def changes_before_backup(self) -> list[tuple[Step, Step]]:
+        """Return each row in which hosts are changed with the backup that comes only after it."""
+        found = []
+        for step in self.steps:
+            action = step.action
+            later = next((row for row in self.steps if row.no > step.no and _backs_up(row)), None)
+            before = any(_backs_up(row) for row in self.steps if row.no < step.no)
+            if action and (action.changes or action.by_hand) and later and not before:
+                found.append((step, later))
+        return found
+
+    def form_of(self, step: Step) -> Form | None:
+        """Return the form that is filled in at a row, if one is."""
+        return self.forms[step.action.form] if step.action and step.action.form else None
 
     def goes_back(self, step: Step, target: Target) -> bool:
         """Tell whether leaving ``step`` to ``target`` sends the work back."""
@@ -288,8 +348,8 @@ class Sop(_Model):
         """Tell whether an outcome of the row's gate sends the work back or ends the run."""
         if step.decision is None or step.decision.by == "result":
             return outcome == TEST_AGAIN
-        target = step.decision.outcome(outcome).next
-        return target == "end" or self.goes_back(step, target)
+        exit_ = step.decision.outcome(outcome)
+        return (exit_.next == "end" and not exit_.completes) or self.goes_back(step, exit_.next)
 
     def needs_reason(self, step: Step, outcome: str) -> bool:
         """Tell whether a decider must give a reason: sending back, refusing, or as the row says."""
@@ -298,6 +358,10 @@ class Sop(_Model):
         return bool(
             step.decision and step.decision.by == "official" and step.decision.outcome(outcome).reason
         )
+
+
+def _backs_up(step: Step) -> bool:
+    return bool(step.action and step.action.backup)
 
 
 @dataclass(frozen=True)
@@ -450,6 +514,7 @@ def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
                 yield Problem(
                     read.line((*at, key)), f"row {step.no}: unknown actor {actor!r}; known are {known}"
                 )
+        yield from _form_problems(sop, step, at, read)
         for path, target in _targets(step, at):
             if target != "end" and target not in numbers:
                 yield Problem(
@@ -463,6 +528,22 @@ def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         if not _path_exists(assumption.field, read.data):
             line = read.line(("assumptions", index, "field"))
             yield Problem(line, f"the assumption names {assumption.field!r}, which is not in the file")
+
+
+def _form_problems(sop: Sop, step: Step, at: source.Path, read: source.Source) -> Iterator[Problem]:
+    name = step.action.form if step.action else None
+    if name is not None and name not in sop.forms:
+        known = ", ".join(sop.forms) or "none"
+        yield Problem(
+            read.line((*at, "action", "form")), f"row {step.no}: there is no form {name!r}; there are {known}"
+        )
+    of = step.decision.of if step.decision else None
+    looked = next((row.action for row in sop.steps if row.no == of and of < step.no), None)
+    if of is not None and (looked is None or not looked.works_on_hosts):
+        yield Problem(
+            read.line((*at, "decision", "of")),
+            f"row {step.no}: 'of' must name an earlier row that works on hosts; row {of} does not",
+        )
 
 
 def _targets(step: Step, at: source.Path) -> Iterator[tuple[source.Path, Target]]:
@@ -495,8 +576,8 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
             yield Problem(line, f"row {step.no}: a gate needs pelaksana, the actor who decides")
         if problem := _seat_problem(sop, step):
             yield Problem(line, f"row {step.no}: {problem}")
-        if step.decision and step.decision.by == "result" and step.action is None:
-            yield Problem(line, f"row {step.no}: a decision by result needs an action that has results")
+        if problem := _decision_problem(step):
+            yield Problem(line, f"row {step.no}: {problem}")
         if _cannot_test_again(step):
             yield Problem(line, f"row {step.no}: 'recover' needs a suite, to test again after it")
         if step.no not in reached:
@@ -507,6 +588,22 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         decided = decided or bool(planned and step.decision and step.decision.by == "official")
     if not _end_reachable(sop):
         yield Problem(read.line(("steps",)), "no row leads to the end")
+
+
+def _decision_problem(step: Step) -> str:
+    """Return what is wrong with a row's decision in view of its action."""
+    decision, action = step.decision, step.action
+    if action and action.form and step.pelaksana is None:
+        return "a form needs pelaksana, the actor who fills it in"
+    if decision is None:
+        return ""
+    if len(decision.outcomes) == 1 and not (action and action.form):
+        return "a decision has at least two outcomes, unless the row has a form that it signs"
+    if decision.by == "result" and decision.of is None and not (action and action.works_on_hosts):
+        return "a decision by result needs an action that has results, or 'of', the row that has them"
+    if decision.by == "result" and decision.of is not None and action is not None:
+        return "'of' decides by the results of another row, so this one has no action"
+    return ""
 
 
 def _seat_problem(sop: Sop, step: Step) -> str:
@@ -559,6 +656,8 @@ def missing_files(
 def _named_files(step: Step, at: source.Path) -> Iterator[tuple[source.Path, str, str]]:
     if step.action and step.action.playbook:
         yield (*at, "action", "playbook"), "playbooks", step.action.playbook
+    if step.action and step.action.proof:
+        yield (*at, "action", "proof"), "playbooks", step.action.proof
     if step.action and step.action.suite:
         yield (*at, "action", "suite"), "suites", step.action.suite
     if step.action and step.action.waves and step.action.waves.check:

@@ -296,7 +296,9 @@ def _of_needs(sop: Sop, at: source.Path, step: Step, before: list[Step]) -> Iter
         yield _Found(key, f"row {step.no}: shows the plan, {_NOBODY_PLANS}")
     if shows == "documents" and not any(one.documents for one in before):
         yield _Found(key, f"row {step.no}: shows the documents, but no row before it makes one")
-    if action and action.changes:
+    if hosts == "disturbed" and not sop.looks & {one.no for one in before}:
+        yield _Found(key, f"row {step.no}: works on 'disturbed' hosts, but no row before it looks at hosts")
+    if action and (action.changes or action.by_hand):
         yield from _of_backup(sop, at, step)
 
 

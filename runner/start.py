@@ -8,7 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from runner import __version__, errors, holds
+from runner import __version__, errors, filled, holds
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
@@ -148,6 +148,21 @@ def _require_officials(sop: Sop, start: Start, today: date) -> None:
         if why := vacancy(sop, step, Staff(start.roster, operator, today)):
             raise errors.InputError(
                 why, hint="complete officials.yml beside the inventory, or choose another --operator"
+            )
+    _require_own_forms(sop, start, today)
+
+
+def _require_own_forms(sop: Sop, start: Start, today: date) -> None:
+    """Refuse to start where a form would stand for somebody else's word without his signature."""
+    for step in sop.steps:
+        if step.action is None or step.action.form is None or filled.is_signed(sop, step):
+            continue
+        fillers = filled.Fillers(sop, start.roster, start.operator.person(), today)
+        refused = fillers.refusal(step, start.operator.id)
+        if refused:
+            raise errors.InputError(
+                f"row {step.no} has a form that nobody signs, so it is the operator's own: {refused}",
+                hint="choose the --operator who does that row, or give the row a decision by its pelaksana",
             )
 
 

@@ -16,6 +16,16 @@ from runner.sop import Sop, Step, Target
 from runner.windows import Windows
 
 HOST_OK = "ok"
+_LEAVE_FORM_OPEN = frozenset(
+    {"gate_opened", "gate_reminded", "run_resumed", "run_interrupted", "torn_line_dropped"}
+) | {
+    "question_asked",
+    "reason_given",
+    "condition_told",
+    "lock_broken",
+    "roster_changed",
+}
+"""Events after which a form may still be filled in anew."""
 
 
 @dataclass
@@ -27,11 +37,41 @@ class PartState:
     results: dict[str, str] = field(default_factory=dict)
     compared: bool = False
     """Of a reprobe: it was compared with the plan, or is too old for it."""
+    disturbed: frozenset[str] = frozenset()
+    """Hosts that are not well: not ok, or a check found something critical or could not measure it."""
 
     @property
     def not_ok(self) -> set[str]:
         """Return the hosts of this part that are anything but ok."""
         return {host for host in self.part.hosts if self.results.get(host) != HOST_OK}
+
+
+@dataclass
+class Forms:
+    """The forms of a run."""
+
+    awaited: Event | None = None
+    """``form_awaited`` of the form that nobody has filled in yet."""
+    filled: list[Event] = field(default_factory=list)
+    """Every form that was filled in, in order; of one row the newest counts."""
+    is_open: bool = False
+    """The newest form may still be filled in anew: nothing was signed on it or done since."""
+
+
+@dataclass
+class Looked:
+    """What the rows found that look how the hosts are (``Sop.looks``)."""
+
+    rows: dict[int, dict[str, bool]] = field(default_factory=dict)
+    """Row -> host -> whether it is disturbed, as the newest attempt of the row found it."""
+    disturbed: set[str] = field(default_factory=set)
+    """The hosts that were disturbed when a row last looked at them."""
+
+    def take(self, step: int, hosts: Iterable[str], disturbed: Iterable[str]) -> None:
+        """Take into account what a part of a row came to."""
+        hosts, disturbed = set(hosts), set(disturbed)
+        self.rows.setdefault(step, {}).update({host: host in disturbed for host in hosts})
+        self.disturbed = (self.disturbed - hosts) | disturbed
 
 
 class RunState:
@@ -63,10 +103,11 @@ class RunState:
         self.attempts: dict[int, int] = {}
         self.parts: list[PartState] = []
         self.gate: Gate | None = None
+        self.forms = Forms()
+        self.looked = Looked()
         self.decision: Event | None = None
         self.decisions: list[Event] = []
-        self.closed: str | None = None
-        """Why a gate was closed without a decision."""
+        self.closed: str | None = None  # why a gate was closed without a decision
         self.signed: list[Event] = []
         """Every decision or half of one, in order."""
         self.written: set[tuple[str | None, str]] = set()
@@ -124,6 +165,9 @@ class RunState:
         except ValidationError as error:
             problem = error.errors(include_url=False, include_input=False)[0]["msg"]
             raise errors.VerificationError(f"record {event.seq}", f"{event.name}: {problem}") from error
+        self.forms.is_open = event.name == "form_filled" or (
+            self.forms.is_open and event.name in _LEAVE_FORM_OPEN
+        )
 
     def _on_run_started(self, event: Event) -> None:
         self.run = event["run"]
@@ -140,7 +184,8 @@ class RunState:
         self.attempts[event["step"]] = event["attempt"]
         self.started = True
         self.parts = [PartState(Part(p["name"], p["kind"], tuple(p["hosts"]))) for p in event["parts"]]
-        self.gate = self.decision = None
+        self.gate = self.decision = self.forms.awaited = None
+        self.looked.rows.pop(event["step"], None)
         self.written = set()
         self.planned = False
         self.confirmed = None
@@ -163,6 +208,9 @@ class RunState:
         state.status = "finished"
         self.restarting = None
         state.results = event["hosts"]
+        state.disturbed = frozenset(event["disturbed"])
+        if event["step"] in self.sop.looks and state.part.kind != "reprobe":
+            self.looked.take(event["step"], event["hosts"], state.disturbed)
         self.evidence += event["evidence"]
         if self._changes(event["step"]) and state.part.kind != "reprobe":
             self.lost.update(state.not_ok)
@@ -191,6 +239,18 @@ class RunState:
 
     def _on_plan_drifted(self, event: Event) -> None:
         self._go_to(event["to"])
+
+    def _on_form_awaited(self, event: Event) -> None:
+        self._told(event).status = "started"
+        self.forms.awaited = event
+
+    def _on_form_filled(self, event: Event) -> None:
+        self._told(event).status = "finished"
+        self.forms.awaited = None
+        # What was filled in anew is decided on anew.
+        self.gate = None
+        self.forms.filled.append(event)
+        self.evidence += event["files"]
 
     def _on_gate_opened(self, event: Event) -> None:
         self.gate = Gate(
@@ -307,7 +367,7 @@ class RunState:
 
     def _on_run_stopped(self, event: Event) -> None:
         self.stopped = event
-        self.gate = None
+        self.gate = self.forms.awaited = None
 
     def _on_run_finished(self, event: Event) -> None:
         self.finished = event
@@ -316,7 +376,7 @@ class RunState:
         self.current = target
         self.started = False
         self.parts = []
-        self.gate = self.decision = None
+        self.gate = self.decision = self.forms.awaited = None
         self.written = set()
 
     def _changes(self, step: int) -> bool:

@@ -41,6 +41,7 @@ def status_of(now: Record) -> dict[str, Any]:
             "paper": _entered(gate),
             "subject": gate.subject,
         },
+        "form": _form(now),
         "window": None
         if state.window_awaited is None
         else {key: state.window_awaited[key] for key in ("opens", "reason")},
@@ -83,6 +84,14 @@ def status_of(now: Record) -> dict[str, Any]:
             for time in times_of(now, moment)
         ],
     }
+
+
+def _form(now: Record) -> dict[str, Any] | None:
+    awaited = now.state.forms.awaited
+    if awaited is None:
+        return None
+    told = {key: awaited[key] for key in ("form", "position", "signed")}
+    return {**told, "since": format_utc(awaited.instant.at)}
 
 
 def _deadline(now: Record, gate: Gate) -> dict[str, Any]:
@@ -128,6 +137,8 @@ def _state_word(now: Record) -> str:
         return "failed"
     if now.state.window_awaited is not None:
         return "window"
+    if now.state.forms.awaited is not None:
+        return "form"
     return "waiting" if now.state.gate else "open"
 
 

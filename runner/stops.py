@@ -11,7 +11,7 @@ from runner import gates
 from runner.clock import SystemClock, parse_utc
 from runner.console import console
 from runner.display import display
-from runner.engine import Closed, Restarting, Shut, Waiting
+from runner.engine import Closed, Restarting, Shut, Unfilled, Waiting
 from runner.moves import Gate
 from runner.record import Record
 from runner.screens import (
@@ -30,6 +30,16 @@ def print_waiting(folder: RunFolder, stop: Waiting) -> None:
     names = " | ".join(gate.outcomes)
     console.print(Text(f"decide:  rawat decide {folder.name} --outcome '{names}' --official ID"))
     console.print(Text(f"go on:   rawat resume {folder.name}"))
+
+
+def print_unfilled(folder: RunFolder, stop: Unfilled) -> None:
+    """Say for which form a run waits, and how to fill it in."""
+    awaited = stop.awaited
+    told = f"row {awaited['step']} waits for the form {awaited['form']!r} of {awaited['position']}"
+    console.print(Text(told, style="bold magenta"))
+    console.print(Text(f"an empty one:  rawat fill {folder.name} > form.yml"))
+    console.print(Text(f"fill it in:    rawat fill {folder.name} --from form.yml --by ID"))
+    console.print(Text(f"go on:         rawat resume {folder.name}"))
 
 
 def print_shut(now: Record, stop: Shut) -> None:

@@ -31,6 +31,7 @@ _OPERATOR: Cause = ("operator", "")
 _WINDOW: Cause = ("window", "")
 _FOREVER = 10**9 * 10**9
 _DECIDED = {"decision_made", "decision_lapsed", "gate_closed"}
+_LEAVES = {"step_started", "run_stopped", "run_finished"}
 _STOPS = {"run_interrupted", "step_failed", "lock_broken", "roster_changed", "question_asked"}
 # The first record after a standstill: nobody was at work since the one before it.
 _AFTER_STANDSTILL = {"run_resumed", "torn_line_dropped", "lock_broken", "roster_changed"}
@@ -135,10 +136,11 @@ class _Waiting:
         self._window: int | None = None
         """Nanoseconds until the awaited maintenance window opens, None when none is awaited."""
         self._stopped = False
+        self._filling = False
 
     def parts(self, span: int, ended_by: str) -> list[tuple[Cause, int]]:
         """Return on whom ``span`` nanoseconds until an event were waited; nothing when they were work."""
-        if not span:
+        if not span or self._filling:
             return []
         if self._positions:
             return [(("official", ", ".join(self._positions)), span)]
@@ -150,6 +152,12 @@ class _Waiting:
         return [(cause, part) for cause, part in ((_WINDOW, shut), (_OPERATOR, span - shut)) if part]
 
     def take(self, event: Event) -> None:
+        if event.name in {"form_awaited", "form_filled"}:
+            # Who fills in a form of his own is at work; for another's signature the row waits.
+            self._filling = event.name == "form_awaited" and not event["signed"]
+            self._positions = [event["position"]] if event.name == "form_awaited" and event["signed"] else []
+        elif event.name in _LEAVES:
+            self._filling = False
         if event.name == "gate_opened":
             self._positions = [event["position"], *([event["second"]] if event["second"] else [])]
         elif event.name == "vote_made" and event["person"]["position"] in self._positions:

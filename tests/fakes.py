@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.canonical import canonical_json
 from runner.clock import Instant
-from runner.errors import DecisionRefusedError
+from runner.errors import DecisionRefusedError, InputError
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
 from runner.files import make_private_dir, write_once
 from runner.moves import Part
@@ -180,6 +180,9 @@ class RecordingObserver:
 
     def step_finished(self, step: Step, outcome: str | None) -> None:
         self.seen.append(f"row {step.no} finished: {outcome}")
+
+    def form_refused(self, refused: InputError) -> None:
+        self.seen.append(f"refused: {refused}")
 
     def decision_refused(self, refused: DecisionRefusedError) -> None:
         self.seen.append(f"refused: {refused}")

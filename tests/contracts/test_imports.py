@@ -22,6 +22,7 @@ PARTS = {
     "front": {
         "__main__",
         "cli",
+        "cli_forms",
         "cli_officials",
         "cli_records",
         "cli_sop",
@@ -30,8 +31,8 @@ PARTS = {
         "stops",
         "status",
     }
-    | {"times", "prompt", "questions", "consent", "typed", "office", "sop_questions"},
-    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change"},
+    | {"times", "prompt", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"},
+    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change", "filling"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
@@ -52,6 +53,7 @@ PARTS = {
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
+    | {"forms", "filled"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}

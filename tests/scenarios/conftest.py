@@ -67,7 +67,8 @@ def make_office(roster: Roster, keys: Path) -> MakeOffice:
                 (tree / "report_templates" / f"{output.document}.html.j2").touch()
             action = step.action
             recover = [o.recover for o in step.decision.outcomes if o.recover] if step.decision else []
-            for playbook in [action.playbook if action else None, *(item.playbook for item in recover)]:
+            named = [action.playbook, action.proof] if action else []
+            for playbook in [*named, *(item.playbook for item in recover)]:
                 if playbook:
                     (tree / "playbooks" / playbook).touch()
             for suite in [action.suite, action.waves.check if action.waves else None] if action else []:
@@ -105,6 +106,22 @@ def surakarta(quick_dir: Path, root: Path, make_office: MakeOffice) -> Office:
     """Return an office with the SOP of Surakarta."""
     tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "surakarta"
     return make_office(tree, root / "sops" / "surakarta-system-update.yml")
+
+
+PALEMBANG = {"pengelola": ["Staf TI"], "kabid": ["Kasubbag Adum"], "pranata": ["Kuasa Pengguna Anggaran"]}
+"""Whose keys the officials of the other office have, and their positions; the first operates."""
+
+
+@pytest.fixture
+def palembang(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> Office:
+    """Return an office with the SOP of Palembang."""
+    tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "palembang"
+    officials = [
+        official.model_copy(update={"positions": PALEMBANG.get(official.id, ["Staf Lain"])})
+        for official in roster.officials
+    ]
+    named = roster.model_copy(update={"officials": officials})
+    return make_office(tree, root / "tests" / "data" / "palembang-information-system-maintenance.yml", officials=named)
 
 
 SURAKARTA_APPROVED = {

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
 
-from runner import freeing, journal, record, signing
+from runner import filling, freeing, journal, record, signing
 from runner.clock import Clock
-from runner.engine import Closed, Engine, Restarting, Tools, Waiting
+from runner.engine import Closed, Engine, Restarting, Tools, Unfilled, Waiting
+from runner.filling import Due, Filled
+from runner.forms import Answers
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.journal import Event
@@ -133,10 +135,24 @@ class Office:
         today = self.roster.day(self.clock.now().at)
         return self.roster.holders(gate.open_seats[0], today)[0].official
 
+    def fill(
+        self, folder: RunFolder, answers: Answers, official: str = "", attachments: Sequence[Path] = ()
+    ) -> Event:
+        """Fill in the form that is due from a process of its own."""
+        now = record.load(folder)
+        who = official or str(now.started["operator"]["id"])
+        given = Filled(who, answers, attachments)
+        return filling.fill(now, journal.Journal(folder.journal, self.clock), self.clock, given)
+
     def go_on(
-        self, folder: RunFolder, decisions: Decisions, *, resumed: bool = False
-    ) -> Waiting | Restarting | Closed:
-        """Go on, deciding each gate as planned, until the run is closed or a gate has no planned outcome."""
+        self,
+        folder: RunFolder,
+        decisions: Decisions,
+        forms: Mapping[int, Filled] | None = None,
+        *,
+        resumed: bool = False,
+    ) -> Waiting | Unfilled | Restarting | Closed:
+        """Go on, deciding each gate and filling in each form as planned, until the run is closed or waits."""
         asked: set[tuple[str, int]] = set()
 
         def ask(gate: Gate, now: Record) -> tuple[Choice, Path] | None:
@@ -150,7 +166,10 @@ class Office:
             official = self.holder(gate)
             return Choice(official.id, outcomes[decided], "Alasan contoh"), self.key(official.id)
 
-        return self.engine(folder).run(ask, resumed=resumed)
+        def form(due: Due, _now: Record) -> Filled | None:
+            return (forms or {}).get(due.step.no)
+
+        return self.engine(folder).run(ask, None, form, resumed=resumed)
 
     def copy(self, root: Path) -> Office:
         """Return the same office with its runs in another place, with fresh tools and a later clock."""

@@ -29,8 +29,9 @@ def test_surakarta_goes_through_all_thirteen_rows(closed_run: RunFolder) -> None
 
 
 def test_made_up_sop_runs_without_any_change_to_the_program(contoh: Office) -> None:
-    closed = contoh.go_on(contoh.start(), {2: ["disetujui"]})
-    assert closed == Closed("completed", "", None)
+    folder = contoh.start()
+    closed = contoh.go_on(folder, {2: ["disetujui"]})
+    assert closed == Closed("completed", "", contoh.root / "archive" / folder.name)
 
 
 def test_surakarta_waits_at_row_three_when_nobody_decides(surakarta: Office) -> None:
@@ -219,8 +220,9 @@ def test_resuming_a_closed_run_adds_nothing_to_its_journal(closed_run: RunFolder
 
 def test_a_failed_result_that_leads_to_the_end_ends_the_run(contoh: Office) -> None:
     contoh.suites.answer(4, "1", {"web2": "failed"})
-    closed = contoh.go_on(contoh.start(), {2: ["disetujui"]})
-    assert closed == Closed("ended", "tidak baik", None)
+    folder = contoh.start()
+    closed = contoh.go_on(folder, {2: ["disetujui"]})
+    assert closed == Closed("ended", "tidak baik", contoh.root / "archive" / folder.name)
 
 
 # A row that cannot be done ----------------------------------------------------------------------------

@@ -89,7 +89,8 @@ class Book:
         at = {"step": self.state.current, "attempt": self.state.attempt, "part": name, "kind": kind}
         self.tell("action_started", **at, hosts=list(hosts), changes=changes)
         results = {host: other.get(host, "ok") for host in hosts}
-        return self.tell("action_finished", **at, hosts=results, evidence=[])
+        bad = [host for host, status in results.items() if status != "ok"]
+        return self.tell("action_finished", **at, hosts=results, disturbed=bad, evidence=[])
 
     def skip(self, name: str, kind: str, hosts: Sequence[str]) -> Book:
         at = {"step": self.state.current, "attempt": self.state.attempt, "part": name, "kind": kind}

@@ -18,6 +18,7 @@ from runner.canonical import canonical_json
 from runner.clock import Instant
 from runner.executors.base import Failure, HostResult, HostStatus
 from runner.files import write_once
+from runner.findings import is_disturbed
 from runner.journal import Event, Journal
 from runner.judges.base import at_most, finding, unmeasured
 from runner.moves import Part
@@ -373,9 +374,9 @@ class SampleRun:
         self.write("action_started", **common, hosts=list(part.hosts), changes=changes)
         entries = evidence.write(self.folder, step, attempt, part, done)
         self.last_evidence = entries
-        self.write(
-            "action_finished", seconds, **common, hosts={r.host: r.status for r in done}, evidence=entries
-        )
+        hosts = {r.host: r.status for r in done}
+        disturbed = [r.host for r in done if is_disturbed(r.status, r.results)]
+        self.write("action_finished", seconds, **common, hosts=hosts, disturbed=disturbed, evidence=entries)
 
     def document(self, step: int, attempt: int) -> None:
         """Note that the row's documents are due now, and journal them as the engine does."""

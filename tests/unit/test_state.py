@@ -161,7 +161,7 @@ def test_a_host_that_no_test_told_of_is_recovered() -> None:
     book = at_the_test("web1", "db1")
     at = {"step": 4, "attempt": 1, "part": "1", "kind": "suite"}
     book.tell("action_started", **at, hosts=["web1", "db1"], changes=False)
-    book.tell("action_finished", **at, hosts={"web1": "ok"}, evidence=[])
+    book.tell("action_finished", **at, hosts={"web1": "ok"}, disturbed=[], evidence=[])
     assert book.next == DoPart(Part("recover", "recover", ("db1",)))
 
 
@@ -402,4 +402,4 @@ def test_an_event_that_lacks_what_the_fold_needs_is_refused_by_name() -> None:
 def test_an_event_about_a_part_that_the_row_does_not_have_is_refused() -> None:
     at = {"step": 1, "attempt": 1, "part": "9", "kind": "playbook"}
     with pytest.raises(errors.VerificationError, match="record 3: action_finished tells of no part '9'"):
-        Book().run().start().tell("action_finished", **at, hosts={}, evidence=[])
+        Book().run().start().tell("action_finished", **at, hosts={}, disturbed=[], evidence=[])

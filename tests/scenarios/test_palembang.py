@@ -1,0 +1,185 @@
+"""Every path of the Palembang SOP, whole runs with fakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from runner import record, verify
+from runner.engine import Closed, Unfilled, Waiting
+from runner.executors.base import Failure, HostResult, HostStatus
+from runner.screens import gate_view
+from runner.workspace import RunFolder
+from scenarios.office import HOSTS, Office, events_of, rows_finished
+from scenarios.palembang import SICK, checked, filled_in
+
+ASSIGNED, RECEIVED = {1: ["ditugaskan"]}, {11: ["diterima"]}
+PROPOSED = {5: ["diajukan"], 7: ["ditugaskan"]}
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    path = tmp_path / "bukti.pdf"
+    path.write_bytes(b"%PDF-1.7 a made-up receipt")
+    return path
+
+
+def whole(
+    office: Office, decisions: dict[int, list[str]], *rows: int, paper: Path | None = None
+) -> RunFolder:
+    """Return a run that was done to its end and complete."""
+    folder = office.start()
+    closed = office.go_on(folder, ASSIGNED | RECEIVED | decisions, filled_in(1, *rows, paper=paper))
+    assert isinstance(closed, Closed), closed
+    assert (closed.outcome, closed.reason) == ("completed", "")
+    verify.check_run(folder)
+    return folder
+
+
+def order(folder: RunFolder) -> list[tuple[int, str | None]]:
+    return rows_finished(folder)
+
+
+HEAD: list[tuple[int, str | None]] = [(1, "ditugaskan"), (2, None)]
+TAIL: list[tuple[int, str | None]] = [(9, None), (10, None), (11, "diterima")]
+
+
+def test_without_a_disturbance_row_three_leads_to_the_backup(palembang: Office) -> None:
+    folder = whole(palembang, {})
+    assert order(folder) == [*HEAD, (3, "TIDAK"), *TAIL]
+
+
+def test_a_disturbance_that_is_repaired_leads_to_the_backup(palembang: Office) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    folder = whole(palembang, {}, 4)
+    assert order(folder) == [*HEAD, (3, "YA"), (4, "diperbaiki"), *TAIL]
+
+
+def test_the_repair_is_proved_on_the_disturbed_hosts_alone(palembang: Office) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK, "db1": "unreachable"})
+    whole(palembang, {}, 4)
+    assert palembang.playbooks.hosts_of(4, "1") == ("db1", "web1")
+    assert palembang.playbooks.requests[1].playbook == palembang.root / "playbooks" / "check-hosts.yml"
+
+
+def test_what_cannot_be_repaired_is_proposed_approved_and_followed_up(palembang: Office, paper: Path) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    palembang.playbooks.answer(4, "1", {"web1": SICK})
+    folder = whole(palembang, PROPOSED | {6: ["disetujui"]}, 4, 5, 7, 8, paper=paper)
+    middle = [(4, "tidak dapat"), (5, "diajukan"), (6, "disetujui"), (7, "ditugaskan"), (8, None)]
+    assert order(folder) == [*HEAD, (3, "YA"), *middle, *TAIL]
+    assert record.load(folder).state.looked.disturbed == set()
+    assert (folder.path / "forms" / "8-1-attachment-1.pdf").exists()
+
+
+def test_a_follow_up_that_did_not_help_leaves_the_host_disturbed(palembang: Office, paper: Path) -> None:
+    for row in (2, 4, 8):
+        palembang.playbooks.answer(row, "1", {"web1": SICK})
+    folder = whole(palembang, PROPOSED | {6: ["disetujui"]}, 4, 5, 7, 8, paper=paper)
+    assert record.load(folder).state.looked.disturbed == {"web1"}
+
+
+def test_what_is_refused_leads_to_the_backup_and_stays_disturbed(palembang: Office) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    palembang.playbooks.answer(4, "1", {"web1": SICK})
+    folder = whole(palembang, PROPOSED | {6: ["ditolak"]}, 4, 5)
+    assert order(folder) == [*HEAD, (3, "YA"), (4, "tidak dapat"), (5, "diajukan"), (6, "ditolak"), *TAIL]
+    assert record.load(folder).state.looked.disturbed == {"web1"}
+
+
+def test_refusing_the_proposal_needs_a_reason(palembang: Office) -> None:
+    sop = palembang.sop
+    assert sop.needs_reason(sop.step(6), "ditolak")
+    assert not sop.needs_reason(sop.step(11), "diterima")
+
+
+def test_a_report_that_is_returned_is_written_again(palembang: Office) -> None:
+    folder = whole(palembang, {11: ["dikembalikan", "diterima"]})
+    assert order(folder) == [*HEAD, (3, "TIDAK"), (9, None), (10, None), (11, "dikembalikan"), *TAIL[1:]]
+    assert [e["attempt"] for e in events_of(folder, "step_started") if e["step"] == 10] == [1, 2]
+
+
+def test_a_run_without_an_archive_row_is_sealed(palembang: Office) -> None:
+    folder = whole(palembang, {})
+    assert palembang.archive.sealed == [folder.name]
+
+
+# What a disturbance is ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        (checked("web1", "good"), "TIDAK"),
+        (checked("web1", "notice"), "TIDAK"),
+        (checked("web1", "warning"), "TIDAK"),
+        (checked("web1", "critical"), "YA"),
+        (checked("web1", "unmeasured"), "YA"),
+        (HostResult("web1", "failed", {}, Failure("", "x")), "YA"),
+        (HostResult("web1", "unknown", {}, Failure("", "x")), "YA"),
+        (HostResult("web1", "unreachable", {}, Failure("", "x")), "YA"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_only_what_is_critical_unmeasured_or_silent_is_a_disturbance(
+    palembang: Office, found: HostResult, outcome: str
+) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": found})
+    folder = palembang.start()
+    palembang.go_on(folder, ASSIGNED, filled_in(1))
+    assert dict(order(folder))[3] == outcome
+
+
+def test_when_no_host_answers_there_is_a_disturbance_and_the_run_goes_on(palembang: Office) -> None:
+    nobody: dict[str, HostStatus | HostResult] = dict.fromkeys(HOSTS, "unreachable")
+    palembang.playbooks.answer(2, "1", nobody)
+    palembang.playbooks.answer(4, "1", nobody)
+    folder = palembang.start()
+    stop = palembang.go_on(folder, ASSIGNED, filled_in(1, 4))
+    assert isinstance(stop, Unfilled)
+    assert order(folder)[-1] == (4, "tidak dapat")
+
+
+def test_a_repair_is_not_believed_without_a_look(palembang: Office) -> None:
+    """Staf TI may write what he likes; the host says whether it works."""
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    palembang.playbooks.answer(4, "1", {"web1": SICK})
+    said = filled_in(1, 4)
+    said[4].answers["hasil"] = "Diperbaiki"
+    folder = palembang.start()
+    palembang.go_on(folder, ASSIGNED, said)
+    assert order(folder)[-1] == (4, "tidak dapat")
+
+
+# What who decides is told ------------------------------------------------------------------------------
+
+
+def seen(folder: RunFolder) -> str:
+    now = record.load(folder)
+    assert now.state.gate is not None
+    console = Console(width=110, record=True)
+    console.print(gate_view(now.state.gate, now))
+    return console.export_text()
+
+
+def test_row_one_is_told_that_changes_come_before_the_backup(palembang: Office) -> None:
+    folder = palembang.start()
+    assert isinstance(palembang.go_on(folder, {}, filled_in(1)), Waiting)
+    told = seen(folder)
+    assert "row 4 changes hosts before row 9 backs them up" in told
+    assert "row 8 changes hosts before row 9 backs them up" in told
+    assert "Basis data kepegawaian" in told
+
+
+def test_the_budget_authority_sees_the_proposal_with_its_total(palembang: Office) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    palembang.playbooks.answer(4, "1", {"web1": SICK})
+    folder = palembang.start()
+    stop = palembang.go_on(folder, ASSIGNED | {5: ["diajukan"]}, filled_in(1, 4, 5))
+    assert isinstance(stop, Waiting)
+    assert stop.gate.position == "Kuasa Pengguna Anggaran"
+    told = seen(folder)
+    for words in ("Rp1.250.000", "Jumlah seluruhnya: Rp2.850.000", "Situs web tidak menjawab.", "Disk 1 TB"):
+        assert words in told
