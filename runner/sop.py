@@ -577,7 +577,9 @@ def _order_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         if problem := _seat_problem(sop, step):
             yield Problem(line, f"row {step.no}: {problem}")
         if problem := _decision_problem(step):
-            yield Problem(line, f"row {step.no}: {problem}")
+            is_single = step.decision is not None and len(step.decision.outcomes) == 1
+            where = read.line((*at, "decision", "outcomes")) if is_single else line
+            yield Problem(where, f"row {step.no}: {problem}")
         if _cannot_test_again(step):
             yield Problem(line, f"row {step.no}: 'recover' needs a suite, to test again after it")
         if step.no not in reached:
@@ -600,7 +602,7 @@ def _decision_problem(step: Step) -> str:
     if len(decision.outcomes) == 1 and not (action and action.form):
         return "a decision has at least two outcomes, unless the row has a form that it signs"
     if decision.by == "result" and decision.of is None and not (action and action.works_on_hosts):
-        return "a decision by result needs an action that has results, or 'of', the row that has them"
+        return "a decision by result needs an action that has results, or 'of', the row with them"
     if decision.by == "result" and decision.of is not None and action is not None:
         return "'of' decides by the results of another row, so this one has no action"
     return ""
