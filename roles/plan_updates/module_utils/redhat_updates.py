@@ -308,7 +308,9 @@ class Pending:
         restarted: dict[str, set[str]] = {}
         for key, candidate in planned.items():
             files = self.installed[key].files
-            if running_code.ships_a_service(files):
+            # Not every package there restarts what it ships: a database may leave that to its administrator.
+            restarts = rpm_configuration.restarts_services(candidate.name)
+            if restarts and running_code.ships_a_service(files):
                 restarted.setdefault(source_of(candidate), set()).update(files)
         return restarted
 

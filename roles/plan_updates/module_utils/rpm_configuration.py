@@ -67,6 +67,19 @@ def has_scripts(name: str) -> bool:
     return any(header[tag] for header in rpm.TransactionSet().dbMatch("name", name) for tag in tags)
 
 
+def restarts_services(name: str) -> bool:
+    """Whether the scripts that an update of an installed package runs speak of restarting anything."""
+    tags = (rpm.RPMTAG_POSTIN, rpm.RPMTAG_POSTUN, rpm.RPMTAG_POSTTRANS)
+    scripts = [header[tag] for header in rpm.TransactionSet().dbMatch("name", name) for tag in tags]
+    # systemctl try-restart, service condrestart, systemd-update-helper mark-restart-system-units
+    return any("restart" in as_text(script) for script in scripts if script)
+
+
+def as_text(value: str | bytes) -> str:
+    """Return what rpm's interface gives as text, whichever of its versions answers."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
 def state_of(path: Path, shipped: str, algorithm: str) -> str:
     """Return `as shipped`, `changed` or `removed`."""
     if not shipped.strip("0"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import testinfra
 from plans import Plan, Update, written
-from played import ROOT, FreshHost, Played, RunPlaybook, play
+from played import ROOT, FreshHost, PlaybookCommand, Played, RunPlaybook, play
 from testinfra.host import Host
 
 from lab import driver
@@ -24,12 +24,12 @@ SECONDS = 300
 
 @pytest.fixture(scope="session", name="lab_inventory")
 def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Bring up one host for the campaign and take it down at its end."""
+    """Bring up two hosts for the campaign and take them down at its end."""
     inventory = tmp_path_factory.mktemp("lab") / "inventory"
     with pytest.MonkeyPatch.context() as patch:
         # testinfra looks for ansible's programs on the path.
         patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=1, profile=REDHAT, inventory=inventory))
+        driver.up(driver.Wish(name=LAB, count=2, profile=REDHAT, inventory=inventory))
         try:
             yield inventory
         finally:
@@ -37,13 +37,23 @@ def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run_playbook(lab_inventory: Path, tmp_path: Path) -> RunPlaybook:
+def playbook_command(lab_inventory: Path) -> PlaybookCommand:
+    """Return a function that gives a playbook's command line, for tests that start and cut it themselves."""
+
+    def command(playbook: str, limit: str, **variables: object) -> list[str]:
+        words = ["--inventory", str(lab_inventory), "--limit", limit, "--extra-vars", json.dumps(variables)]
+        return [str(PROGRAMS / "ansible-playbook"), *words, str(ROOT / "playbooks" / playbook)]
+
+    return command
+
+
+@pytest.fixture
+def run_playbook(playbook_command: PlaybookCommand, tmp_path: Path) -> RunPlaybook:
     """Return a function that runs a playbook and returns what it published."""
 
     def run(playbook: str, limit: str, *, check: bool = False, **variables: object) -> Played:
-        words = ["--inventory", str(lab_inventory), "--limit", limit, "--extra-vars", json.dumps(variables)]
-        command = [str(PROGRAMS / "ansible-playbook"), *words, str(ROOT / "playbooks" / playbook)]
-        return play([*command, *(["--check"] if check else [])], tmp_path / "channel.jsonl", seconds=SECONDS)
+        command = [*playbook_command(playbook, limit, **variables), *(["--check"] if check else [])]
+        return play(command, tmp_path / "channel.jsonl", seconds=SECONDS)
 
     return run
 
