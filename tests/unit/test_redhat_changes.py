@@ -188,3 +188,16 @@ def test_the_running_kernel_is_not_removed() -> None:
 
     assert (running.restore, names(other.restore)) == ([], ["web"])
     assert "the running kernel" in running.not_undone[0]["reason"]
+
+
+def test_files_of_other_contents_are_read_out_of_what_rpm_verifies() -> None:
+    said = (
+        "S.5....T.  c /etc/ssh/sshd_config\n"
+        ".......T.  c /etc/touched.conf\n"
+        "missing     c /etc/gone.conf\n"
+        ".M.......  c /etc/other-mode.conf\n"
+        "..5....T.  c /etc/a file.conf\n"
+    )
+
+    changed = {"/etc/ssh/sshd_config", "/etc/gone.conf", "/etc/a file.conf"}
+    assert shared("package_records").changed_by_rpm(said) == changed

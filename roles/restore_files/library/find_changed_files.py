@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import configuration_files, debian_packages
+from ansible.module_utils import package_records
 from ansible.module_utils import recorded_files as recorded
 from ansible.module_utils.basic import AnsibleModule
 
@@ -35,28 +35,6 @@ recorded: {type: bool, returned: always, description: Whether there is a record 
 """
 
 
-def owned_by(packages: list[str]) -> set[str]:
-    """Return the files of installed packages."""
-    found: set[str] = set()
-    for package in packages:
-        listed = debian_packages.run_command(["dpkg-query", "--listfiles", package])
-        found |= {line for line in listed.output.splitlines() if line.startswith("/")}
-    return found
-
-
-def shipped_conffiles(packages: list[str]) -> set[str]:
-    """Return the configuration files of packages that are as the packages brought them."""
-    found: set[str] = set()
-    for package in packages:
-        told = debian_packages.run_command(
-            ["dpkg-query", "--show", "--showformat=${binary:Package}\\n${Conffiles}\\n", package]
-        )
-        for _, path, md5 in configuration_files.parse(told.output if not told.rc else ""):
-            if configuration_files.state_of(Path(path), md5) == "as shipped":
-                found.add(path)
-    return found
-
-
 def find(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return what the module answers."""
     place, run = parameters["state_directory"], parameters["run"]
@@ -65,11 +43,11 @@ def find(parameters: dict[str, Any]) -> dict[str, Any]:
         return {"restore": {}, "left": [], "not_restored": [], "recorded": False}
     after = recorded.read(recorded.file_of(place, run, "after"))
     met = recorded.read(recorded.file_of(place, run, "met"))
-    owned = owned_by(parameters["packages"])
+    owned = {path for package in parameters["packages"] for path in package_records.files_of(package)}
     watched = sorted(before.keys() | (after or {}).keys())
     seen = {path: recorded.look_at(Path(path), parameters["most_bytes"]) for path in watched}
     now = {path: found for path, found in seen.items() if found}
-    shipped = shipped_conffiles(parameters["packages"])
+    shipped = package_records.shipped_configuration(parameters["packages"])
     verdict = recorded.judge(before, after, met or now, now, owned=owned, as_shipped=shipped)
     reason = parameters["why_not"] or "restoring failed"
     return {

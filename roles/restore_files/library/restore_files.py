@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import debian_packages
+from ansible.module_utils import debian_packages, package_records
 from ansible.module_utils import recorded_files as recorded
 from ansible.module_utils.back_up_host_repositories import RepositoryError, require_server
 from ansible.module_utils.back_up_host_restic import BackupError, Restic
@@ -124,15 +124,9 @@ def literal(path: str) -> str:
 
 def restart_units(paths: list[str]) -> list[str]:
     """Let the running services of the files' packages take the files up; return their names."""
-    owners: set[str] = set()
-    for path in paths:
-        told = debian_packages.run_command(["dpkg-query", "--search", path])
-        if told.rc == 0:
-            owners |= {name.strip() for name in told.output.partition(": /")[0].split(",")}
-    units: set[str] = set()
-    for owner in owners:
-        listed = debian_packages.run_command(["dpkg-query", "--listfiles", owner]).output.split()
-        units |= {Path(p).name for p in listed if "/systemd/system/" in p and p.endswith(".service")}
+    owners = {owner for path in paths for owner in package_records.owners_of(path)}
+    files = {path for owner in owners for path in package_records.files_of(owner)}
+    units = {Path(p).name for p in files if "/systemd/system/" in p and p.endswith(".service")}
     running = [u for u in sorted(units) if not debian_packages.run_command(["systemctl", "is-active", u]).rc]
     for unit in running:
         debian_packages.run_command(["systemctl", "restart", unit])

@@ -295,3 +295,25 @@ def test_a_restart_happens_only_when_it_is_needed_and_approved(
     assert (now != boot) is approved
     assert again.evidence[HOST]["reboot_host"]["required"] is not approved
     assert again.evidence[HOST]["reboot_host"]["rebooted"] is False
+
+
+def test_packages_of_a_source_behind_http_are_fetched_and_one_that_breaks_off_installs_nothing(
+    host: Host, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    serve = "systemd-run --quiet --unit=mirror /usr/bin/python3 -m http.server --directory /srv/rpm 8080"
+    host.check_output(
+        f"{serve}; sed -i s,file:///srv/rpm,http://127.0.0.1:8080, /etc/yum.repos.d/*.repo; sleep 2"
+    )
+    assert run_playbook("plan-updates.yml", HOST, rawat_reprobe=True).failures == {}
+    before = packages_of(host)
+
+    applied = apply(run_playbook, plan_file([update("lab-tool")]))
+    between = packages_of(host)
+    host.check_output("systemctl stop mirror")
+    broken = apply(run_playbook, plan_file([update("lab-web")]))
+
+    assert applied.failures == {}
+    assert applied.evidence[HOST]["save_packages"]["not_saved"] == []
+    assert set(between) - set(before) == {f"lab-tool-{NEW}.noarch"}
+    assert told(broken)["outcome"] == "failed"
+    assert packages_of(host) == between

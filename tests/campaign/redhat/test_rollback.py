@@ -162,6 +162,21 @@ def test_what_somebody_brought_since_is_left_alone(
     assert packages_of(host) == before
 
 
+def test_settings_that_the_update_replaced_are_as_before(
+    host: Host, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    plan = plan_file([update("lab-settles")])
+    applied = act(run_playbook, "apply-updates.yml", plan)
+    replaced = host.file("/etc/lab-settles.conf").content_string
+
+    undone = act(run_playbook, "rollback-updates.yml", plan)
+
+    assert applied.failures == undone.failures == {}
+    assert replaced == "shipped with 2\n"
+    assert host.file("/etc/lab-settles.conf").content_string == "shipped with 1\n"
+    assert undone.evidence[HOST]["judge_rollback"]["whole"] is True
+
+
 def test_files_laid_beside_changed_settings_are_told(
     host: Host, run_playbook: RunPlaybook, plan_file: Plan
 ) -> None:
