@@ -1,4 +1,4 @@
-"""What dpkg or rpm has on record of single packages: their files, whose a file is, configuration as shipped."""
+"""What dpkg or rpm has on record of a package: its files, whose a file is, configuration as shipped."""
 
 from __future__ import annotations
 
