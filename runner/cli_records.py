@@ -19,6 +19,7 @@ from runner.engine import Shut, Unfilled
 from runner.files import write_once
 from runner.journal import Event
 from runner.record import Record
+from runner.rows import rows_view
 from runner.screens import (
     one_line,
     owed_lines,
@@ -35,7 +36,8 @@ def status(
 ) -> None:
     """Tell where a run stands and who is awaited.
 
-    Also what is to be decided, and work and waiting time against the standard time of each row.
+    Also what is to be decided, the rows with the one it is at, and work and waiting time against the
+    standard time of each row.
     """
     folder = find_workspace().run_folder(run)
     now = record.load(folder)
@@ -58,7 +60,9 @@ def status(
     for line in owed_lines(told["owed"]):
         console.print(line)
     moment = now_if_open(now)
-    console.print(times_view(now, times_of(now, moment), moment))
+    times = times_of(now, moment)
+    console.print(rows_view(now.sop, times))
+    console.print(times_view(now, times, moment))
 
 
 def _print_what_is_awaited(now: Record) -> None:

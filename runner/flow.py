@@ -59,6 +59,9 @@ _TOTAL = {1: 60.0, 2: 80.0}
 _LONGEST = SHEET_HEIGHT - 60.0
 """A row that is higher than this is continued on sheets of its own."""
 _MARK = "000)"
+_WORSE = 4.0
+_NARROWEST = 18.6
+"""What the word Keterangan needs."""
 _OVER_END = END_HEIGHT / 2 + 0.3
 
 
@@ -185,7 +188,9 @@ def _lanes(count: int) -> Lanes:
 
 def _columns(lanes: float, shares: Mapping[str, float]) -> dict[str, float]:
     rest = SHEET_WIDTH - lanes - sum(_FIXED.values())
-    return {**_FIXED, **{name: round(rest * share, 2) for name, share in shares.items()}}
+    found = {**_FIXED, **{name: round(rest * share, 2) for name, share in shares.items()}}
+    missing = max(0.0, _NARROWEST - found["remark"])
+    return {**found, "remark": found["remark"] + missing, "activity": found["activity"] - missing}
 
 
 def _heads(actors: Sequence[str], lane: float) -> tuple[bool, tuple[tuple[str, ...], ...], float]:
@@ -272,7 +277,11 @@ def _with_heights(
     above = max(ABOVE, label + JOG + 0.5)
     below = max(BELOW, label + 0.5)
     if drawn.end is not None and drawn.down is not None:
-        above = max(above, len(labels[drawn.end]) * LABEL_LINE + _OVER_END + JOG + 0.5 - symbol / 2)
+        # Its capsule stands beside the symbol: the label goes over or under that, too.
+        label = (
+            len(labels[drawn.end]) * LABEL_LINE + _OVER_END + (PORT / 2 if beside > 1 else 0.0) - symbol / 2
+        )
+        above, below = max(above, label + JOG + 0.5), max(below, label + 0.5)
     if drawn.down is not None:
         below = max(below, len(labels[drawn.down]) * LABEL_LINE + 1.2 if labels[drawn.down] else BELOW)
     if drawn.end is not None and drawn.down is None:
@@ -439,14 +448,8 @@ def _head(each: Route, top: float) -> Head:
 
 def _labels(total: float, each: _Measured, sheet: Sheet, drawing: Drawing, top: float) -> Iterator[Label]:
     """Yield the names of a row's exits, each where it covers nothing if there is such a place."""
-    taken = [
-        Box(min(a, c) - 0.35, min(b, d) - 0.35, max(a, c) + 0.35, max(b, d) + 0.35)
-        for a, b, c, d in drawing.lines
-    ]
-    taken += [
-        Box(s.x - s.width / 2, s.y - s.height / 2, s.x + s.width / 2, s.y + s.height / 2)
-        for s in drawing.shapes
-    ]
+    covered = [(1.0, _around(*line)) for line in drawing.lines]
+    covered += [(_WORSE, _box_of(shape)) for shape in drawing.shapes]
     inside = Box(0.0, 0.0, total, drawing.height)
     for route_ in sheet.routes:
         if route_.source != each.drawn.index or route_.exit is None or not each.labels[route_.exit]:
@@ -454,9 +457,9 @@ def _labels(total: float, each: _Measured, sheet: Sheet, drawing: Drawing, top: 
         lines = each.labels[route_.exit]
         size = _label_width(lines) + 0.6, len(lines) * LABEL_LINE
         places = list(_places(route_, drawing, top, size))
-        best = min(range(len(places)), key=lambda i: (_trouble(places[i][0], taken, inside), i))
+        best = min(range(len(places)), key=lambda i: (_trouble(places[i][0], covered, inside), i))
         box, anchor = places[best]
-        taken.append(box)
+        covered.append((_WORSE, box))
         yield Label(lines, Box(*(round(value, 3) for value in box)), anchor)
 
 
@@ -478,7 +481,7 @@ def _places(
     for near in (begin + (0.4 if right else -0.4), x2 + (0.7 if right else -0.7)):
         left = near if right else near - width
         anchor = "start" if right else "end"
-        for away in (0.4, 0.9, _OVER_END):
+        for away in (0.4, 0.9, _OVER_END, 3.6):
             for upper in (y1 - away - height, y1 + away):
                 yield Box(left, upper, left + width, upper + height), anchor
         if near != begin:
@@ -496,10 +499,20 @@ def _outline(drawing: Drawing, *, right: bool) -> float:
     return min(shape.x - shape.width / 2 for shape in own)
 
 
-def _trouble(box: Box, taken: Iterable[Box], inside: Box) -> float:
+def _around(x1: float, y1: float, x2: float, y2: float) -> Box:
+    return Box(min(x1, x2) - 0.35, min(y1, y2) - 0.35, max(x1, x2) + 0.35, max(y1, y2) + 0.35)
+
+
+def _box_of(shape: Shape) -> Box:
+    across, along = shape.width / 2, shape.height / 2
+    return Box(shape.x - across, shape.y - along, shape.x + across, shape.y + along)
+
+
+def _trouble(box: Box, covered: Iterable[tuple[float, Box]], inside: Box) -> float:
+    """Return how bad a place is: a line that a label interrupts is better than a symbol it covers."""
     outside = max(0.0, inside.left - box.left) + max(0.0, box.right - inside.right)
     outside += max(0.0, inside.top - box.top) + max(0.0, box.bottom - inside.bottom)
-    return sum(1.0 for other in taken if box.meets(other)) + 10 * (outside > 0)
+    return sum(weight for weight, other in covered if box.meets(other)) + 2 * _WORSE * (outside > 0)
 
 
 def _shortened(measured: Iterable[_Measured]) -> Iterator[tuple[int, str]]:

@@ -7,11 +7,12 @@ run alike. The wording of the SOP is passed on to the letter; nothing is added t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from runner.findings import Finding
 from runner.sop import Sop, Step, Target
+from runner.timing import StepTime
 
 Symbol = Literal["terminator", "process", "decision"]
 Standing = Literal["done", "current", "not_reached"]
@@ -44,6 +45,8 @@ class Row(Finding):
     outputs: tuple[str, ...]
     remark: str
     exits: tuple[Exit, ...]
+    standing: Standing | None = None
+    """How it stands in a run; None on the SOP's own paper."""
 
 
 class Procedure(Finding):
@@ -62,11 +65,13 @@ class Mark(Finding):
     text: str
 
 
-def procedure_of(sop: Sop) -> Procedure:
-    """Return the flowchart's content of a SOP."""
+def procedure_of(sop: Sop, begun: Mapping[int, Standing] | None = None) -> Procedure:
+    """Return the flowchart's content of a SOP; with ``begun``, of a run that has begun these rows."""
     columns = {actor: index for index, actor in enumerate(sop.actors)}
     lanes = [_lanes(sop, index, columns) for index in range(len(sop.steps))]
     rows = tuple(_row(sop, index, own) for index, own in enumerate(lanes))
+    if begun is not None:
+        rows = tuple(row.model_copy(update={"standing": begun.get(row.no, "not_reached")}) for row in rows)
     return Procedure(actors=tuple(sop.actors.values()), rows=rows)
 
 
@@ -144,7 +149,14 @@ def _place(sop: Sop, field: str) -> dict[str, int | str | None]:
     return {"row": no, "column": _COLUMN.get(found[2] or "", "activity")}
 
 
-def standings(rows: Iterable[tuple[int, str]]) -> dict[int, Standing]:
-    """Return how each row stands, from (row, state) as views tell it."""
-    words: dict[str, Standing] = {"done": "done", "under_way": "current"}
-    return {no: words.get(state, "not_reached") for no, state in rows}
+def standings(sop: Sop, times: Iterable[StepTime]) -> dict[int, Standing]:
+    """Return how the rows that a run has begun stand, from the times of its attempts in their order.
+
+    Work that was sent back to a row has to go through all rows from there on again: they are not done.
+    """
+    order = {step.no: index for index, step in enumerate(sop.steps)}
+    found: dict[int, Standing] = {}
+    for time in times:
+        found = {no: standing for no, standing in found.items() if order[no] < order[time.step]}
+        found[time.step] = "done" if time.finished else "current"
+    return found

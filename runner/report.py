@@ -27,7 +27,6 @@ from runner.display import display
 from runner.files import write_once
 from runner.flow import flow_of
 from runner.pdf import write_pdf
-from runner.procedure import standings
 from runner.run_view import document_view
 from runner.sentences import SEVERITIES, sentence
 from runner.view import DocumentView, moment_of
@@ -136,7 +135,6 @@ def environment() -> jinja2.Environment:
         "severity": lambda severity: SEVERITIES[severity],
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "flow": flow_of,
-        "standings": lambda rows: standings((row.no, row.state) for row in rows),
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }
     return environment

@@ -21,6 +21,7 @@ from runner.findings import Evidence
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.owed import owed_hosts
+from runner.procedure import procedure_of, standings
 from runner.reasons import condition_told, reasons_given
 from runner.record import Record
 from runner.rosters import CHANGED
@@ -122,6 +123,7 @@ class _Builder:
             breaks=tuple(_lock_break(event) for event in self.events if event.name == "lock_broken"),
             roster_changes=tuple(_roster_change(event) for event in self.events if event.name == CHANGED),
             rows=self._rows(),
+            procedure=procedure_of(self.sop, standings(self.sop, self.times)),
             elapsed=elapsed(self.events),
             condition=self._condition(),
             kinds=_kinds(hosts),

@@ -15,6 +15,7 @@ from runner.checks import WORST_FIRST, CheckFinding, Severity
 from runner.findings import Change, Finding, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
 from runner.kinds import Kind as HostKind
+from runner.procedure import Procedure
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
@@ -326,6 +327,7 @@ class DocumentView(Finding):
     breaks: tuple[LockBreak, ...]
     roster_changes: tuple[RosterChange, ...]
     rows: tuple[RowTime, ...]
+    procedure: Procedure
     elapsed: float
     condition: ConditionTold | None
     kinds: tuple[KindCount, ...]

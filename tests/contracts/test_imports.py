@@ -31,7 +31,7 @@ PARTS = {
         "stops",
         "status",
     }
-    | {"times", "prompt", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"},
+    | {"times", "prompt", "rows", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change", "filling"},
     # pure rules: no disk, clock, network or process
     "rules": {

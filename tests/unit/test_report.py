@@ -815,3 +815,32 @@ def test_every_kind_of_part_that_may_fail_has_a_name_in_documents() -> None:
     macros = Path(__file__).parents[2].joinpath("report_templates", "_macros.html.j2").read_text("utf-8")
     (names,) = re.findall(r"macro part_name\(kind\) %}{{ ({.*?})\[kind\]", macros)
     assert set(ast.literal_eval(names)) == set(get_args(PartKind)) - {"reprobe"}
+
+
+# The flowchart as an annex ------------------------------------------------------------------------------
+
+
+def standing_rows(html: str) -> dict[str, str]:
+    """Return the class of each row of the annex, and check that its sign says the same in words."""
+    found = re.findall(
+        r'<tr class="(\w+)"><th scope="row" class="center"><div>(\d+)</div>\s*<svg.*?<title>(.*?)<',
+        html,
+        re.DOTALL,
+    )
+    words = {"done": "selesai", "current": "sampai di sini", "not_reached": "belum atau tidak dilalui"}
+    assert all(words[standing] == word for standing, _, word in found)
+    return {no: standing for standing, no, _ in found}
+
+
+def test_the_report_shows_the_sop_with_what_is_done_and_where_the_run_is(sample: SampleRun) -> None:
+    rows = standing_rows(report.render_html(view_of(sample, "laporan-hasil-update", "draft")))
+    assert [rows[str(no)] for no in range(1, 14)] == ["done"] * 8 + ["current"] + ["not_reached"] * 4
+
+
+def test_the_symbols_of_the_annex_have_the_colours_of_their_rows(sample: SampleRun) -> None:
+    html = report.render_html(view_of(sample, "laporan-hasil-update", "ratified"))
+    marked = re.findall(r'<tr class="(done|current|not_reached)">(.*?)</tr>', html, re.DOTALL)
+    assert len(marked) == 13
+    for standing, row in marked:
+        colour = {"done": "#d3ebdc", "current": "#ffd58a", "not_reached": "#ffffff"}[standing]
+        assert f'fill="{colour}" stroke="' in row
