@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from runner import drift, errors, wording
+from runner import drift, errors, filled, wording
 from runner.clock import parse_utc
 from runner.findings import Evidence
+from runner.forms import rupiah_text
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.owed import owed_hosts
@@ -28,17 +29,21 @@ from runner.rosters import CHANGED
 from runner.sop import TEST_AGAIN, Output, Step
 from runner.timing import StepTime, elapsed, step_times
 from runner.view import (
+    AnsweredField,
     Approval,
     AttemptTime,
     ConditionTold,
     Cve,
     DecidedBefore,
     DecisionMade,
+    Disturbance,
     DocumentView,
     Ending,
+    FilledForm,
     Kind,
     KindCount,
     LockBreak,
+    Look,
     Owed,
     Paper,
     Person,
@@ -48,6 +53,7 @@ from runner.view import (
     RosterDifference,
     RowTime,
     Schedule,
+    SharedFinding,
     SopBlock,
     Waited,
 )
@@ -133,7 +139,59 @@ class _Builder:
                 for o in owed_hosts(self.events)
             ),
             ending=ending,
+            forms=self._forms(),
+            looked_for=in_natural_order({host for host, _ in self._looks()}),
+            disturbances=self._disturbances(),
+            backup_tried=self._backup_tried(),
         )
+
+    def _forms(self) -> tuple[FilledForm, ...]:
+        newest = {event["step"]: event for event in self.events if event.name == "form_filled"}
+        return tuple(self._form(event) for _, event in sorted(newest.items()))
+
+    def _form(self, event: Event) -> FilledForm:
+        row, form = self.sop.step(event["step"]), self.sop.forms[event["form"]]
+        signed = [d for d in self._decisions() if (d.step, d.attempt) == (row.no, event["attempt"])]
+        return FilledForm(
+            step=row.no,
+            attempt=event["attempt"],
+            activity=row.kegiatan,
+            name=event["form"],
+            title=form.title,
+            person=Person(**event["person"]),
+            filled_at=_at(event),
+            fields=tuple(_answered(told) for told in filled.shown(form, self.record.form(event))),
+            signed=signed[-1] if signed else None,
+        )
+
+    def _looks(self) -> list[tuple[str, Look]]:
+        """Return each look at a host by a row that tells whether it is disturbed, in order."""
+        rows = self.sop.looks
+        told = [e for e in self.events if e.name == "action_finished" and e["step"] in rows]
+        return [
+            (found.host, _look(event, found))
+            for event in told
+            if event["kind"] != "reprobe"
+            for found in map(self._evidence, event["evidence"])
+        ]
+
+    def _backup_tried(self) -> tuple[str, ...]:
+        rows = {row.no for row in self.sop.steps if row.action and row.action.backup}
+        told = [e for e in self.events if e.name == "action_finished" and e["step"] in rows]
+        return in_natural_order({host for event in told for host in event["hosts"]})
+
+    def _disturbances(self) -> tuple[Disturbance, ...]:
+        looks: dict[str, list[Look]] = {}
+        for host, look in self._looks():
+            looks.setdefault(host, []).append(look)
+        found = []
+        for host in in_natural_order(looks):
+            disturbed = [look for look in looks[host] if _is_disturbed(look)]
+            if disturbed:
+                last = looks[host][-1]
+                is_resolved = not _is_disturbed(last)
+                found.append(Disturbance(host=host, first=disturbed[0], last=last, is_resolved=is_resolved))
+        return tuple(found)
 
     def _ending(self) -> Ending | None:
         """Return how the run ended, once it has before its last row."""
@@ -146,7 +204,8 @@ class _Builder:
         if last is None or last["next"] != "end" or last["outcome"] is None:
             return None
         decision = self.sop.step(last["step"]).decision
-        if decision is None or decision.outcome(last["outcome"]).when == "ok":
+        exit_ = decision.outcome(last["outcome"]) if decision else None
+        if decision is None or exit_ is None or exit_.when == "ok" or exit_.completes:
             return None
         made = next((d for d in reversed(self._decisions()) if d.step == last["step"]), None)
         if decision.by == "official" and made:
@@ -255,16 +314,16 @@ class _Builder:
         if row.decision.by == "official":
             made = next((d for d in reversed(self._decisions()) if d.step == row.no), None)
             return made.outcome if made else ""
-        statuses = self._last_results(row.no)
-        wanted = "ok" if statuses and set(statuses) == {"ok"} else "failed"
+        results = self._last_results(row.decision.of or row.no)
+        wanted = "ok" if results and not any(results) else "failed"
         return next(outcome.name for outcome in row.decision.outcomes if outcome.when == wanted)
 
-    def _last_results(self, step: int) -> list[str]:
-        """Return the statuses of the row's own action in its newest attempt, before any recovery."""
+    def _last_results(self, step: int) -> list[bool]:
+        """Return for each host of the row's own action, in its newest attempt, whether it is not well."""
         finished = [e for e in self.events if e.name == "action_finished" and e["step"] == step]
         newest = max((event["attempt"] for event in finished), default=0)
         own = [e for e in finished if e["attempt"] == newest and e["kind"] in {"playbook", "suite"}]
-        return [status for event in own for status in event["hosts"].values()]
+        return [status != "ok" or host in e["disturbed"] for e in own for host, status in e["hosts"].items()]
 
     def _decisions(self) -> tuple[DecisionMade, ...]:
         return tuple(self._decision(event) for event in self.events if event.name in _SIGNED)
@@ -289,7 +348,13 @@ class _Builder:
             statement_sha256=event["statement"]["sha256"],
             together_with=self._together_with(event),
             paper=_paper(event),
+            unresolved=self._leaves_unresolved(row, event["outcome"]),
         )
+
+    @staticmethod
+    def _leaves_unresolved(row: Step, outcome: str) -> bool:
+        by_official = row.decision is not None and row.decision.by == "official"
+        return bool(by_official and row.decision and row.decision.outcome(outcome).unresolved)
 
     def _together_with(self, made: Event) -> tuple[Person, ...]:
         """Return who decided the same at this gate before, where two decide together."""
@@ -438,6 +503,31 @@ class _Builder:
             note=note,
             position=self._position(row),
         )
+
+
+def _answered(told: filled.Answered) -> AnsweredField:
+    head, *rows = told.table or ((),)
+    total = "" if told.total is None else rupiah_text(told.total)
+    lines = () if told.table else told.lines
+    return AnsweredField(
+        label=told.label, lines=lines, head=head, rows=tuple(rows), total=total, files=told.files
+    )
+
+
+def _look(event: Event, found: Evidence) -> Look:
+    check = found.results.check if found.status == "ok" else None
+    grave = [f for f in check.not_good if f.severity in {"critical", "unmeasured"}] if check else []
+    return Look(
+        step=event["step"],
+        at=_at(event),
+        status=found.status,
+        message=found.failure.message if found.failure else "",
+        findings=tuple(SharedFinding(kind=check.kind, finding=f, hosts=()) for f in grave) if check else (),
+    )
+
+
+def _is_disturbed(look: Look) -> bool:
+    return look.status != "ok" or bool(look.findings)
 
 
 def _paper(made: Event) -> Paper | None:

@@ -79,6 +79,33 @@ class DecisionMade(Finding):
     statement_sha256: str
     together_with: tuple[Person, ...]
     paper: Paper | None
+    unresolved: bool = False
+    """With this outcome a disturbance stays."""
+
+
+class AnsweredField(Finding):
+    """One field of a filled form: lines of text, or a table with its head and total, or attached files."""
+
+    label: str
+    lines: tuple[str, ...] = ()
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    total: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+
+
+class FilledForm(Finding):
+    """What was filled in at a row, the newest of it, and the decision by which it was signed."""
+
+    step: int
+    attempt: int
+    activity: str
+    name: str
+    title: str
+    person: Person
+    filled_at: str
+    fields: tuple[AnsweredField, ...]
+    signed: DecisionMade | None
 
 
 class LockBreak(Finding):
@@ -268,6 +295,25 @@ class SharedFinding(Finding):
     hosts: tuple[str, ...]
 
 
+class Look(Finding):
+    """How a row found a host: its status, and what was critical or not measured there."""
+
+    step: int
+    at: str
+    status: str
+    message: str
+    findings: tuple[SharedFinding, ...]
+
+
+class Disturbance(Finding):
+    """A host that a row found disturbed: how it was found first, and when a row last looked at it."""
+
+    host: str
+    first: Look
+    last: Look
+    is_resolved: bool
+
+
 class CveGroup(Finding):
     """Vulnerabilities of the same packages that are closed and open on the same hosts."""
 
@@ -334,6 +380,37 @@ class DocumentView(Finding):
     cves: tuple[Cve, ...]
     owed: tuple[Owed, ...]
     ending: Ending | None
+    forms: tuple[FilledForm, ...] = ()
+    looked_for: tuple[str, ...] = ()
+    """Hosts that some row looked at to tell whether they are disturbed."""
+    disturbances: tuple[Disturbance, ...] = ()
+    backup_tried: tuple[str, ...] = ()
+    """Hosts of the rows that back up."""
+
+    @property
+    def backup_wanted(self) -> tuple[HostFacts, ...]:
+        """Return the hosts on which a backup was tried, whatever came of it."""
+        return tuple(host for host in self.hosts if host.host in self.backup_tried)
+
+    @property
+    def resolved(self) -> tuple[Disturbance, ...]:
+        """Return the disturbances that were gone when a row last looked."""
+        return tuple(found for found in self.disturbances if found.is_resolved)
+
+    @property
+    def unresolved(self) -> tuple[Disturbance, ...]:
+        """Return the disturbances that were still there when a row last looked."""
+        return tuple(found for found in self.disturbances if not found.is_resolved)
+
+    @property
+    def refusals(self) -> tuple[DecisionMade, ...]:
+        """Return the decisions with which a disturbance stays."""
+        return tuple(decision for decision in self.decisions if decision.unresolved)
+
+    @property
+    def form(self) -> FilledForm | None:
+        """Return the form of the row that this document is of, or of the newest row before it."""
+        return next((form for form in reversed(self.forms) if form.step <= self.step), None)
 
     def hosts_in(self, *states: HostState) -> tuple[HostFacts, ...]:
         """Return the hosts in one of these states."""

@@ -121,9 +121,7 @@ def palembang(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Rost
         for official in roster.officials
     ]
     named = roster.model_copy(update={"officials": officials})
-    return make_office(
-        tree, root / "tests" / "data" / "palembang-information-system-maintenance.yml", officials=named
-    )
+    return make_office(tree, root / "sops" / "palembang-information-system-maintenance.yml", officials=named)
 
 
 SURAKARTA_APPROVED = {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from runner import record, verify
+from runner import record, report, verify
 from runner.engine import Closed, Unfilled, Waiting
 from runner.executors.base import Failure, HostResult, HostStatus
+from runner.run_view import document_view
 from runner.screens import gate_view
 from runner.workspace import RunFolder
 from scenarios.office import HOSTS, Office, events_of, rows_finished
@@ -183,3 +186,97 @@ def test_the_budget_authority_sees_the_proposal_with_its_total(palembang: Office
     told = seen(folder)
     for words in ("Rp1.250.000", "Jumlah seluruhnya: Rp2.850.000", "Situs web tidak menjawab.", "Disk 1 TB"):
         assert words in told
+
+
+# The documents -----------------------------------------------------------------------------------------
+
+
+def documents(folder: RunFolder) -> dict[tuple[int, int, str], str]:
+    """Return the text of every document of a run, by row, attempt and name, as it is built for real."""
+    now = record.load(folder)
+    found = {}
+    for event in now.events:
+        if event.name == "document_written":
+            at = event["document"], event["version"], event["step"], event["attempt"], event["as_of"]
+            html = report.render_html(document_view(now, *at))
+            found[event["step"], event["attempt"], event["document"]] = plain(html)
+    return found
+
+
+def plain(html: str) -> str:
+    """Return the words of a page."""
+    body = html.split("</head>", 1)[1]
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", body)).split())
+
+
+def test_every_output_of_the_paper_has_its_document(palembang: Office, paper: Path) -> None:
+    for row in (2, 4):
+        palembang.playbooks.answer(row, "1", {"web1": SICK})
+    folder = whole(palembang, PROPOSED | {6: ["disetujui"]}, 4, 5, 7, 8, paper=paper)
+    assert [(row, name) for row, _, name in documents(folder)] == [
+        (1, "daftar-aplikasi"),
+        (2, "laporan-pemantauan"),
+        (3, "laporan-pemantauan"),
+        (4, "laporan-perbaikan"),
+        (5, "usulan-anggaran"),
+        (6, "keputusan-usulan"),
+        (7, "keputusan-usulan"),
+        (8, "catatan-tindak-lanjut"),
+        (9, "laporan-backup"),
+        (10, "laporan-pemeliharaan"),
+        (11, "laporan-pemeliharaan"),
+    ]
+
+
+def test_the_report_of_a_refused_proposal_names_what_is_unresolved_and_why(palembang: Office) -> None:
+    for row in (2, 4):
+        palembang.playbooks.answer(row, "1", {"web1": SICK})
+    folder = whole(palembang, {5: ["diajukan"], 6: ["ditolak"]}, 4, 5)
+    told = documents(folder)
+    final = told[11, 1, "laporan-pemeliharaan"]
+    for words in (
+        "1 mengalami gangguan: 0 teratasi dan 1 belum teratasi (web1)",
+        "Masih harus ditangani: web1",
+        "Kuasa Pengguna Anggaran memutuskan “ditolak” pada langkah 6",
+        "Alasan: Alasan contoh",
+        "BELUM TERATASI",
+        "tcp 80",
+        "Rp2.850.000",
+    ):
+        assert words in final
+    assert "ditolak" in told[6, 1, "keputusan-usulan"]
+
+
+def test_the_report_of_a_repair_says_that_it_was_looked_at_again(palembang: Office) -> None:
+    palembang.playbooks.answer(2, "1", {"web1": SICK})
+    told = documents(whole(palembang, {}, 4))
+    assert "Hasil langkah 4: diperbaiki" in told[4, 1, "laporan-perbaikan"]
+    assert "1 teratasi dan 0 belum teratasi" in told[11, 1, "laporan-pemeliharaan"]
+    assert "Tidak ada gangguan yang masih harus ditangani" in told[11, 1, "laporan-pemeliharaan"]
+
+
+def test_the_report_of_a_month_without_disturbance_says_so(palembang: Office) -> None:
+    told = documents(whole(palembang, {11: ["dikembalikan", "diterima"]}))
+    assert "5 komponen diperiksa; tidak ada gangguan." in told[11, 2, "laporan-pemeliharaan"]
+    assert "dikembalikan \N{EN DASH} Alasan contoh" in told[10, 2, "laporan-pemeliharaan"]
+
+
+def test_the_proposal_shows_amounts_and_who_signed(palembang: Office) -> None:
+    for row in (2, 4):
+        palembang.playbooks.answer(row, "1", {"web1": SICK})
+    told = documents(whole(palembang, {5: ["diajukan"], 6: ["ditolak"]}, 4, 5))[5, 1, "usulan-anggaran"]
+    for words in ("Disk 1 TB", "Rp1.250.000", "Jumlah seluruhnya Rp2.850.000", "ditandatangani Nama Kabid"):
+        assert words in told
+
+
+def test_what_people_type_is_text_in_documents(palembang: Office) -> None:
+    said = filled_in(1)
+    said[1].answers["catatan"] = "<script>alert(1)</script> {{ view.run }}"
+    folder = palembang.start()
+    palembang.go_on(folder, ASSIGNED | RECEIVED, said)
+    now = record.load(folder)
+    event = next(e for e in now.events if e.name == "document_written")
+    at = event["document"], event["version"], event["step"], event["attempt"], event["as_of"]
+    html = report.render_html(document_view(now, *at))
+    assert "<script>" not in html
+    assert "{{ view.run }}" in html
