@@ -325,6 +325,7 @@ class Field:
         patch.setattr(module.host_unit, "is_running", lambda _: False)
         steady = {"NRestarts": "0", "MainPID": "7", "ActiveState": "active", "UnitFileState": "enabled"}
         patch.setattr(module.looks, "unit_told", lambda _: steady)
+        patch.setattr(module, "last_words", lambda unit: f"{unit} said no")
 
     def _look(self, _: object, codes: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - the module's own type
         there = self.looks.pop(0) if codes and len(self.looks) > 1 else self.looks[0]

@@ -52,6 +52,7 @@ evidence: {type: dict, returned: always, description: The evidence of the role r
 """
 
 UNIT = "rawat-repair-host.service"
+STARTS = {"start_unit", "start_time_sync"}
 Entry = dict[str, Any]
 
 
@@ -178,11 +179,11 @@ class Host:
         if unseen:
             return {**told, **failed(unseen["reason"], unseen["detail"])}
         if there or why:
-            more = [other for other in there if other["cure"] and other["cure"] != entry["cure"]]
             reason = (
                 "not_enough" if entry["code"] == "disk_full" else why or there[0]["reason"] or "still_there"
             )
-            detail = problem or (", ".join(other["cure"] for other in more) if more else "")
+            words = last_words(entry["subject"]) if entry["cure"] in STARTS else ""
+            detail = "; ".join(each for each in (problem, words) if each)
             return {**told, **failed(reason, detail)}
         return told
 
@@ -204,6 +205,13 @@ class Host:
 def failed(reason: str, detail: str = "") -> Entry:
     """Return what is said of a cure that failed."""
     return {"outcome": "failed", "reason": reason, "detail": detail}
+
+
+def last_words(unit: str) -> str:
+    """Return what systemd and the unit itself said last: most often the reason that it is down."""
+    asked = ["journalctl", "--quiet", "--no-pager", "--lines=4", "--output=cat", "--unit", unit]
+    told = packages.clean_text(packages.run_command(asked, looks.COMMAND_SECONDS).output)
+    return "; ".join(line.strip() for line in told.splitlines() if line.strip())[:400]
 
 
 def left_behind(noted: Entry) -> tuple[str, str]:

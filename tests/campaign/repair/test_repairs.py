@@ -362,7 +362,7 @@ def test_the_time_service_that_was_switched_off_comes_back(site: Site) -> None:
     site.sh("dpkg --force-depends --install /srv/*.deb > /dev/null 2>&1 || dpkg --configure -a")
     site.sh(
         "mkdir -p /etc/systemd/system/chrony.service.d\n"
-        "printf '[Unit]\\nConditionCapability=\\n[Service]\\nExecStart=\\nExecStart=/usr/sbin/chronyd -x\\n'"
+        "printf '[Unit]\\nConditionCapability=\\n[Service]\\nExecStart=\\nExecStart=!/usr/sbin/chronyd -x\\n'"
         " > /etc/systemd/system/chrony.service.d/lab.conf\n"
         "systemctl daemon-reload; systemctl disable --now --quiet chrony"
     )
@@ -376,7 +376,9 @@ def test_the_time_service_that_was_switched_off_comes_back(site: Site) -> None:
     # A service whose condition does not hold "starts" without a word.
     site.sh("rm -r /etc/systemd/system/chrony.service.d; systemctl daemon-reload; systemctl stop chrony")
     site.propose()
-    assert (only(site.repair()).outcome, only(site.repair()).reason) == ("failed", "still_there")
+    failed = only(site.repair())
+    assert (failed.outcome, failed.reason) == ("failed", "still_there")
+    assert "unmet condition" in failed.detail
 
 
 # Another family -----------------------------------------------------------------------------------------
