@@ -65,6 +65,14 @@ CURES: Mapping[CureCode, str] = {
 
 RISKS: Mapping[str, str] = {"low": "rendah", "medium": "sedang"}
 
+NEEDS: Mapping[str, str] = {
+    "idle_package_manager": "tidak ada pemasangan paket lain yang sedang berjalan",
+    "idle_accounts": "tidak ada perubahan akun yang sedang berjalan",
+    "time_server": "server waktu yang dapat dihubungi",
+    "issuer": "penerbit sertifikat yang dapat dihubungi",
+}
+"""What a cure needs to come to its end."""
+
 OUTCOMES: Mapping[Outcome, str] = {
     "done": "sudah diperbaiki dan terbukti",
     "not needed": "tidak diperlukan lagi; gangguannya sudah tidak ada",
@@ -137,7 +145,8 @@ def proposal(found: Repair) -> str:
         "packages": f"paket {packages}" if packages else "paket",
     }
     told = _filled(CURES[found.cure], values)
-    return f"{told[0].upper()}{told[1:]} (risiko {RISKS[found.risk]})."
+    needs = wording.listing([NEEDS.get(each, each) for each in found.needs])
+    return f"{told[0].upper()}{told[1:]} (risiko {RISKS[found.risk]}{f'; perlu {needs}' if needs else ''})."
 
 
 def cured(done: Cure) -> str:

@@ -60,6 +60,19 @@ def test_disturbances_and_cures_have_their_words() -> None:
     assert (set(sentences.NAMES), set(sentences.CURES)) == (set(CURE_CODES), set(CURE_CODES))
 
 
+def test_needs_have_their_words() -> None:
+    look = ast.parse((ROLE / "module_utils" / "repair_host_look.py").read_text(encoding="utf-8"))
+    told = next(
+        node.value for node in look.body if isinstance(node, ast.Assign) and words_of_target(node) == "NEEDS"
+    )
+    assert {word for each in told.values for word in words(each)} == set(sentences.NEEDS)
+
+
+def words_of_target(node: ast.Assign) -> str:
+    target = node.targets[0]
+    return target.id if isinstance(target, ast.Name) else ""
+
+
 def test_the_role_knows_the_same_disturbances_and_cures() -> None:
     told = "".join(file.read_text(encoding="utf-8") for file in FILES)
     assert [code for code in (*DISTURBANCES, *CURE_CODES) if f'"{code}"' not in told] == []

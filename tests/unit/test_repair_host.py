@@ -297,6 +297,26 @@ def test_a_lock_of_apt_is_told_with_its_holder_and_without_one_is_no_disturbance
     assert left.exists()
 
 
+def test_package_files_stay_while_dnf_lives(
+    cures: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    place = cures.PLACES[cures.CACHE][1]._replace(root=str(tmp_path))
+    monkeypatch.setitem(cures.PLACES, cures.CACHE, (place,))
+    monkeypatch.setattr(cures, "DNF_CACHE", tmp_path)
+    monkeypatch.setattr(cures, "APT_CACHE_LOCK", str(tmp_path / "none" / "lock"))
+    file = written(tmp_path / "lab-1" / "packages" / "a-1.rpm")
+    does = {"files": [{"path": str(file), "bytes": 100, "modified": OLD}]}
+    lock = tmp_path / "download_lock.pid"
+
+    lock.write_text(str(os.getpid()))
+    with pytest.raises(cures.CannotCureError, match="package manager"):
+        cures.cure(cures.CACHE, does)
+    assert file.exists()
+    lock.write_text(str(dead_process()))
+    assert cures.cure(cures.CACHE, does) > 0
+    assert not file.exists()
+
+
 # When it acts -------------------------------------------------------------------------------------------
 
 UNIT = {

@@ -141,7 +141,8 @@ class Host:
             return ""
         deadline = time.monotonic() + self.given["lock_timeout"]
         while True:
-            holders = [holder for holder in map(packages.lock_holder, packages.LOCKS) if holder]
+            asked = (cures.dnf_at_work(), *map(packages.lock_holder, packages.LOCKS))
+            holders = [holder for holder in asked if holder]
             if not holders or time.monotonic() > deadline:
                 return holders[0] if holders else ""
             time.sleep(host_unit.POLL_SECONDS)

@@ -29,6 +29,7 @@ from typing import NamedTuple
 PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9@_.+:~%=-]{0,199}")
 _ROTATED = re.compile(r"(?P<log>.+?)(?:\.\d{1,4}|-\d{8}(?:-\d{1,8})?)(?:\.(?:gz|xz|bz2|zst))?")
 CACHE, LOGS = "clean_package_cache", "remove_rotated_logs"
+DNF_CACHE = Path("/var/cache/dnf")
 APT_CACHE_LOCK = "/var/cache/apt/archives/lock"
 ACCOUNTS_LOCK = "/etc/.pwd.lock"
 LOCK_OWNER = 0
@@ -271,8 +272,22 @@ def _run(command: list[str]) -> None:
         raise CannotCureError(f"{command[0]} ended with {done.returncode}")
 
 
+def dnf_at_work() -> str:
+    """Return the process that a lock of dnf names and that lives, "" when there is none."""
+    for path in sorted(DNF_CACHE.glob("*_lock.pid")):
+        try:
+            said = path.read_text(encoding="ascii", errors="replace").strip()
+        except OSError:
+            continue
+        if said.isdigit() and Path(f"/proc/{said}").exists():
+            return f"process {said} (dnf)"
+    return ""
+
+
 def _with_cache_lock(code: str, does: dict) -> int:
-    """Remove package files while no apt can be using them."""
+    """Remove package files while no package manager can be using them."""
+    if dnf_at_work():
+        raise CannotCureError("a package manager is at work")
     if not Path(APT_CACHE_LOCK).parent.is_dir():
         return remove_files(code, does["files"])
     lock = os.open(APT_CACHE_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)

@@ -34,6 +34,15 @@ CODES = (
 )
 """In the order in which they are cured: room first, services last."""
 
+NEEDS = {
+    cures.CACHE: ["idle_package_manager"],
+    "configure_packages": ["idle_package_manager"],
+    "remove_lock": ["idle_accounts"],
+    "start_time_sync": ["time_server"],
+    "renew_certificate": ["issuer"],
+}
+"""Cure -> what it needs to come to its end."""
+
 ON_A_DISK = {"ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "vfat", "bcachefs"}
 TIME_SERVICES = (
     "chrony.service",
@@ -129,7 +138,7 @@ def entry(code: str, subject: str, cure: str, **more: object) -> Entry:
         "cure": cure,
         "does": {},
         "risk": "low",
-        "needs": [],
+        "needs": NEEDS.get(cure, []),
         "reason": "",
         "detail": "",
         **more,
