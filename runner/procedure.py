@@ -136,7 +136,7 @@ def _number(target: Target) -> int | None:
 def marks_of(sop: Sop) -> tuple[Mark, ...]:
     """Return the SOP's assumptions, numbered as they stand, each with the place it is about."""
     return tuple(
-        Mark(number=number, text=assumption.text, **_place(sop, assumption.field))
+        Mark(number=number, text=assumption.catatan or assumption.text, **_place(sop, assumption.field))
         for number, assumption in enumerate(sop.assumptions, start=1)
     )
 

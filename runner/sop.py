@@ -66,6 +66,9 @@ class Assumption(_Model):
 
     field: Text = Field(description="Path of the reconstructed value, such as steps[3].pelaksana")
     text: Text = Field(description="What was assumed and why")
+    catatan: Text | None = Field(
+        default=None, description="The same in Indonesian; it stands on the printed SOP in place of the text"
+    )
 
 
 class Waves(_Model):

@@ -79,7 +79,7 @@ def test_a_decision_with_one_single_outcome_is_drawn_as_a_process(palembang: Sop
 
 def test_notes_are_about_a_place_of_the_paper(surakarta: Sop) -> None:
     marks = marks_of(surakarta)
-    assert marks[0] == Mark(number=1, row=None, column="nama_sop", text=surakarta.assumptions[0].text)
+    assert marks[0] == Mark(number=1, row=None, column="nama_sop", text=surakarta.assumptions[0].catatan)
     assert [(m.row, m.column) for m in marks if m.row] == [
         (3, "activity"), (4, "activity"), (5, "activity"), (8, "activity"), (8, "activity"), (10, "activity"),
         (11, "activity"),
