@@ -12,6 +12,7 @@ from rich.text import Text
 import lab.cli
 from runner import (
     archive,
+    cli_calendar,
     cli_forms,
     cli_officials,
     cli_records,
@@ -31,7 +32,7 @@ from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.form_prompt import FormPrompt
 from runner.inventory import read_inventory
-from runner.office import keys_of, operator_of, read_text, roster_file, windows_of
+from runner.office import keys_of, notify_office, operator_of, read_text, roster_file, windows_of
 from runner.officials import load_roster
 from runner.prompt import Prompt
 from runner.questions import Questions
@@ -114,6 +115,7 @@ def run(
         failure_budget=failure_budget,
         windows=windows_of(inventory),
     )
+    notify_office(roster_file(inventory))  # a mistake in it is told before anything is begun
     folder = start_run(workspace, SystemClock(), start)
     now = record.load(folder)
     console.print(start_panel(now))
@@ -164,6 +166,8 @@ for command in (
     app.command()(command)
 app.command(name="roster")(cli_officials.change_roster)
 app.command(name="break-lock")(cli_officials.break_lock)
+app.command()(cli_calendar.schedule)
+app.command()(cli_calendar.remind)
 app.command(name="archive")(cli_records.archive_command)
 app.command(name="verify")(cli_records.verify_command)
 
@@ -211,6 +215,7 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     console.print(times_view(now, now.times))
     if isinstance(stop, Waiting):
         print_waiting(folder, stop)
+        cli_calendar.tell_awaited(workspace, folder, now)
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Unfilled):
         print_unfilled(folder, stop)

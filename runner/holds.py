@@ -123,7 +123,7 @@ def holdings(workspace: Workspace, without: RunFolder | None = None) -> list[Hol
     for folder in workspace.run_folders():
         if without is not None and folder.path.resolve() == without.path.resolve():
             continue
-        holding = None if _is_closed(folder.journal) else _holding(folder)
+        holding = None if is_closed(folder.journal) else _holding(folder)
         if holding is not None:
             found.append(holding)
     return found
@@ -138,7 +138,7 @@ def ended(workspace: Workspace) -> tuple[str, ...]:
 
 
 def _is_ended(folder: RunFolder) -> bool:
-    if _is_closed(folder.journal):
+    if is_closed(folder.journal):
         return True
     try:
         return bool(_first_line(folder)) and _holding(folder) is None
@@ -152,7 +152,7 @@ def _first_line(folder: RunFolder) -> bytes:
     return line if line.endswith(b"\n") else b""
 
 
-def _is_closed(path: Path) -> bool:
+def is_closed(path: Path) -> bool:
     """Tell whether a journal ends with the record that closes a run; reads its last lines only."""
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from runner import errors, record
 from runner.clock import Instant
+from runner.mail import Office
+from runner.notices import parse_settings
 from runner.officials import Official, Roster, load_roster
 from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
@@ -28,6 +30,12 @@ def windows_of(inventory: Path) -> Windows | None:
     """Return the office's maintenance windows; without the file hosts may be changed at any time."""
     file = roster_file(inventory).with_name("windows.yml")
     return parse_windows(read_text(file), str(file)) if file.exists() else None
+
+
+def notify_office(roster: Path) -> Office | None:
+    """Return how the office of a roster tells its officials; None without a ``notify.yml`` beside it."""
+    file = roster.with_name("notify.yml")
+    return Office(parse_settings(read_text(file), str(file)), file.parent) if file.exists() else None
 
 
 def roster_file_of(workspace: Workspace, folder: RunFolder) -> Path:

@@ -201,6 +201,10 @@ class Workspace:
         """Return the file that is locked while a run takes its hosts."""
         return self.runs / ".hosts.lock"
 
+    def notices(self, run: RunFolder) -> Path:
+        """Return where it is remembered who was told of a run's gates; no part of its record."""
+        return self.runs / ".notices" / f"{run.name}.jsonl"
+
     def run_folder(self, run: str | None) -> RunFolder:
         """Return the folder of ``run`` (an id or a path), or of the newest run when it is None.
 

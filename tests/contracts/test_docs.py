@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from runner.notices import parse_settings
 from runner.sop import parse_sop
 from runner.windows import parse_windows
 from runner.workspace import Workspace
@@ -39,3 +40,9 @@ def test_the_row_that_the_readme_shows_is_the_row_of_the_sop() -> None:
 
     # The README explains two values in comments; the row itself is to the letter.
     assert re.sub(r" +#.*", "", shown).strip() in sop
+
+
+def test_the_settings_that_the_page_about_notices_shows_are_good_ones() -> None:
+    page = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert parse_settings(shown, "notify.yml").remind_after == "1 Hari"

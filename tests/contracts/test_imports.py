@@ -22,6 +22,7 @@ PARTS = {
     "front": {
         "__main__",
         "cli",
+        "cli_calendar",
         "cli_forms",
         "cli_officials",
         "cli_records",
@@ -32,12 +33,15 @@ PARTS = {
         "status",
     }
     | {"times", "prompt", "rows", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"},
-    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change", "filling"},
+    "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change", "filling"}
+    | {"reminders"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
         "sop_check",
         "sop_draft",
+        "notices",
+        "schedule",
         "source",
         "state",
         "next_move",
@@ -61,7 +65,7 @@ PARTS = {
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
-    | {"executors.suite_limits"},
+    | {"executors.suite_limits", "mail"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {"inventory", "own_machine", "earlier_runs", "earlier_checks", "tree", "holder", "holds"}

@@ -1,0 +1,139 @@
+"""Tells awaited officials of open gates: each at most once per gate and occasion, remembered beside the runs.
+
+What was told is no part of a run's record: it decides nothing, and to lose it costs a second letter
+(docs/adr/0028). Before a letter goes out it is noted as tried; a refusal is noted after it, and only then is
+it tried again. So a crash in between can cost a letter, and never sends one twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from runner import errors, mail, notices
+from runner.clock import Instant
+from runner.mail import Office, Undelivered
+from runner.notices import Letter, Occasion, Waiting
+from runner.record import Record
+
+TRIED, FAILED = "tried", "failed"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of telling: letters that were handed over, and those that were not and are said now."""
+
+    sent: tuple[Letter, ...] = ()
+    undelivered: tuple[Undelivered, ...] = ()
+
+
+class Memory:
+    """What was told of one run, in a file of lines: who, of which gate and occasion, and what came of it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._last: dict[str, str] = {}
+        self._said: set[str] = set()
+        for line in self._lines():
+            self._last[line["key"]] = line["state"]
+            if line["state"] == FAILED:
+                self._said.add(line["key"])  # said when it failed first
+
+    def is_told(self, key: str) -> bool:
+        """Tell whether a letter went out, or may have."""
+        return self._last.get(key) == TRIED
+
+    def is_said(self, key: str) -> bool:
+        """Tell whether it was said before that this letter could not be sent."""
+        return key in self._said
+
+    def note(self, key: str, state: str) -> None:
+        """Note what became of a letter; on disk before this returns."""
+        self._last[key] = state
+        line = json.dumps({"key": key, "state": state}) + "\n"
+        os.write(self._descriptor, line.encode())
+        os.fsync(self._descriptor)
+
+    def _lines(self) -> Iterator[dict[str, str]]:
+        with os.fdopen(os.dup(self._descriptor), "rb") as stream:
+            stream.seek(0)
+            for line in stream:
+                try:
+                    told = json.loads(line)
+                    yield {"key": str(told["key"]), "state": str(told["state"])}
+                except (ValueError, TypeError, KeyError):
+                    continue  # torn by a crash: as if that letter had not been noted
+
+
+@contextmanager
+def memory(path: Path) -> Iterator[Memory]:
+    """Open what was told of a run, for one process at a time.
+
+    Raises:
+        OSError: when it cannot be kept.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield Memory(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
+    """Tell the officials whom the run's open gate awaits what they have not been told yet.
+
+    Args:
+        now: the run.
+        office: the settings of its office.
+        path: where it is remembered what was told.
+        at: the moment.
+    """
+    waiting = waiting_of(now, at)
+    if waiting is None:
+        return Told()
+    occasions = notices.due(waiting, office.settings, at)
+    try:
+        with memory(path) as told:
+            return _tell(waiting, occasions, office, told, at)
+    except OSError as error:
+        raise errors.InputError(
+            f"{path}: cannot be kept, so nobody was told: {error.strerror}",
+            hint="free space or mend the disk; the run itself is not touched",
+        ) from error
+
+
+def waiting_of(now: Record, at: Instant) -> Waiting | None:
+    """Return the gate that a run waits at, or None."""
+    gate = now.state.gate
+    if gate is None or now.state.finished:
+        return None
+    today = now.roster.day(at.at)
+    holders = [holder for position in gate.open_seats for holder in now.roster.holders(position, today)]
+    operator = now.started["operator"]["id"]
+    awaited = {holder.official.id: holder for holder in holders if holder.official.id != operator}
+    return Waiting(
+        now.folder.name, now.sop, gate, now.events, tuple(awaited.values()), ZoneInfo(now.roster.timezone)
+    )
+
+
+def _tell(waiting: Waiting, occasions: Sequence[Occasion], office: Office, told: Memory, at: Instant) -> Told:
+    letters = notices.letters(waiting, office.settings, occasions)
+    going = [letter for letter in letters if not told.is_told(letter.key)]
+    for letter in going:
+        # The occasions before it are told with it: nobody hears afterwards that the gate has opened.
+        for occasion in occasions:
+            told.note(notices.key_of(waiting.gate, letter.official, letter.way, occasion), TRIED)
+    lost = mail.send(office, going, at)
+    new = tuple(one for one in lost if not told.is_said(one.letter.key))
+    for one in lost:
+        told.note(one.letter.key, FAILED)
+    failed = {one.letter.key for one in lost}
+    return Told(tuple(letter for letter in going if letter.key not in failed), new)
