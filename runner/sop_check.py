@@ -158,7 +158,8 @@ def _readable_rows(read: source.Source) -> Iterator[tuple[int, Step]]:
 def _of_row(index: int, step: Step) -> Iterator[_Found]:
     at: source.Path = ("steps", index)
     works = step.action is not None or step.decision is not None
-    waits = step.decision is not None and step.decision.by == "official"  # parse_sop asks for its actor
+    # Of a gate and a form parse_sop asks for the actor.
+    waits = bool(step.decision and step.decision.by == "official") or bool(step.action and step.action.form)
     if works and not waits and step.pelaksana is None:
         yield _Found(at, f"row {step.no}: does something, but pelaksana does not say who")
     if (works or step.pelaksana) and step.waktu is None:
@@ -328,7 +329,7 @@ def _of_kelengkapan(
 
 def _has_person(sop: Sop, step: Step) -> bool:
     """Tell whether somebody has to act before the row leads on: at a gate, or with a form."""
-    return bool(sop.seats(step)) or not (step.action is None or _is_technical(step))
+    return bool(sop.seats(step)) or bool(step.action and step.action.form)
 
 
 def _edges(sop: Sop) -> Mapping[int, set[int]]:

@@ -271,6 +271,19 @@ WARNINGS: dict[str, Case] = {
             "decides none of its gates: a second person must hold that position"
         ),
     ),
+    "loop of a report that nobody reads": (
+        [
+            ("{name: baik, when: ok, next: 7}", "{name: baik, when: ok, next: 8}"),
+            ("    action: {document: true}\n    next: 8", "    action: {document: true}\n    next: 6"),
+            ("shows: documents", "shows: results"),
+            (SEND_BACK, "{name: dikembalikan, next: 6}"),
+        ],
+        "- no: 6",
+        (
+            "rows 6 and 7: go round without anybody deciding, so a host that stays broken keeps the run "
+            "going for ever"
+        ),
+    ),
     "loop that nobody ends": (
         [
             (
