@@ -106,11 +106,12 @@ def test_links_and_what_is_no_plain_file_are_not_offered(
     looks: ModuleType, logs: Path, tmp_path: Path
 ) -> None:
     outside = written(tmp_path / "outside" / "app.log.1")
+    shared = written(tmp_path / "outside" / "shared")
     written(tmp_path / "outside" / "app.log")
     for name in ("one", "two", "three", "four"):
         written(logs / name)
     (logs / "one.1").symlink_to(outside)
-    (logs / "two.1").hardlink_to(outside)
+    (logs / "two.1").hardlink_to(shared)
     os.mkfifo(logs / "three.1")
     (logs / "four.1").mkdir()
     (logs / "folder").symlink_to(tmp_path / "outside")
@@ -162,8 +163,8 @@ def test_an_approval_cannot_name_a_file_elsewhere(cures: ModuleType, logs: Path,
     outside = written(tmp_path / "outside" / "app.log.1")
     written(tmp_path / "outside" / "app.log")
     written(logs / "app.log")
-    kept = written(logs / "audit" / "audit.log.1")
-    written(logs / "audit" / "audit.log")
+    kept = written(logs / "apt" / "history.log.1")
+    written(logs / "apt" / "history.log")
     (logs / "way").symlink_to(outside.parent)
     wanted = [
         outside,
