@@ -28,6 +28,12 @@ def test_every_test_that_the_table_names_exists() -> None:
     assert missing(named) == []
 
 
+def test_every_test_that_the_rest_of_the_page_names_exists() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+
+    assert missing(page) == []
+
+
 def test_a_row_without_a_test_says_why() -> None:
     """No cell is left empty, and what stands there beside tests is a whole sentence."""
     bare = [row for row in rows() if not TEST.search(row[3])]

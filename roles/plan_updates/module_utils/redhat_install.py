@@ -125,7 +125,7 @@ def duplicates(found: rpm_states.Installation, known: Known) -> list[str]:
 
 def run_order(unit: str, order: redhat_transaction.Order, place: Path, timeout: float) -> Finished:
     """Carry an order out in a unit, from a copy of the program beside it: ours is gone when a link is cut."""
-    holder = wait_for_rpm(order["lock_timeout"])
+    holder = rpm_states.wait_for_lock(order["lock_timeout"])
     if holder:
         return Finished(1, f"E: rpm's database is locked by {holder}")
     program, written = place.with_suffix(".py"), place.with_suffix(".order.json")
@@ -135,15 +135,6 @@ def run_order(unit: str, order: redhat_transaction.Order, place: Path, timeout: 
     durable.write(written, json.dumps(order).encode())
     command = [sys.executable, "-I", str(program), str(written)]
     return host_unit.run_in_unit(unit, command, log=place.with_suffix(".log"), timeout=timeout)
-
-
-def wait_for_rpm(timeout: float) -> str:
-    """Wait until nobody holds rpm's own lock (rpm waits for ever); return who holds it still."""
-    folder = debian_packages.run_command(["rpm", "--eval", "%{_dbpath}"]).output.strip()
-    deadline = time.monotonic() + timeout
-    while (holder := debian_packages.lock_holder(f"{folder}/.rpm.lock")) and time.monotonic() < deadline:
-        time.sleep(1)
-    return str(holder)
 
 
 def problems_after(
@@ -185,7 +176,7 @@ class Host:
         self.found = rpm_states.read()
         self.known = ask_dnf(parameters)
         self.verdict = judge(self.approved, self.found, self.known, continues=bool(self.marker.begun()))
-        self.unsound = redhat_updates.unsound_database()
+        self.unsound = redhat_updates.unsound_database(parameters["lock_timeout"])
         self.beside_before = self.put_beside()
 
     @property
@@ -262,8 +253,7 @@ def apply(parameters: dict[str, Any], *, check_mode: bool) -> tuple[dict[str, An
     host = Host(parameters)
     done = host.changes_since_begun()
     if host.unsound:
-        said = "; ".join(host.unsound)
-        return host.evidence("failed", done), f"Nothing installed, rpm's database is not sound: {said}"
+        return host.evidence("failed", done), f"Nothing installed. {'; '.join(host.unsound)}"
     if host.verdict.refused:
         return host.evidence("drift", done), updates.drift_message(host.verdict.refused)
     if not host.waiting:

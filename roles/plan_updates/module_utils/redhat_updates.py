@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.module_utils import disk_room, redhat_transaction, rpm_configuration, running_code
+from ansible.module_utils import disk_room, redhat_transaction, rpm_configuration, rpm_states, running_code
 from ansible.module_utils.debian_packages import clean_text, run_command
 
 try:
@@ -405,17 +405,21 @@ def plan_reboot(updates: list[dict[str, Any]], required_now: list[str]) -> dict[
     return {"required_now": bool(required_now), "expected": bool(because), "because": sorted(because)}
 
 
-def database_problems() -> list[str]:
+def database_problems(lock_timeout: float = 0) -> list[str]:
     """Return what is wrong with the package database, one sentence each: in the place of `dpkg --audit`."""
     # What rpm was killed in the middle of is left there twice.
     checked = run_command(
         ["dnf", "--quiet", "--cacheonly", "check", "--dependencies", "--duplicates"], timeout=_CHECK_SECONDS
     )
-    return (unsound_database() + parse_check(checked.output, checked.rc))[:_MOST_PROBLEMS]
+    return (unsound_database(lock_timeout) + parse_check(checked.output, checked.rc))[:_MOST_PROBLEMS]
 
 
-def unsound_database() -> list[str]:
+def unsound_database(lock_timeout: float = 0) -> list[str]:
     """Return why rpm's own database cannot be built on, nothing when it can."""
+    holder = rpm_states.wait_for_lock(lock_timeout)
+    if holder:
+        # rpm would wait for it without an end.
+        return [f"rpmdb: locked by {holder}"]
     verified = run_command(["rpmdb", "--verifydb"], timeout=_CHECK_SECONDS)
     return [] if verified.rc == 0 else [f"rpmdb: {one_line(verified.output) or 'is not sound'}"]
 
@@ -441,4 +445,5 @@ def probe(parameters: dict[str, Any], *, refresh: bool) -> tuple[dict[str, Any],
         plan = pending.evidence()
         has_antivirus = any(package.name in _ANTIVIRUS for package in pending.installed.values())
         reboot = plan_reboot(plan["updates"], pending.required_now())
-    return {"index": index, **plan, "reboot": reboot, "dpkg_audit": database_problems()}, has_antivirus
+    problems = database_problems(parameters["lock_timeout"])
+    return {"index": index, **plan, "reboot": reboot, "dpkg_audit": problems}, has_antivirus

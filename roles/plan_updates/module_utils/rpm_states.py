@@ -5,10 +5,11 @@ The command and not rpm's Python interface: it answers under whichever Python An
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ansible.module_utils.debian_packages import run_command
+from ansible.module_utils.debian_packages import lock_holder, run_command
 
 FORM = "%{NAME}\\t%{ARCH}\\t%{EPOCHNUM}\\t%{VERSION}-%{RELEASE}\\t%{INSTALLTIME}\\n"
 _FAMILY = {"rhel", "fedora", "centos"}
@@ -84,6 +85,15 @@ def changes_between(before: Installation, after: Installation) -> list[dict[str,
             told = {"from": ", ".join(sorted(old - new or old)), "to": ", ".join(sorted(new - old or new))}
             changes.append({"package": package, **told})
     return changes
+
+
+def wait_for_lock(timeout: float) -> str:
+    """Wait until nobody holds rpm's own lock (rpm waits for ever); return who holds it still."""
+    folder = run_command(["rpm", "--eval", "%{_dbpath}"]).output.strip()
+    deadline = time.monotonic() + timeout
+    while (holder := lock_holder(f"{folder}/.rpm.lock")) and time.monotonic() < deadline:
+        time.sleep(1)
+    return str(holder)
 
 
 def failed_units(packages: list[str]) -> list[str]:
