@@ -204,6 +204,8 @@ class ApplyUpdates(Finding):
     changes: tuple[Change, ...] = ()
     already: tuple[Already, ...] = ()
     refused: tuple[Refused, ...] = ()
+    configuration: tuple[str, ...] = ()
+    """Files that the update laid beside configuration changed by hand."""
     outcome: str
     dpkg_audit: tuple[str, ...] = ()
     seconds: float = 0

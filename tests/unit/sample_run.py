@@ -200,6 +200,7 @@ def applied(host: str, **more: object) -> dict[str, Any]:
             "refused": [],
             "outcome": "applied",
             "dpkg_audit": [],
+            "configuration": ["/etc/lab-good.conf.rpmnew"] if host == "db1" else [],
             "seconds": 8.2,
             "log_tail": "",
         },

@@ -476,6 +476,13 @@ def test_update_record_shows_backup_versions_and_failures(sample: SampleRun) -> 
     assert "subprocess returned error exit status 3" in text
 
 
+def test_update_record_names_files_laid_beside_changed_configuration(sample: SampleRun) -> None:
+    text = shown(sample, "catatan-update", "final")
+
+    assert text.count("berkas baru diletakkan di sampingnya") == 1
+    assert "/etc/lab-good.conf.rpmnew" in text
+
+
 def test_update_record_before_the_update_says_so(sample: SampleRun) -> None:
     text = shown(sample, "catatan-update", "draft")
 

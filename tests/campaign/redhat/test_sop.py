@@ -88,7 +88,9 @@ def test_the_whole_sop_to_the_sealed_archive(
         told["reason"][:9] for each in evidence_of(office, "update_antivirus").values() for told in each
     } == {"no ClamAV"}
     assert evidence_of(office, "rollback_updates")[BAD][-1]["outcome"] == "rolled back"
-    (report,) = (office.folder / "archive").rglob("*-laporan-hasil-update-ratified.html")
-    text = report.read_text(encoding="utf-8")
-    assert "Rocky Linux" in text
-    assert "dikembalikan" in text
+    (checked,) = office.bag.rglob("*-laporan-hasil-pengecekan-verified.html")
+    (report,) = office.bag.rglob("*-laporan-hasil-update-ratified.html")
+    assert "Rocky Linux" in checked.read_text(encoding="utf-8")
+    told = report.read_text(encoding="utf-8")
+    assert "kembali ke versi semula" in told
+    assert "skrip versi baru telah dijalankan" in told
