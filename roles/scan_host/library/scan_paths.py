@@ -1,0 +1,234 @@
+#!/usr/bin/python3
+"""Ansible module: scans folders for viruses within limits, and moves what is found when approved.
+
+What was not scanned is told: a scan that left something out is never "clean".
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import shutil
+import stat
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import debian_packages, host_unit
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.scan_host_quarantine import QuarantineError, Seen, move, seen
+
+DOCUMENTATION = """
+module: scan_paths
+short_description: Scan folders of a host for viruses, and quarantine what is found
+description:
+  - Lists regular files within limits, has a scanner look at them in a named unit, and tells what it found.
+  - Moves what it found into a root-only folder only when told so; deletes nothing.
+options:
+  paths: {type: list, elements: str, required: true, description: Folders to scan}
+  left_out: {type: list, elements: str, required: true, description: Patterns of paths that are not}
+  most_files: {type: int, required: true, description: Limit of files}
+  most_bytes: {type: int, required: true, description: Limit of one file}
+  seconds: {type: int, required: true, description: Limit of the scan}
+  command: {type: list, elements: str, required: true, description: Another scanner; empty for ClamAV}
+  pattern: {type: str, required: true, description: How that scanner tells what it found}
+  quarantine: {type: bool, required: true, description: Whether what is found is moved}
+  directory: {type: path, required: true, description: The quarantine}
+  run: {type: str, required: true, description: Names the folder on the host}
+  state_directory: {type: path, required: true, description: Where the folders of runs are}
+author: Rawat
+"""
+EXAMPLES = """
+- name: Scan
+  scan_paths:
+    paths: [/srv]
+    left_out: []
+    most_files: 100000
+    most_bytes: 104857600
+    seconds: 1800
+    command: []
+    pattern: ""
+    quarantine: false
+    directory: /var/lib/rawat/quarantine
+    run: example-1
+    state_directory: /var/lib/rawat
+"""
+RETURN = """
+evidence: {type: dict, returned: always, description: The evidence of the role scan_host}
+"""
+
+UNIT = "rawat-scan-host.service"
+CLAMAV_FOUND = r"^(?P<path>/.*): (?P<signature>\S+) FOUND$"
+CLEAN, FOUND = 0, 1
+OWN = ("/proc", "/sys", "/dev", "/run")
+
+
+class Listed:
+    """The files that are scanned, and how many are not, by reason."""
+
+    def __init__(self, parameters: dict[str, Any]) -> None:
+        self.parameters = parameters
+        self.files: dict[str, Seen] = {}
+        self.skipped: dict[str, int] = {}
+        for top in parameters["paths"]:
+            if not Path(top).is_dir() or Path(top).is_symlink():
+                self.skip("no such folder")
+                continue
+            for folder, folders, names in os.walk(top, onerror=lambda _: self.skip("unreadable")):
+                folders[:] = sorted(name for name in folders if self.is_wanted(f"{folder}/{name}"))
+                for name in sorted(names):
+                    self.take(f"{folder.rstrip('/')}/{name}")
+
+    def skip(self, reason: str) -> None:
+        """Count what is not scanned."""
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+
+    def is_wanted(self, path: str) -> bool:
+        """Tell whether a path is to be looked at at all."""
+        own = (*OWN, self.parameters["directory"])
+        patterns = self.parameters["left_out"]
+        return path not in own and not any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
+
+    def take(self, path: str) -> None:
+        """List a file that is within the limits."""
+        try:
+            about = os.lstat(path)
+        except OSError:
+            return
+        if not stat.S_ISREG(about.st_mode) or not self.is_wanted(path):
+            return
+        if about.st_size > self.parameters["most_bytes"]:
+            self.skip("too large")
+        elif len(self.files) >= self.parameters["most_files"]:
+            self.skip("too many")
+        elif "\n" in path or not path.isprintable():
+            self.skip("a name that cannot be listed")
+        else:
+            self.files[path] = seen(about)
+
+
+def scanner(parameters: dict[str, Any], listing: Path) -> tuple[str, list[str], str]:
+    """Return the name of the scanner, its command and how it tells what it found."""
+    if parameters["command"]:
+        command = [word.replace("{list}", str(listing)) for word in parameters["command"]]
+        return command[0], command, parameters["pattern"]
+    running = (
+        debian_packages.run_command(["systemctl", "is-active", "--quiet", "clamav-daemon.service"]).rc == 0
+    )
+    if running and shutil.which("clamdscan"):
+        return (
+            "ClamAV",
+            ["/usr/bin/clamdscan", "--fdpass", *CLAMAV_OPTIONS, f"--file-list={listing}"],
+            CLAMAV_FOUND,
+        )
+    if shutil.which("clamscan"):
+        limit = f"--max-filesize={parameters['most_bytes']}"
+        return "ClamAV", ["/usr/bin/clamscan", limit, *CLAMAV_OPTIONS, f"--file-list={listing}"], CLAMAV_FOUND
+    return "", [], ""
+
+
+CLAMAV_OPTIONS = ("--no-summary", "--infected", "--stdout")
+
+
+def found_in(output: str, pattern: str, listed: dict[str, Seen]) -> dict[str, str]:
+    """Return path and signature of what the scanner names, of the files it was given and of no others."""
+    told = (re.match(pattern, line) for line in output.splitlines())
+    pairs = ((match["path"], match["signature"]) for match in told if match)
+    return {path: debian_packages.clean_text(signature)[:200] for path, signature in pairs if path in listed}
+
+
+def write_list(folder: Path, files: dict[str, Seen]) -> Path:
+    """Write the names for the scanner, root-only."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / "scan_host.list"
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(target, "w", encoding="utf-8") as file:
+        file.writelines(f"{name}\n" for name in files)
+    return path
+
+
+def quarantine(
+    parameters: dict[str, Any], found: dict[str, str], listed: Listed, *, check: bool
+) -> list[dict[str, Any]]:
+    """Return an entry for each file found, moved where that is approved."""
+    told = []
+    for path, signature in sorted(found.items()):
+        entry: dict[str, Any] = {"path": path, "signature": signature, "moved": False, "reason": ""}
+        if not parameters["quarantine"] or check:
+            entry["reason"] = (
+                "moving was not approved" if not parameters["quarantine"] else "not in check mode"
+            )
+        else:
+            about = {"signature": signature, "run": parameters["run"], "moved_at": int(time.time())}
+            try:
+                record = move(path, listed.files[path], Path(parameters["directory"]), about)
+                kept = ("id", "sha256", "size", "mode", "uid", "gid", "other_names")
+                entry |= {"moved": True, **{key: record[key] for key in kept}}
+            except (QuarantineError, OSError) as error:
+                entry["reason"] = str(error)
+        told.append(entry)
+    return told
+
+
+def scan(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
+    """Scan, and return the evidence."""
+    began = time.monotonic()
+    listed = Listed(parameters)
+    folder = Path(parameters["state_directory"]) / parameters["run"]
+    listing = write_list(folder, listed.files)
+    product, command, pattern = scanner(parameters, listing)
+    evidence: dict[str, Any] = {
+        "product": product, "files": len(listed.files), "skipped": listed.skipped, "found": [],
+        "complete": False, "problem": "", "seconds": 0.0,
+    }  # fmt: skip
+    if not product:
+        evidence["problem"] = (
+            "no scanner is on this host: neither clamdscan nor clamscan, and no other is named"
+        )
+        return evidence
+    done = debian_packages.Finished(CLEAN, "")
+    if listed.files:
+        log = folder / "scan_host.log"
+        done = host_unit.run_in_unit(UNIT, command, log=log, timeout=parameters["seconds"])
+        if host_unit.is_running(UNIT):
+            debian_packages.run_command(["systemctl", "stop", UNIT])
+    evidence["found"] = quarantine(
+        parameters, found_in(done.output, pattern, listed.files), listed, check=check
+    )
+    evidence["seconds"] = round(time.monotonic() - began, 1)
+    has_ended = done.rc == CLEAN or (done.rc == FOUND and bool(evidence["found"]))
+    if not has_ended:
+        tail = debian_packages.log_tail(done.output, 400)
+        evidence["problem"] = f"the scanner ended with {done.rc}: {tail}"
+    evidence["complete"] = has_ended and not listed.skipped
+    return evidence
+
+
+def main() -> None:
+    """Run the module."""
+    names = {"type": "list", "elements": "str", "required": True}
+    number, text = {"type": "int", "required": True}, {"type": "str", "required": True}
+    place = {"type": "path", "required": True}
+    module = AnsibleModule(
+        argument_spec={
+            "paths": names, "left_out": names, "most_files": number, "most_bytes": number, "seconds": number,
+            "command": names, "pattern": text, "quarantine": {"type": "bool", "required": True},
+            "directory": place, "run": text, "state_directory": place,
+        },
+        supports_check_mode=True,
+    )  # fmt: skip
+    with host_unit.only_call(Path(module.params["state_directory"]), 60, make=True) as is_alone:
+        if not is_alone:
+            module.fail_json(msg="another call is at work on this host", evidence={})
+        evidence = scan(module.params, check=module.check_mode)
+    changed = any(item["moved"] for item in evidence["found"])
+    if evidence["problem"]:
+        module.fail_json(
+            msg=f"The scan is not complete: {evidence['problem']}", changed=changed, evidence=evidence
+        )
+    module.exit_json(changed=changed, evidence=evidence)
+
+
+if __name__ == "__main__":
+    main()
