@@ -73,11 +73,12 @@ class KeptBack(Finding):
 
 
 class Conffile(Finding):
-    """A configuration file of a package to be updated that somebody changed on the host; it is kept."""
+    """A configuration file of a package to be updated that was changed on the host: kept, or replaced."""
 
     package: str
     path: str
     state: Literal["changed", "removed"]
+    choice: Literal["keep", "new"] = "keep"
 
 
 class AntivirusFound(Finding):
@@ -229,6 +230,27 @@ class UpdateAntivirus(Finding):
     seconds: float = 0
 
 
+class VirusFound(Finding):
+    """A file in which the scanner found something."""
+
+    path: str
+    signature: str
+    moved: bool = False
+    id: str = ""
+    reason: str = ""
+
+
+class ScanHost(Finding):
+    """What scanning folders came to."""
+
+    product: str = ""
+    files: int = 0
+    skipped: dict[str, int] = {}
+    found: tuple[VirusFound, ...] = ()
+    complete: bool = False
+    problem: str = ""
+
+
 class RebootHost(Finding):
     """Whether the host was restarted."""
 
@@ -341,6 +363,7 @@ class Results(Finding):
     update_antivirus: Annotated[UpdateAntivirus | None, _Maybe] = None
     reboot_host: Annotated[RebootHost | None, _Maybe] = None
     rollback_updates: Annotated[RollbackUpdates | None, _Maybe] = None
+    scan_host: Annotated[ScanHost | None, _Maybe] = None
     save_packages: Annotated[SavePackages | None, _Maybe] = None
     compare_baseline: Annotated[CompareBaseline | None, _Maybe] = None
     restore_files: Annotated[RestoreFiles | None, _Maybe] = None

@@ -32,6 +32,7 @@ from runner.findings import (
     Results,
     RollbackUpdates,
     SavePackages,
+    ScanHost,
     Update,
     UpdateAntivirus,
     Verification,
@@ -100,6 +101,7 @@ class HostFacts(Finding):
     rollback_status: str = ""
     rollback_span: Span | None = None
     kept: SavePackages | None = None
+    scan: ScanHost | None = None
     rungs: CompareBaseline | None = None
     files: RestoreFiles | None = None
     retest: Verification | None = None
@@ -256,7 +258,8 @@ def _from_results(
         update["antivirus"] = results.update_antivirus
     if results.reboot_host:
         update["reboot"] = results.reboot_host
-    update |= {"kept": results.save_packages} if results.save_packages else {}
+    told = {"kept": results.save_packages, "scan": results.scan_host}
+    update |= {name: found for name, found in told.items() if found}
     if results.rollback_updates or kind == "recover":
         update |= _taken_back(results, status, span)
     if kind == "retest":

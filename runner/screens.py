@@ -565,12 +565,19 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
         why = one_line(item.get("reason"))
         yield Text(f"  {name}: {one_line(item.get('package'))} is not planned: {why}", style="dim")
     for item in entry.get("conffiles") or []:
-        told = f"{one_line(item.get('package'))} keeps {one_line(item.get('path'))}"
-        yield Text(f"  {name}: {told} as it was {one_line(item.get('state'))} on the host", style="yellow")
+        yield _conffile_note(name, item)
     for problem in entry.get("dpkg_audit") or []:
         yield Text(f"  {name}: packages are not sound already, {one_line(problem)}", style="bold yellow")
     if not entry["updates"] and not has_antivirus_update(entry):
         yield Text(f"  {name}: nothing to do", style="dim")
+
+
+def _conffile_note(name: str, item: dict[str, Any]) -> Text:
+    package, path, state = (one_line(item.get(key)) for key in ("package", "path", "state"))
+    if item.get("choice") == "new":
+        told = f"{package} puts its new {path} in place of the one that was {state} on the host"
+        return Text(f"  {name}: {told}", style="bold yellow")
+    return Text(f"  {name}: {package} keeps {path} as it was {state} on the host", style="yellow")
 
 
 def _documents_view(record: Record) -> Table:

@@ -128,7 +128,9 @@ def test_playbooks_are_named_verb_noun(playbook: Path) -> None:
         "check",
         "release",
         "reboot",
+        "scan",
         "propose",
+        "prune",
         "repair",
     }
 

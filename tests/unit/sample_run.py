@@ -154,7 +154,10 @@ FOUND = {
             {"package": "nano", "from": "7.2-1", "to": "7.2-1+deb12u1", "reason": "held on the host"},
         ],
         new_packages=[{"package": "lab-dep", "to": "1.0-1", "needed_by": "lab-newdep"}],
-        conffiles=[{"package": "rsync", "path": "/etc/default/rsync", "state": "changed"}],
+        conffiles=[
+            {"package": "rsync", "path": "/etc/default/rsync", "state": "changed"},
+            {"package": "rsync", "path": "/etc/rsyncd.conf", "state": "changed", "choice": "new"},
+        ],
         held=[{"package": "nano", "installed": "7.2-1", "candidate": "7.2-1+deb12u1"}],
     ),
     "web2": found([update("lab-crash", ["CVE-2099-0005"]), GOOD, TOOL]),

@@ -240,6 +240,9 @@ def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample:
     assert text.count("7.2-1+deb12u1") == 1
     assert "Tidak dapat dipasang sendiri: membutuhkan paket baru lab-dep" in text
     assert "/etc/default/rsync Berkas konfigurasi telah diubah pada host; dibiarkan demikian" in text
+    assert (
+        "/etc/rsyncd.conf Berkas konfigurasi telah diubah pada host; diganti dengan berkas versi baru" in text
+    )
     assert "No route to host" in text
 
 

@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import approved_updates as updates
+from ansible.module_utils import (
+    chosen_conffiles,
+    dnf_python,
+    host_unit,
+    redhat_install,
+    rpm_states,
+    work_marker,
+)
 from ansible.module_utils import debian_packages as packages
-from ansible.module_utils import dnf_python, host_unit, redhat_install, rpm_states, work_marker
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -32,6 +39,7 @@ options:
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   timeout: {type: int, required: true, description: Seconds to wait for the installation}
   reattach: {type: bool, default: false, description: Read what came of work begun earlier and start none}
+  conffiles: {type: list, elements: dict, default: [], description: "The plan's changed files, with choices"}
 author: Rawat
 """
 EXAMPLES = """
@@ -78,6 +86,8 @@ class Host:
         self.began = time.monotonic()
         self.states = packages.package_states()
         self.verdict = updates.Verdict({}, [], [])
+        self.chosen: list[dict[str, Any]] = []
+        self.new_files: chosen_conffiles.Content = {}
 
     def changes_since_begun(self) -> list[dict[str, str]]:
         """Return what this run changed here so far, also in a call whose answer was lost."""
@@ -123,12 +133,19 @@ class Host:
         )
         return differences
 
+    def fetch_chosen(self) -> list[str]:
+        """Fetch the configuration files that were chosen; return in words why one cannot be placed."""
+        self.chosen = chosen_conffiles.to_place(self.parameters["conffiles"], self.verdict.pending)
+        self.new_files, problems = chosen_conffiles.fetch(self.chosen, self.verdict.pending)
+        return list(problems)
+
     def install(self) -> packages.Finished:
         """Install what is pending, first finishing a transaction of this run that was cut short."""
         log, timeout = self.directory / "apply_updates.log", self.parameters["timeout"]
         if packages.is_dpkg_interrupted():
             host_unit.run_in_unit(UNIT, packages.CONFIGURE_COMMAND, log=log, timeout=timeout)
         packages.wait_for_archives(self.parameters["lock_timeout"])
+        chosen_conffiles.place(self.new_files)
         return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]], log: str = "") -> dict[str, Any]:
@@ -138,6 +155,7 @@ class Host:
             "changes": changes,
             "already": [item for item in self.verdict.already if item["package"] not in ours],
             "refused": self.verdict.refused,
+            "new_conffiles": [item["path"] for item in self.chosen],
             "outcome": outcome,
             "dpkg_audit": packages.dpkg_audit(),
             "seconds": round(time.monotonic() - self.began, 1),
@@ -158,7 +176,7 @@ def apply(host: Host, *, check_mode: bool) -> tuple[dict[str, Any], str]:
     if host.parameters["reattach"]:
         return host.evidence("failed", done), left_undone(host)
     # apt cannot simulate inside a transaction cut short; the probe has shown that it is ours.
-    differences = [] if packages.is_dpkg_interrupted() else host.simulate()
+    differences = ([] if packages.is_dpkg_interrupted() else host.simulate()) or host.fetch_chosen()
     if differences:
         said = "; ".join(differences)
         return host.evidence("drift", [], said), f"Nothing installed: {said}"
@@ -186,6 +204,7 @@ def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
     host.states = packages.package_states()
     now = updates.changes_between(before, host.states)
     problems = problems_after(host.approved, host.states, now, finished)
+    problems += chosen_conffiles.not_in_effect(host.chosen)
     ours = host.changes_since_begun()
     changes = ours + [change for change in now if change["package"] not in {c["package"] for c in ours}]
     evidence = host.evidence("failed" if problems else "applied", changes, finished.output)
@@ -213,6 +232,7 @@ def main() -> None:
             "lock_timeout": {"type": "int", "required": True},
             "timeout": {"type": "int", "required": True},
             "reattach": {"type": "bool", "default": False},
+            "conffiles": {"type": "list", "elements": "dict", "default": []},
         },
         supports_check_mode=True,
     )

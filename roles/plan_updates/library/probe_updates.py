@@ -19,8 +19,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ansible.module_utils import clamav_database as clamav
 from ansible.module_utils import (
+    chosen_conffiles,
     clamav_mirror,
     configuration_files,
     disk_room,
@@ -31,6 +31,7 @@ from ansible.module_utils import (
     rpm_states,
     running_code,
 )
+from ansible.module_utils import clamav_database as clamav
 from ansible.module_utils import debian_packages as packages
 from ansible.module_utils.basic import AnsibleModule
 
@@ -55,6 +56,7 @@ options:
   http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
   http_retries: {type: int, required: true, description: How often a download is tried again}
   reserve_bytes: {type: int, required: true, description: Bytes that have to stay free after the updates}
+  conffiles: {type: dict, default: {}, description: "What is chosen for changed files: path to keep or new"}
 author: Rawat
 """
 EXAMPLES = """
@@ -295,7 +297,9 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
         "kept_back": kept_back,
-        "conffiles": configuration_files.changed_by_hand(package.name for package in planned),
+        "conffiles": chosen_conffiles.with_choices(
+            configuration_files.changed_by_hand(package.name for package in planned), parameters["conffiles"]
+        ),
         "needed_bytes": sum(needed.values()),
         "free_bytes": disk_room.free_bytes(needed),
         "shortages": disk_room.shortages(needed, parameters["reserve_bytes"]) if planned else [],
@@ -439,6 +443,7 @@ def main() -> None:
             "http_timeout": number,
             "http_retries": number,
             "reserve_bytes": number,
+            "conffiles": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
