@@ -38,6 +38,7 @@ class ActionRequest:
     claim: Mapping[str, str] = field(default_factory=dict)
     """What a changed host is locked with: the run, ``started`` (digest of its first record), ``operator``."""
     ended: tuple[str, ...] = ()
+    open_runs: tuple[str, ...] = ()
     """Digests of the first records of runs that are over here: a lock of theirs on a host is dead."""
     word: Path | None = None
     """A file with an official's signed word, which the action leaves on its hosts."""

@@ -1,0 +1,107 @@
+"""Which snapshots of a host a retention policy lets go of, and which are kept whatever it says.
+
+Kept are always: the newest snapshot, the newest one that was proven by a restore, those of open runs, and
+those that the office names. Only what restic itself would forget under the policy is ever proposed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.back_up_host_restic import BackupError, Restic
+
+PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+ID = re.compile(r"[0-9a-f]{64}")
+
+
+def policy_flags(policy: dict[str, Any]) -> list[str]:
+    """Return restic's options for a policy: last, hourly ... yearly as counts, within as a duration."""
+    unknown = sorted({*policy} - {*PERIODS, "within"})
+    if unknown:
+        raise BackupError(f"the policy does not know {unknown[0]}: name last, hourly, daily, weekly, "
+                          "monthly, yearly or within")  # fmt: skip
+    flags = [f"--keep-{name}={int(policy[name])}" for name in PERIODS if int(policy.get(name) or 0) > 0]
+    if policy.get("within"):
+        if not re.fullmatch(r"(\d+[ymdh])+", str(policy["within"])):
+            raise BackupError(f"{policy['within']!r} is no duration: such as 30d or 1y6m")
+        flags.append(f"--keep-within={policy['within']}")
+    if not flags:
+        raise BackupError("the policy keeps nothing: it needs at least one count or a duration")
+    return flags
+
+
+def proven_snapshot(directory: str) -> str:
+    """Return the newest snapshot that was proven, by the record on the host; "" when there is none."""
+    try:
+        record = json.loads((Path(directory) / "verified-snapshot.json").read_text(encoding="utf-8"))
+        return str(record["evidence"]["snapshot"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def look(restic: Restic, params: dict[str, Any]) -> dict[str, Any]:
+    """Return what the policy would let go of and what is kept, newest first. Changes nothing."""
+    asked = ["forget", "--dry-run", "--no-lock", "--json", "--host", params["host"], "--group-by", "host"]
+    output = restic.require("the snapshots cannot be listed", *asked, *policy_flags(params["policy"]))
+    groups = json.loads(output.splitlines()[0]) if output.strip() else []
+    return judged(groups, proven_snapshot(params["directory"]), params["open_runs"], params["keep_tags"])
+
+
+def judged(
+    groups: list[dict[str, Any]], proven: str, open_runs: Collection[str], keep_tags: Collection[str]
+) -> dict[str, Any]:
+    """Return what may go and what stays, of restic's answer about one host."""
+    forgettable = {one["id"] for group in groups for one in group.get("remove") or []}
+    every = [one for group in groups for kind in ("keep", "remove") for one in group.get(kind) or []]
+    every.sort(key=lambda one: one["time"], reverse=True)
+    keep, remove = [], []
+    for at, one in enumerate(every):
+        told = {"id": one["id"], "time": one["time"][:19], "tags": one.get("tags") or []}
+        why = (
+            _why_kept(one, at, proven, open_runs, keep_tags)
+            if one["id"] in forgettable
+            else "the policy keeps it"
+        )
+        (keep if why else remove).append({**told, "reason": why} if why else told)
+    return {"snapshots": len(every), "keep": keep, "remove": remove, "proven": proven}
+
+
+def _why_kept(
+    one: dict[str, Any], at: int, proven: str, open_runs: Collection[str], keep_tags: Collection[str]
+) -> str:
+    tags = {*(one.get("tags") or [])}
+    if at == 0:
+        return "it is the newest one"
+    if proven and one["id"].startswith(proven):
+        return "it is the newest one that was proven by a restore"
+    if tags & {*open_runs}:
+        return "an open run refers to it"
+    return "the office keeps it" if tags & {*keep_tags} else ""
+
+
+def remove(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> None:
+    """Remove exactly the approved snapshots, or nothing; then have the repository checked."""
+    before = look(restic, params)
+    there = {one["id"] for one in (*before["keep"], *before["remove"])}
+    wrong = [one for one in params["approved"] if not ID.fullmatch(one)]
+    protected = {one["id"]: one["reason"] for one in before["keep"]}
+    refused = [f"{one}: not the whole id of a snapshot" for one in wrong]
+    refused += [f"{one[:8]}: {protected[one]}" for one in params["approved"] if one in protected]
+    pending = [one for one in params["approved"] if one in there]
+    evidence |= {"approved": len(params["approved"]), "pending": len(pending), "refused": refused}
+    if refused:
+        raise BackupError(f"nothing was removed, it is not as approved: {'; '.join(refused)}")
+    if not pending or params["check_mode"]:
+        return
+    restic.require("the snapshots cannot be removed", "forget", *pending)
+    evidence["removed"] = pending
+    restic.require("what the snapshots held cannot be freed", "prune")
+    restic.require("the repository is damaged", "check")
+    evidence["check"] = "ok"
+    left = {one["id"] for group in ("keep", "remove") for one in look(restic, params)[group]}
+    if left != there - {*pending}:
+        raise BackupError("other snapshots are there now than those that were to stay: a person has to look")

@@ -1,0 +1,110 @@
+"""What a policy may let go of: never what is newest, proven, of an open run, or kept by the office."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from role_modules import shared
+
+retention = shared("back_up_host_retention")
+restic = shared("back_up_host_restic")
+
+
+def snapshot(number: int, *tags: str) -> dict[str, Any]:
+    return {"id": f"{number:064x}", "time": f"2026-11-{number:02}T00:00:00Z", "tags": list(tags) or None}
+
+
+def answer(*remove: int, keep: tuple[int, ...] = ()) -> list[dict[str, Any]]:
+    tagged = {2: "run-open", 3: "run-kept"}
+    made = {n: snapshot(n, *([tagged[n]] if n in tagged else [])) for n in (*remove, *keep)}
+    return [{"keep": [made[n] for n in keep], "remove": [made[n] for n in remove]}]
+
+
+def numbers(told: list[dict[str, Any]]) -> list[int]:
+    return [int(one["id"], 16) for one in told]
+
+
+def test_only_what_nobody_needs_is_let_go_of() -> None:
+    found = retention.judged(answer(1, 2, 3, 4, 5, keep=(6,)), f"{4:064x}", ["run-open"], ["run-kept"])
+
+    assert numbers(found["remove"]) == [5, 1]
+    assert {int(one["id"], 16): one["reason"] for one in found["keep"]} == {
+        6: "the policy keeps it",
+        4: "it is the newest one that was proven by a restore",
+        3: "the office keeps it",
+        2: "an open run refers to it",
+    }
+
+
+def test_the_newest_stays_even_when_the_policy_would_let_it_go() -> None:
+    found = retention.judged(answer(1, 2), "", [], [])
+
+    assert (numbers(found["remove"]), numbers(found["keep"])) == ([1], [2])
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [({}, "keeps nothing"), ({"daily": 0}, "keeps nothing"), ({"dayly": 3}, "does not know dayly"),
+     ({"within": "30 days"}, "no duration"), ({"within": "-1d", "last": 1}, "no duration")],
+)  # fmt: skip
+def test_a_policy_that_is_none_is_refused(policy: dict[str, Any], said: str) -> None:
+    with pytest.raises(restic.BackupError, match=said):
+        retention.policy_flags(policy)
+
+
+def test_a_policy_becomes_restic_s_options() -> None:
+    flags = retention.policy_flags({"within": "1y6m", "monthly": 24, "daily": 14})
+
+    assert flags == ["--keep-daily=14", "--keep-monthly=24", "--keep-within=1y6m"]
+
+
+class Repository:
+    """restic as far as removing asks it; what it was told is kept."""
+
+    def __init__(self, *remove: int, keep: tuple[int, ...] = ()) -> None:
+        self.remove, self.keep = remove, keep
+        self.told: list[tuple[str, ...]] = []
+
+    def require(self, _what: str, verb: str, *arguments: str) -> str:
+        if "--dry-run" not in arguments:
+            self.told.append((verb, *arguments))
+        if verb == "forget" and "--dry-run" not in arguments:
+            self.remove = tuple(n for n in self.remove if f"{n:064x}" not in arguments)
+        return json.dumps(answer(*self.remove, keep=self.keep))
+
+
+def approved(tmp_path: Path, *ids: str, check_mode: bool = False) -> dict[str, Any]:
+    return {"approved": list(ids), "check_mode": check_mode, "directory": str(tmp_path), "host": "web1",
+            "policy": {"last": 1}, "open_runs": [], "keep_tags": []}  # fmt: skip
+
+
+def test_exactly_the_approved_ones_go_and_then_the_repository_is_checked(tmp_path: Path) -> None:
+    repository, evidence = Repository(1, 2, keep=(6,)), {}
+
+    retention.remove(repository, approved(tmp_path, f"{1:064x}"), evidence)
+    retention.remove(repository, approved(tmp_path, f"{1:064x}"), {})
+
+    assert [told[0] for told in repository.told] == ["forget", "prune", "check"]
+    assert repository.told[0] == ("forget", f"{1:064x}")
+    assert (evidence["removed"], evidence["check"]) == ([f"{1:064x}"], "ok")
+
+
+@pytest.mark.parametrize("wrong", [f"{6:064x}", "latest", "--help", f"{1:063x}"])
+def test_one_that_may_not_go_keeps_all_others(tmp_path: Path, wrong: str) -> None:
+    repository = Repository(1, keep=(6,))
+
+    with pytest.raises(restic.BackupError, match="nothing was removed"):
+        retention.remove(repository, approved(tmp_path, f"{1:064x}", wrong), {})
+
+    assert repository.told == []
+
+
+def test_check_mode_removes_nothing(tmp_path: Path) -> None:
+    repository, evidence = Repository(1, keep=(6,)), {}
+
+    retention.remove(repository, approved(tmp_path, f"{1:064x}", check_mode=True), evidence)
+
+    assert (repository.told, evidence["pending"]) == ([], 1)
