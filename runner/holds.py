@@ -139,7 +139,7 @@ def ended(workspace: Workspace) -> tuple[str, ...]:
 
 def open_runs(workspace: Workspace) -> tuple[str, ...]:
     """Return the ids of all runs that are not closed, whoever holds their hosts."""
-    return tuple(folder.name for folder in workspace.run_folders() if not _is_closed(folder.journal))
+    return tuple(folder.name for folder in workspace.run_folders() if not is_closed(folder.journal))
 
 
 def _is_ended(folder: RunFolder) -> bool:
