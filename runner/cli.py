@@ -219,6 +219,7 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Unfilled):
         print_unfilled(folder, stop)
+        cli_calendar.tell_awaited(workspace, folder, now)
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Shut):
         print_shut(now, stop)

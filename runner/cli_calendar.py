@@ -83,7 +83,7 @@ def remind(
         typer.Argument(metavar="RUN", callback=typed.name, help="Id of the run; all open runs by default"),
     ] = None,
 ) -> None:
-    """Tell the officials whom open gates await, each once per gate: opened, still waiting, time passed."""
+    """Tell the officials whom open runs await, once each: it waits, still waits, is over its time."""
     workspace = find_workspace()
     folders = [workspace.run_folder(run)] if run else _open_runs(workspace)
     failed = False
@@ -105,8 +105,8 @@ def _open_runs(workspace: Workspace) -> list[RunFolder]:
 
 
 def tell_awaited(workspace: Workspace, folder: RunFolder, now: Record) -> None:
-    """Tell whom the run's gate awaits, where the office has a notify.yml; say what could not be sent."""
-    if now.state.gate is None or now.state.finished:
+    """Tell whom the run awaits, where the office has a notify.yml; say what could not be sent."""
+    if reminders.waiting_of(now, SystemClock().now()) is None:
         return
     try:
         office = notify_office(roster_file_of(workspace, folder))

@@ -105,14 +105,27 @@ class Settings(_Model):
 
 @dataclass(frozen=True)
 class Waiting:
-    """A gate as somebody is told of it: which run and SOP, and who is awaited there today."""
+    """What a run waits for, an open gate or a form, as somebody is told of it.
+
+    ``begun`` is the record with which the waiting began; ``form`` is the title of the form, empty at a gate;
+    ``gate`` is None where a form is awaited; ``holders`` are who is awaited today.
+    """
 
     run: str
     sop: Sop
-    gate: Gate
+    step: int
+    begun: Event
+    awaited: str
+    gate: Gate | None
+    form: str
     events: Sequence[Event]
     holders: tuple[Holder, ...]
     zone: ZoneInfo
+
+    @property
+    def name(self) -> str:
+        """Return what tells this waiting from any other of the run."""
+        return self.gate.nonce if self.gate else f"form-{self.begun.seq}"
 
 
 @dataclass(frozen=True)
@@ -151,22 +164,21 @@ def _what(kind: str, message: str) -> str:
 
 
 def due(waiting: Waiting, settings: Settings, now: Instant) -> list[Occasion]:
-    """Return for what an open gate calls by now, the first of it first."""
-    step = waiting.sop.step(waiting.gate.step)
+    """Return for what a run's waiting calls by now, the first of it first."""
+    standard = waiting.sop.step(waiting.step).standard_seconds
     occasions: list[Occasion] = ["opened"]
     if _has_passed(waiting, duration_seconds(settings.remind_after), now):
         occasions.append("reminded")
-    if step.standard_seconds and _has_passed(waiting, step.standard_seconds, now):
+    if standard and _has_passed(waiting, standard, now):
         occasions.append("standard")
-    if gates.is_overdue(waiting.gate, waiting.events, now):
+    if waiting.gate and gates.is_overdue(waiting.gate, waiting.events, now):
         occasions.append("deadline")
     return occasions
 
 
 def _has_passed(waiting: Waiting, seconds: int, now: Instant) -> bool:
-    opened = waiting.gate.opened
-    readings = [event.instant for event in waiting.events if event.seq >= opened.seq]
-    return is_past(opened.instant.at + timedelta(seconds=seconds), readings, now)
+    readings = [event.instant for event in waiting.events if event.seq >= waiting.begun.seq]
+    return is_past(waiting.begun.instant.at + timedelta(seconds=seconds), readings, now)
 
 
 def letters(waiting: Waiting, settings: Settings, occasions: Sequence[Occasion]) -> list[Letter]:
@@ -184,67 +196,94 @@ def ways_to(settings: Settings, official: str) -> list[Way]:
     return [*mail, "apprise"] if official in settings.apprise else mail
 
 
-def key_of(gate: Gate, official: str, way: Way, occasion: Occasion) -> str:
-    """Return the name of a telling: at this gate, to this official, by this way, at this occasion."""
-    return f"{gate.nonce}:{official}:{way}:{occasion}"
+def key_of(waiting: Waiting, official: str, way: Way, occasion: Occasion) -> str:
+    """Return the name of a telling: of this waiting, to this official, by this way, on this occasion."""
+    return f"{waiting.name}:{official}:{way}:{occasion}"
 
 
 _HEADS: dict[Occasion, str] = {
-    "opened": "Menunggu keputusan Anda",
-    "reminded": "Masih menunggu keputusan Anda",
+    "opened": "Menunggu {what} Anda",
+    "reminded": "Masih menunggu {what} Anda",
     "standard": "Waktu baku terlampaui",
     "deadline": "Batas waktu terlampaui",
 }
 _SENTENCES: dict[Occasion, str] = {
-    "opened": "sebuah langkah SOP menunggu keputusan Anda.",
-    "reminded": "sebuah langkah SOP masih menunggu keputusan Anda.",
-    "standard": "sebuah langkah SOP yang menunggu keputusan Anda telah melampaui waktu bakunya.",
-    "deadline": "batas waktu untuk memutuskan sebuah langkah SOP telah lewat.",
+    "opened": "sebuah langkah SOP menunggu {what} Anda.",
+    "reminded": "sebuah langkah SOP masih menunggu {what} Anda.",
+    "standard": "sebuah langkah SOP yang menunggu {what} Anda telah melampaui waktu bakunya.",
+    "deadline": "batas waktu untuk {what} Anda pada sebuah langkah SOP telah lewat.",
 }
 
 
 def _letter(waiting: Waiting, holder: Holder, occasion: Occasion, way: Way) -> Letter:
-    step, official = waiting.sop.step(waiting.gate.step), holder.official
-    subject = f"[Rawat] {_HEADS[occasion]}: langkah {step.no}, {_line(waiting.sop.identity.nama_sop)}"
+    official = holder.official
+    head = _HEADS[occasion].format(what=_what_for(waiting))
+    subject = f"[Rawat] {head}: langkah {waiting.step}, {_line(waiting.sop.identity.nama_sop)}"
     return Letter(
         official.id,
         occasion,
         way,
-        key_of(waiting.gate, official.id, way, occasion),
+        key_of(waiting, official.id, way, occasion),
         subject[:_LONGEST_SUBJECT],
         "\n".join(_body(waiting, holder, occasion)) + "\n",
     )
 
 
+def _what_for(waiting: Waiting) -> str:
+    return "keputusan" if waiting.gate else "isian formulir"
+
+
 def _body(waiting: Waiting, holder: Holder, occasion: Occasion) -> list[str]:
-    sop, gate, zone = waiting.sop, waiting.gate, waiting.zone
-    step, official = sop.step(gate.step), holder.official
-    since, until = gate.opened.instant.at, gates.deadline(gate)
+    sop, step = waiting.sop, waiting.sop.step(waiting.step)
     told = [
         ("SOP", f"{_line(sop.identity.nama_sop)} ({_line(sop.identity.unit)})"),
         ("Pelaksanaan", waiting.run),
         ("Langkah", f"{step.no}. {_line(step.kegiatan)}"),
-        ("Ditunggu", _line(gate.awaited)),
-        ("Sejak", _moment(since, zone)),
+        ("Ditunggu", _line(waiting.awaited)),
+        ("Sejak", _moment(waiting.begun.instant.at, waiting.zone)),
         ("Waktu baku", step.waktu or "tidak ditentukan"),
-        ("Batas waktu", _moment(until, zone) if until else "tidak ada"),
-        ("Pilihan", _line(", ".join(gate.outcomes))),
+        *(_of_gate(waiting.gate, waiting.zone) if waiting.gate else [("Formulir", _line(waiting.form))]),
     ]
     return [
-        f"Yth. {_line(official.name)}",
+        f"Yth. {_line(holder.official.name)}",
         f"{_line(holder.title)}",
         "",
-        f"Dengan hormat, {_SENTENCES[occasion]}",
+        f"Dengan hormat, {_SENTENCES[occasion].format(what=_what_for(waiting))}",
         "",
         *(f"{name + ' ':.<16} {what}" for name, what in told),
         "",
+        *(_how_to_decide(waiting, holder) if waiting.gate else _how_to_fill(waiting, holder)),
+        "Surat ini dikirim oleh Rawat. Membalasnya tidak memutuskan apa pun.",
+    ]
+
+
+def _of_gate(gate: Gate, zone: ZoneInfo) -> list[tuple[str, str]]:
+    until = gates.deadline(gate)
+    return [
+        ("Batas waktu", _moment(until, zone) if until else "tidak ada"),
+        ("Pilihan", _line(", ".join(gate.outcomes))),
+    ]
+
+
+def _how_to_decide(waiting: Waiting, holder: Holder) -> list[str]:
+    return [
         "Lihat apa yang diputuskan, lalu putuskan, di terminal Rawat:",
         "",
         f"    rawat decide {waiting.run}",
-        f"    rawat decide {waiting.run} --official {official.id} --outcome PILIHAN",
+        f"    rawat decide {waiting.run} --official {holder.official.id} --outcome PILIHAN",
         "",
         "PILIHAN adalah salah satu pilihan di atas, dalam tanda petik bila lebih dari satu kata.",
-        "Surat ini dikirim oleh Rawat. Membalasnya tidak memutuskan apa pun.",
+    ]
+
+
+def _how_to_fill(waiting: Waiting, holder: Holder) -> list[str]:
+    return [
+        "Isi formulirnya di terminal Rawat, atau simpan yang kosong dan masukkan setelah diisi:",
+        "",
+        f"    rawat fill {waiting.run} --by {holder.official.id}",
+        f"    rawat fill {waiting.run} > formulir.yml",
+        f"    rawat fill {waiting.run} --from formulir.yml --by {holder.official.id}",
+        "",
     ]
 
 

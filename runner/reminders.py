@@ -1,7 +1,7 @@
-"""Tells awaited officials of open gates: each at most once per gate and occasion, remembered beside the runs.
+"""Tells awaited officials of gates and forms: each at most once per occasion, remembered beside the runs.
 
 What was told is no part of a run's record: it decides nothing, and to lose it costs a second letter
-(docs/adr/0028). Before a letter goes out it is noted as tried; a refusal is noted after it, and only then is
+(docs/adr/0029). Before a letter goes out it is noted as tried; a refusal is noted after it, and only then is
 it tried again. So a crash in between can cost a letter, and never sends one twice.
 """
 
@@ -88,7 +88,7 @@ def memory(path: Path) -> Iterator[Memory]:
 
 
 def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
-    """Tell the officials whom the run's open gate awaits what they have not been told yet.
+    """Tell the officials whom the run awaits what they have not been told yet.
 
     Args:
         now: the run.
@@ -111,17 +111,22 @@ def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
 
 
 def waiting_of(now: Record, at: Instant) -> Waiting | None:
-    """Return the gate that a run waits at, or None."""
-    gate = now.state.gate
-    if gate is None or now.state.finished:
+    """Return what a run waits for of an official, or None: an open gate, or a form."""
+    if now.state.finished:
         return None
-    today = now.roster.day(at.at)
-    holders = [holder for position in gate.open_seats for holder in now.roster.holders(position, today)]
-    operator = now.started["operator"]["id"]
-    awaited = {holder.official.id: holder for holder in holders if holder.official.id != operator}
-    return Waiting(
-        now.folder.name, now.sop, gate, now.events, tuple(awaited.values()), ZoneInfo(now.roster.timezone)
-    )
+    today, gate, form = now.roster.day(at.at), now.state.gate, now.state.forms.awaited
+    if gate is not None:
+        step, begun, title, awaited = gate.step, gate.opened, "", gate.awaited
+        operator = now.started["operator"]["id"]  # who operates decides nothing
+        seats = [h for seat in gate.open_seats for h in now.roster.holders(seat, today)]
+        holders = {h.official.id: h for h in seats if h.official.id != operator}
+    elif form is not None:
+        step, begun, title, awaited = form["step"], form, now.sop.forms[form["form"]].title, form["position"]
+        holders = {h.official.id: h for h in now.roster.holders(awaited, today)}
+    else:
+        return None
+    zone, who = ZoneInfo(now.roster.timezone), tuple(holders.values())
+    return Waiting(now.folder.name, now.sop, step, begun, awaited, gate, title, now.events, who, zone)
 
 
 def _tell(waiting: Waiting, occasions: Sequence[Occasion], office: Office, told: Memory, at: Instant) -> Told:
@@ -130,7 +135,7 @@ def _tell(waiting: Waiting, occasions: Sequence[Occasion], office: Office, told:
     for letter in going:
         # The occasions before it are told with it: nobody hears afterwards that the gate has opened.
         for occasion in occasions:
-            told.note(notices.key_of(waiting.gate, letter.official, letter.way, occasion), TRIED)
+            told.note(notices.key_of(waiting, letter.official, letter.way, occasion), TRIED)
     lost = mail.send(office, going, at)
     new = tuple(one for one in lost if not told.is_said(one.letter.key))
     for one in lost:

@@ -16,6 +16,7 @@ from runner.source import SourceError
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.office import Office
+from scenarios.palembang import ANSWERS
 from scenarios.post_office import HEAD, PASSWORD, PostOffice, free_port, occasions, post_office, settings_text
 
 HOUR, DAY = 3600.0, 24 * 3600.0
@@ -86,6 +87,22 @@ def test_nothing_that_opens_a_gate_and_no_secret_is_in_a_mail(
     assert PASSWORD not in text
     assert gate.nonce not in text
     assert str(gate.subject["plan"]) not in text
+
+
+def test_whose_form_is_awaited_is_told_and_then_asked_to_sign(palembang: Office, post: PostOffice) -> None:
+    folder = palembang.start()
+    palembang.go_on(folder, {})
+    for _ in range(2):
+        tell(palembang, folder, settled(post))
+    (first,) = post.mails
+    assert "] Menunggu isian formulir Anda: langkah 1" in first["Subject"]
+    body = first.get_content()
+    assert f"rawat fill {folder.name} --from formulir.yml --by kabid" in body
+    assert "rawat decide" not in body
+    assert "Pilihan" not in body
+    palembang.fill(folder, ANSWERS["penugasan"])
+    tell(palembang, folder, settled(post))
+    assert "] Menunggu keputusan Anda: langkah 1" in post.mails[1]["Subject"]
 
 
 def test_who_operates_is_not_asked_to_decide(contoh: Office, post: PostOffice) -> None:
