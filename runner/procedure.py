@@ -57,7 +57,10 @@ class Procedure(Finding):
 
 
 class Mark(Finding):
-    """A note on a place of the paper: ``row`` and ``column`` of the flowchart, or a field of the identity."""
+    """A note on a place of the paper: ``row`` and ``column`` of the flowchart, or a field of the identity.
+
+    The other columns are ``actors``, the head of the flowchart, and ``sop``, all of it.
+    """
 
     number: int
     row: int | None
@@ -114,7 +117,7 @@ def _exits(step: Step) -> Iterator[Exit]:
 
     Where all lead to the same row there are two, so that a diamond always has a choice.
     """
-    if step.decision is None:
+    if step.decision is None or len(step.decision.outcomes) == 1:
         for target in step.targets:
             yield Exit(label="", to=_number(target))
         return
@@ -144,7 +147,9 @@ def marks_of(sop: Sop) -> tuple[Mark, ...]:
 def _place(sop: Sop, field: str) -> dict[str, int | str | None]:
     found = re.match(r"steps\[(\d+)\](?:\.(\w+))?", field)
     if found is None:
-        return {"row": None, "column": field.removeprefix("identity.")}
+        if field.startswith("identity."):
+            return {"row": None, "column": field.removeprefix("identity.")}
+        return {"row": None, "column": "actors" if field.startswith("actors") else "sop"}
     no = sop.steps[int(found[1])].no
     return {"row": no, "column": _COLUMN.get(found[2] or "", "activity")}
 

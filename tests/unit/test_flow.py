@@ -17,7 +17,7 @@ from runner.routes import CONNECTOR, CONNECTOR_HEIGHT, Route, Sheet
 from runner.sop import parse_sop
 
 ROOT = Path(__file__).parents[2]
-FILES = [*sorted((ROOT / "sops").glob("*.yml")), ROOT / "tests" / "data" / "pemeliharaan.yml"]
+FILES = sorted((ROOT / "sops").glob("*.yml"))
 NEAR = 0.02
 
 

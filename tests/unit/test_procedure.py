@@ -29,7 +29,7 @@ def _surakarta() -> Sop:
 
 @pytest.fixture(name="palembang", scope="module")
 def _palembang() -> Sop:
-    return read("tests/data/pemeliharaan.yml")
+    return read("sops/palembang-information-system-maintenance.yml")
 
 
 def time(step: int, attempt: int = 1, *, finished: bool = True) -> StepTime:
@@ -74,7 +74,7 @@ def test_a_decision_with_one_single_outcome_is_drawn_as_a_process(palembang: Sop
     one = step.decision.model_copy(update={"outcomes": step.decision.outcomes[:1]})
     steps = [step.model_copy(update={"decision": one}) if s.no == 3 else s for s in palembang.steps]
     row = procedure_of(palembang.model_copy(update={"steps": steps})).rows[2]
-    assert (row.symbol, row.exits) == ("process", (Exit(label="YA", to=4),))
+    assert (row.symbol, row.exits) == ("process", (Exit(label="", to=4),))
 
 
 def test_notes_are_about_a_place_of_the_paper(surakarta: Sop) -> None:
