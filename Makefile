@@ -22,7 +22,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift gates holds notes officials owed quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -61,6 +61,9 @@ campaign-redhat: setup ## Hosts of the RHEL family planned, updated, tested and 
 
 campaign-repair: setup ## Disturbances planted on lab hosts and cured, runners killed amid cures; some fifteen minutes
 	$(BIN)/python -m pytest -s -m campaign tests/campaign/repair
+
+campaign-palembang: setup ## Every path of the Palembang SOP on lab hosts with a unit that died, some minutes
+	$(BIN)/python -m pytest -m campaign tests/campaign/palembang
 
 campaign-crash: setup ## kill -9 and disk faults at every system call of a run, then random kills on lab hosts
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_crash.py tests/scenarios/test_leftovers.py

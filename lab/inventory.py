@@ -20,7 +20,7 @@ from lab.layout import DEFAULT_HOSTS, DEFAULT_NAME, Lab
 from lab.services import make_passwords, write_secret
 
 COMMITTED = Path(__file__).resolve().parent.parent / "inventory" / "lab"
-OFFICIALS = ("pengelola", "analis", "pranata", "kabid")
+OFFICIALS = ("pengelola", "analis", "pranata", "kabid", "kasubbag", "kpa")
 # The passphrase of the keys, printed by `lab up`: they are keys of made-up officials of a made-up office.
 DEMO_WORDS = "rawat-lab"
 

@@ -115,7 +115,7 @@ class _Builder:
             activity=row.kegiatan,
             position=self._position(row),
             outcome=self._outcome(row),
-            operator=Person(**self.begin["operator"]),
+            operator=self._operator(),
             attendants=self._attendants(row),
             hosts=hosts,
             plan=self._plan(),
@@ -144,6 +144,13 @@ class _Builder:
             disturbances=self._disturbances(),
             backup_tried=self._backup_tried(),
         )
+
+    def _operator(self) -> Person:
+        """Return who operates the run, in those of his positions that the SOP knows."""
+        person = Person(**self.begin["operator"])
+        official = self.record.first_roster.official(person.id)
+        known = [p for p in official.positions if p in self.sop.actors.values()] if official else []
+        return person.model_copy(update={"position": ", ".join(known)}) if known else person
 
     def _forms(self) -> tuple[FilledForm, ...]:
         newest = {event["step"]: event for event in self.events if event.name == "form_filled"}

@@ -37,9 +37,12 @@ def print_unfilled(folder: RunFolder, stop: Unfilled) -> None:
     awaited = stop.awaited
     told = f"row {awaited['step']} waits for the form {awaited['form']!r} of {awaited['position']}"
     console.print(Text(told, style="bold magenta"))
-    console.print(Text(f"an empty one:  rawat fill {folder.name} > form.yml"))
-    console.print(Text(f"fill it in:    rawat fill {folder.name} --from form.yml --by ID"))
-    console.print(Text(f"go on:         rawat resume {folder.name}"))
+    for line in (
+        f"an empty one:  rawat fill {folder.name} > form.yml",
+        f"fill it in:    rawat fill {folder.name} --from form.yml --by ID",
+        f"go on:         rawat resume {folder.name}",
+    ):
+        console.print(Text(line), soft_wrap=True)
 
 
 def print_shut(now: Record, stop: Shut) -> None:
