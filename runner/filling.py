@@ -85,6 +85,9 @@ def _record(
     require_reserve(folder.path, free_bytes(folder.path), RESERVE + sum(len(data) for _, data, _ in papers))
     person = fillers.person(due.step, given.official)
     stem = filled.folder_name(now.state, due.step.no, due.at["attempt"])
+    for left in filled.possible_paths(stem):
+        # Who was cut off while he filled it in may have left a part of it; nothing of that is recorded.
+        (folder.path / left).unlink(missing_ok=True)
     attached = []
     for number, (name, data, extension) in enumerate(papers, start=1):
         path = folder.path / filled.attachment_name(stem, number, extension)

@@ -276,6 +276,17 @@ def test_a_forged_record_of_a_form_is_found(filled_run: Path, what: str) -> None
     }
 
 
+def test_what_a_cut_off_writer_left_is_no_part_of_the_record(palembang: Office) -> None:
+    folder = at_row_five(palembang)
+    (folder.path / "forms" / "5-1-attachment-1.pdf").write_bytes(PDF)
+    (folder.path / "forms" / ".5-1.json.partial").write_bytes(b"{")
+    verified(folder)
+    palembang.fill(folder, ANSWERS["usulan"])
+    verified(folder)
+    (folder.path / "forms" / "9-1.json").write_bytes(b"{}")
+    assert wrong(folder.path) == "forms/9-1.json"
+
+
 # Times -------------------------------------------------------------------------------------------------
 
 

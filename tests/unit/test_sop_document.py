@@ -20,7 +20,10 @@ from runner.sop import Sop, parse_sop
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "sop-documents"
-FILES = [ROOT / "sops" / "surakarta-system-update.yml", ROOT / "sops" / "palembang-information-system-maintenance.yml"]
+FILES = [
+    ROOT / "sops" / "surakarta-system-update.yml",
+    ROOT / "sops" / "palembang-information-system-maintenance.yml",
+]
 HOSTILE = "<script>alert(1)</script>{{7*7}}<img src=file:///etc/passwd>&lt;b&gt;\"'\u202e]]>"
 
 
