@@ -145,12 +145,17 @@ def _by_apprise(office: Office, letter: Letter) -> Undelivered | None:
         urls = read_secret(office.folder / office.settings.apprise[letter.official]).splitlines()
     except errors.InputError as error:
         return Undelivered(letter, display(str(error), longest=_LONGEST))
-    # It would write to the terminal which of its URLs failed.
+    try:
+        taken = _carried(urls, letter)
+    except Exception as error:  # noqa: BLE001 - what strangers' code for some hundred services may raise, nobody knows
+        return Undelivered(letter, f"Apprise failed: {type(error).__name__}")
+    return None if taken else Undelivered(letter, "Apprise could not hand it over")
+
+
+def _carried(urls: Sequence[str], letter: Letter) -> bool:
+    # Its URLs hold tokens, and it would write to the terminal which of them failed.
     logging.getLogger("apprise").addHandler(logging.NullHandler())
     logging.getLogger("apprise").propagate = False
     carrier = importlib.import_module("apprise").Apprise()
-    taken = all(carrier.add(url) for url in urls if url.strip())
-    # Its URLs hold tokens: of what went wrong nothing is repeated.
-    if not taken or not carrier.notify(title=letter.subject, body=letter.body):
-        return Undelivered(letter, "Apprise could not hand it over")
-    return None
+    known = [bool(carrier.add(url)) for url in urls if url.strip()]
+    return all(known) and bool(carrier.notify(title=letter.subject, body=letter.body))

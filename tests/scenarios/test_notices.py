@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import stat
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import pytest
 
@@ -240,12 +244,74 @@ def test_no_server_at_all_stops_nothing(contoh: Office, waiting: RunFolder, post
     contoh.decide(waiting, "disetujui", "kabid")
 
 
-def test_what_apprise_reaches_is_told_too(
+class _Receiver(BaseHTTPRequestHandler):
+    """Takes what Apprise posts as JSON."""
+
+    taken: ClassVar[list[dict[str, str]]] = []
+
+    def do_POST(self) -> None:
+        self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_said: object) -> None:
+        """Say nothing: a test's output is its own."""
+
+
+def by_apprise(post: PostOffice, url: str) -> Settled:
+    file = post.folder / "kabid.apprise"
+    file.write_text(f"{url}\n", encoding="utf-8")
+    file.chmod(0o600)
+    return settled(post, apprise="{kabid: kabid.apprise}")
+
+
+# Apprise imports what Python 3.13 no longer has, where it still is.
+of_apprise = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+
+
+@of_apprise
+def test_what_apprise_reaches_is_told_too(contoh: Office, waiting: RunFolder, post: PostOffice) -> None:
+    _Receiver.taken.clear()
+    with HTTPServer(("127.0.0.1", 0), _Receiver) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        to = by_apprise(post, f"json://127.0.0.1:{server.server_port}/rahasia")
+        told = [tell(contoh, waiting, to) for _ in range(2)]
+        server.shutdown()
+    assert [(letter.official, letter.way) for letter in told[0].sent] == [
+        ("kabid", "mail"),
+        ("kabid", "apprise"),
+    ]
+    assert told[1] == Told()
+    (taken,) = _Receiver.taken
+    assert taken["title"] == post.mails[0]["Subject"]
+    assert f"rawat decide {waiting.name}" in taken["message"]
+
+
+@of_apprise
+def test_apprise_that_reaches_nobody_repeats_no_token(
+    contoh: Office, waiting: RunFolder, post: PostOffice, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = tell(contoh, waiting, by_apprise(post, f"json://127.0.0.1:{free_port()}/rahasia"))
+    assert [one.why for one in told.undelivered] == ["Apprise could not hand it over"]
+    assert "rahasia" not in "".join(capfd.readouterr())
+    assert [letter.way for letter in told.sent] == ["mail"]
+
+
+def test_apprise_that_breaks_stops_nothing(
     contoh: Office, waiting: RunFolder, post: PostOffice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (post.folder / "kabid.apprise").write_text("jsons://tidak.ada.invalid/rahasia\n", encoding="utf-8")
-    (post.folder / "kabid.apprise").chmod(0o600)
-    to = settled(post, apprise="{kabid: kabid.apprise}")
+    def broken(_name: str) -> None:
+        raise RuntimeError("rahasia")
+
+    to = by_apprise(post, "json://127.0.0.1/rahasia")
+    monkeypatch.setattr(mail.importlib, "import_module", broken)
+    assert [one.why for one in tell(contoh, waiting, to).undelivered] == ["Apprise failed: RuntimeError"]
+
+
+def test_without_apprise_mail_goes_on(
+    contoh: Office, waiting: RunFolder, post: PostOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = by_apprise(post, "json://127.0.0.1/rahasia")
     monkeypatch.setattr(mail.importlib.util, "find_spec", lambda _name: None)
     told = tell(contoh, waiting, to)
     assert [(letter.official, letter.way) for letter in told.sent] == [("kabid", "mail")]
