@@ -286,6 +286,7 @@ def test_status_tells_times_waiting_and_what_was_noted(rawat: Rawat) -> None:
     assert "over, no reason given: rawat note" in shown
     assert "for JF Pranata Komputer Ahli Muda" in shown
     assert "Conditions: tidak normal Listrik padam" in shown
+    assert [line.split()[2:4] for line in shown.splitlines() if " HERE " in line] == [["\u2502", "10"]]
     assert " WIB" in shown
 
 

@@ -166,6 +166,12 @@ def test_hostile_text_is_text(payload: str) -> None:
     assert "1236227" not in html
 
 
+def test_hostile_text_makes_a_pdf_that_loads_nothing() -> None:
+    # The worker ends with an error as soon as anything but data: is asked for.
+    made = sop_document._pdf(sop_document.render_sop(with_texts(HOSTILE), ""), "../../x\n.yml", "format: 1")
+    assert made.startswith(b"%PDF-1.7")
+
+
 def test_an_empty_identity_block_can_be_printed() -> None:
     sop = parse_sop(FILES[0].read_text(encoding="utf-8"), "sop.yml")
     empty = sop.model_copy(
