@@ -34,11 +34,15 @@ class Exit(Finding):
 
 
 class Row(Finding):
-    """A row of the flowchart; ``lanes`` are the columns of its actors, the one who does it first."""
+    """A row of the flowchart; ``lanes`` are the columns of its actors, the one who does it first.
+
+    A row without an actor ("Mulai") is drawn in the column of the one beside it, and ``has_actor`` is false.
+    """
 
     no: int
     activity: str
     lanes: tuple[int, ...]
+    has_actor: bool = True
     symbol: Symbol
     requirements: tuple[str, ...]
     time: str
@@ -84,6 +88,7 @@ def _row(sop: Sop, index: int, lanes: tuple[int, ...]) -> Row:
         no=step.no,
         activity=step.kegiatan,
         lanes=lanes,
+        has_actor=step.pelaksana is not None,
         symbol=_symbol(step, first=index == 0),
         requirements=tuple(step.kelengkapan),
         time=step.waktu or "",

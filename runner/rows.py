@@ -38,11 +38,11 @@ def rows_view(sop: Sop, times: Sequence[StepTime]) -> Table:
 
 
 def _positions(procedure: Procedure, row: Row) -> str:
-    return display(", ".join(procedure.actors[lane] for lane in row.lanes))
+    return display(", ".join(procedure.actors[lane] for lane in row.lanes)) if row.has_actor else ""
 
 
 def _exits(row: Row) -> str:
-    return display("; ".join(f"{e.label}: {_target(e.to)}" if e.label else _target(e.to) for e in row.exits))
+    return "\n".join(f"{display(e.label)}: {_target(e.to)}" if e.label else _target(e.to) for e in row.exits)
 
 
 def _target(to: int | None) -> str:
