@@ -152,8 +152,7 @@ class Host:
         goes = [
             self.package(u, u.after) for u in restore if u.after in rpm_states.versions(self.found, u.package)
         ]
-        # Of what was cut short both versions are there: the new one goes, the old one is installed again.
-        erase = [self.package(u, u.after) for u in restore if len(self.found[u.package]) > 1]
+        erase = [self.package(u, u.after) for u in restore if self.is_beside(u)]
         return {
             "comes": comes,
             "goes": goes,
@@ -165,9 +164,22 @@ class Host:
             **redhat_sources.PATIENCE,
         }
 
+    def unfinished(self) -> list[updates.Approved]:
+        """Return the updates of which rpm has both versions on record: it was killed."""
+        return [u for u in self.restore if len(self.found[u.package]) > 1 and not self.is_beside(u)]
+
+    def settling(self) -> redhat_transaction.Order:
+        """Return what ends a transaction cut short: the new files are there, so the old record goes.
+
+        dnf cannot put a version that is on record in the place of another one: to it that is a downgrade.
+        """
+        gone = [self.package(update, update.before) for update in self.unfinished()]
+        order = self.order([])
+        return order | {"goes": gone, "erase": gone}
+
     def differences(self) -> str:
         """Return what dnf would do other than put back the old versions."""
-        order = self.order(self.restore)
+        order = self.settling() if self.unfinished() else self.order(self.restore)
         try:
             with redhat_transaction.opened_for(order) as base:
                 redhat_transaction.prepare(base, order)
@@ -180,9 +192,13 @@ class Host:
         # A service that crashed often enough is refused a start until its failures are forgotten.
         for unit in self.failed_units():
             host_unit.forget_failure(unit)
-        return redhat_install.run_order(
-            UNIT, self.order(self.restore), self.place, self.parameters["timeout"]
-        )
+        timeout = self.parameters["timeout"]
+        if self.unfinished():
+            finished = redhat_install.run_order(UNIT, self.settling(), self.place, timeout)
+            self.found = rpm_states.read()
+            if finished.rc or self.unfinished():
+                return finished
+        return redhat_install.run_order(UNIT, self.order(self.restore), self.place, timeout)
 
     def failed_units(self) -> list[str]:
         """Return the failed services that the packages to put back ship."""

@@ -183,11 +183,10 @@ def prepare(base: dnf.Base, order: Order) -> None:
         base.resolve(allow_erasing=True)
     except dnf.exceptions.Error as error:
         raise RefusedError(f"dnf cannot do it: {' '.join(str(error).split())}") from error
-    said = differences(
-        order,
-        {identity(package) for package in base.transaction.install_set},
-        {identity(package) for package in base.transaction.remove_set},
-    )
+    coming = {identity(package) for package in base.transaction.install_set}
+    going = {identity(package) for package in base.transaction.remove_set}
+    # What is installed again goes and comes in one.
+    said = differences(order, coming, going - coming)
     if said:
         raise RefusedError("; ".join(said))
 
