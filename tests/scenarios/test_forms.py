@@ -250,8 +250,10 @@ def test_an_altered_attachment_is_named(filled_run: Path) -> None:
     assert wrong(filled_run) == "forms/5-1-attachment-1.pdf"
 
 
+ANALIS = {"id": "analis", "name": "Nama Analis", "nip": f"{2:018d}", "position": "Staf Lain", "deputy": None}
 FORGED: dict[str, Callable[[list[Record]], None]] = {
     "filled in by another": lambda r: find(r, "form_filled", step=5)["person"].update(id="analis"),
+    "filled in by somebody who may not": lambda r: find(r, "form_filled", step=5).update(person=ANALIS),
     "of another row": lambda r: find(r, "form_filled", step=5).update(step=1),
     "another form": lambda r: find(r, "form_filled", step=5).update(form="penugasan"),
     "in another place": lambda r: find(r, "form_filled", step=5)["files"][0].update(path="sop.yml"),
