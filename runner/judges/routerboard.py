@@ -61,12 +61,16 @@ def _load(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[F
         days = round(facts["uptime_seconds"] / _DAY, 1)
         least = thresholds["restarted_days"]
         yield finding("routerboard_uptime", name, "notice" if days < least else "good", days, "days", least)
-    used = {"cpu": facts["cpu_percent"], "memory": _used(facts["memory"]), "disk": _used(facts["disk"])}
-    for what, percent in used.items():
+    used = {
+        "routerboard_cpu": ("cpu", facts["cpu_percent"]),
+        "routerboard_memory": ("memory", _used(facts["memory"])),
+        "routerboard_disk": ("disk", _used(facts["disk"])),
+    }
+    for code, (what, percent) in used.items():
         if percent is None:
-            yield unmeasured(f"routerboard_{what}", name, "the device does not say")
+            yield unmeasured(code, name, "the device does not say")
         else:
-            yield at_most(f"routerboard_{what}", name, percent, "%", *limits(thresholds, what))
+            yield at_most(code, name, percent, "%", *limits(thresholds, what))
     for sensor, degrees in facts["health"].items():
         if "temperature" in sensor:
             yield at_most(
