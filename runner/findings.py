@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from runner.checks import Check
 from runner.repairs import RepairHost
@@ -388,11 +388,17 @@ class Results(Finding):
 def is_disturbed(status: str, results: dict[str, Any]) -> bool:
     """Tell whether a host is not well: it is not ok, or a check found something critical or unmeasured there.
 
-    A warning alone disturbs nothing; what could not be measured is never good.
+    A warning alone disturbs nothing; what could not be measured, or cannot be read, is never good. Whatever
+    else was published is not looked at: the end of an action is recorded in any case.
     """
     if status != "ok":
         return True
-    check = Results.model_validate(results).check
+    try:
+        check = Results.model_validate(
+            {n: told for n, told in results.items() if n.startswith("check_")}
+        ).check
+    except ValidationError:
+        return True
     return check is not None and any(f.severity in {"critical", "unmeasured"} for f in check.findings)
 
 

@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from runner import drift, errors, filled, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
@@ -175,7 +173,7 @@ def _require_disturbance(event: Event, host: str, path: str, said: dict[str, Any
     """Require that a host is told to be disturbed exactly when its evidence says so."""
     try:
         disturbed = is_disturbed(event["hosts"][host], said["results"])
-    except (KeyError, ValidationError) as error:
+    except (KeyError, AttributeError) as error:
         raise errors.VerificationError(path, "is not evidence") from error
     if disturbed != (host in event["disturbed"]):
         raise errors.VerificationError(path, "differs from the journal in whether the host is disturbed")

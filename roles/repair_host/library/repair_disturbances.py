@@ -126,7 +126,7 @@ class Host:
         if noted and entry["cure"] == "renew_certificate":
             # What a program of the office does twice is not known.
             return failed("broke_off")
-        why = self.wait_for_package_managers(entry)
+        why = self.wait_for_packages(entry)
         if why:
             return failed("package_manager_busy", why)
         try:
@@ -135,7 +135,7 @@ class Host:
             return failed("not_noted", str(error))
         return self.proven(entry, done)
 
-    def wait_for_package_managers(self, entry: Entry) -> str:
+    def wait_for_packages(self, entry: Entry) -> str:
         """Wait for whoever installs packages now; return who is still at it."""
         if entry["cure"] not in {"configure_packages", cures.CACHE}:
             return ""
