@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -154,3 +155,55 @@ def test_a_persons_word_does_not_free_a_host_at_work(
     monkeypatch.setattr(lock, "units_at_work", lambda: ["rawat-apply-updates.service"])
     assert "still at work" in lock.break_by_name(tmp_path, "run-1", WORD, check_mode=False)[1]
     assert lock.read(tmp_path) == OURS
+
+
+def full_disk(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let there be no room for a lock as long as the reserve takes it."""
+    write = lock.durable.write
+
+    def refuse(path: Path, data: bytes) -> None:
+        if not (path.parent / "spent").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, data)
+
+    spend = lock.spend_reserve
+
+    def note(folder: Path) -> bool:
+        is_spent: bool = spend(folder)
+        if is_spent:
+            (folder / "spent").touch()
+        return is_spent
+
+    monkeypatch.setattr(lock.durable, "write", refuse)
+    monkeypatch.setattr(lock, "spend_reserve", note)
+
+
+def test_room_in_reserve_lets_a_full_host_be_taken_and_is_laid_by_again(
+    lock: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(lock, tmp_path, OURS)
+    assert (tmp_path / "reserve").stat().st_blocks * 512 >= 256 * 1024
+    assert lock.release(tmp_path, OURS) == ""
+    with monkeypatch.context() as full:
+        full_disk(lock, full)
+        full.setattr(lock, "lay_by_reserve", lambda _: None)
+        assert take(lock, tmp_path, OURS) == (None, None)
+        assert (lock.read(tmp_path), (tmp_path / "reserve").exists()) == (OURS, False)
+    assert (lock.release(tmp_path, OURS), (tmp_path / "reserve").exists()) == ("", True)
+
+
+def test_a_full_host_without_a_reserve_is_not_taken(
+    lock: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full_disk(lock, monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        take(lock, tmp_path, OURS)
+    assert lock.read(tmp_path) is None
+
+
+def test_a_small_disk_gives_nothing_into_the_reserve(
+    lock: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_PLENTY_BYTES", 2**62)
+    take(lock, tmp_path, OURS)
+    assert not (tmp_path / "reserve").exists()

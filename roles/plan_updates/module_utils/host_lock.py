@@ -5,10 +5,13 @@ Rules:
 2. Time alone never frees it. The same run comes in again; another one is refused and told who holds the host.
 3. A lock is taken over only on proof: the controller that wrote it says that the run was closed, or that an
    official freed its hosts, and no unit of ours is at work here. What was taken over is kept beside it.
+4. Beside it lies a little room in reserve. On a disk without a free block it is spent, so that what makes
+   room again can be noted down; it is laid by again once there is plenty.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +25,7 @@ from ansible.module_utils.debian_packages import run_command
 
 UNREADABLE = "of a lock file that cannot be read"
 _LOCK, _GUARD, _HISTORY = "lock.json", "lock.guard", "lock-history.jsonl"
+_RESERVE, _RESERVE_BYTES, _PLENTY_BYTES = "reserve", 256 * 1024, 16 * 1024 * 1024
 Claim = dict[str, Any]
 """``run``, ``started`` (digest of the run's first record), ``controller``, ``operator``, ``since``."""
 
@@ -34,6 +38,20 @@ def take(
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     elif not directory.is_dir():
         return None, None
+    try:
+        taken = _take(directory, claim, ended, check_mode=check_mode)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or check_mode or not spend_reserve(directory):
+            raise
+        taken = _take(directory, claim, ended, check_mode=check_mode)
+    if not check_mode:
+        lay_by_reserve(directory)
+    return taken
+
+
+def _take(
+    directory: Path, claim: Claim, ended: list[str], *, check_mode: bool
+) -> tuple[Claim | None, Claim | None]:
     with _guarded(directory):
         holder = read(directory)
         if holder is not None and _is_same(holder, claim):
@@ -60,6 +78,7 @@ def release(directory: Path, claim: Claim) -> str:
             return f"{', '.join(busy)} is still at work"
         (directory / _LOCK).unlink()
         durable.sync(directory)
+        lay_by_reserve(directory)
         return ""
 
 
@@ -115,6 +134,33 @@ def units_at_work() -> list[str]:
         ]
     )
     return [line.split()[0] for line in shown.output.splitlines() if line.startswith("rawat-")]
+
+
+def lay_by_reserve(directory: Path) -> None:
+    """Put some room aside where there is plenty; a host that cannot is held all the same."""
+    reserve = directory / _RESERVE
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        told = os.statvfs(directory)
+        if told.f_bavail * told.f_frsize < _PLENTY_BYTES or reserve.exists():
+            return
+        descriptor = os.open(reserve, flags, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        reserve.unlink(missing_ok=True)
+
+
+def spend_reserve(directory: Path) -> bool:
+    """Give the room in reserve free; whether there was any."""
+    try:
+        (directory / _RESERVE).unlink()
+    except FileNotFoundError:
+        return False
+    durable.sync(directory)
+    return True
 
 
 def remember(directory: Path, what: Claim) -> None:

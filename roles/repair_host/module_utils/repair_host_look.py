@@ -203,11 +203,11 @@ def is_looked_at(mount: Mount) -> bool:
     return not mount.read_only and (is_local or (mount.kind == "tmpfs" and mount.place.startswith("/var/")))
 
 
-def mount_of(path: str, mounts: dict[str, Mount]) -> str:
-    """Return where the file system of a path is mounted."""
+def device_of(path: str, mounts: dict[str, Mount]) -> str:
+    """Return on which device a path lies; one device can be mounted at several places."""
     while path not in mounts and path != "/":
         path = os.path.dirname(path)  # noqa: PTH120 - text, no file
-    return path
+    return mounts[path].device if path in mounts else ""
 
 
 def usage(place: str) -> Entry:
@@ -256,7 +256,7 @@ def files_in(place: cures.Place, mount: Mount, mounts: dict[str, Mount], days: i
             if below + 1 < place.depth and cures.PLAIN_NAME.fullmatch(name) and f"{path}/{name}" not in mounts
         ]
         seen += len(names)
-        if mount_of(path, mounts) != mount.place or seen > MOST_SEEN:
+        if device_of(path, mounts) != mount.device or seen > MOST_SEEN:
             continue
         for name in sorted(names):
             told = cures.may_go(place, folder, name)
@@ -267,7 +267,7 @@ def files_in(place: cures.Place, mount: Mount, mounts: dict[str, Mount], days: i
 
 def offered_journal(mount: Mount, mounts: dict[str, Mount], wanted: Wanted) -> list[tuple[str, Entry]]:
     """Return how much systemd's journal could give back, by its own tool."""
-    if JOURNAL.is_symlink() or not JOURNAL.is_dir() or mount_of(str(JOURNAL), mounts) != mount.place:
+    if JOURNAL.is_symlink() or not JOURNAL.is_dir() or device_of(str(JOURNAL), mounts) != mount.device:
         return []
     sizes = {path: path.lstat() for path in JOURNAL.glob("*/*.journal*")}
     total = sum(told.st_blocks * 512 for told in sizes.values())

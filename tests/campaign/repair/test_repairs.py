@@ -184,19 +184,30 @@ def test_the_journal_is_made_smaller_by_systemd_and_logs_are_left_when_that_is_e
     assert site.host.file("/var/log/syslog.1").exists
 
 
-def test_a_disk_on_which_nothing_can_be_noted_is_said_so_and_left_alone(site: Site) -> None:
+def test_a_disk_without_a_free_block_is_repaired_from_the_reserve(site: Site) -> None:
+    """One disk for logs and for what is noted: what an earlier change left in reserve makes it possible."""
     site.sh(
-        "mkdir -p /var/lib/rawat; mount -t tmpfs -o size=2m none /var/lib/rawat\n"
-        "mount -t tmpfs -o size=2m none /var/log; cd /var/log; echo log > syslog\n"
-        "head -c 2000000 /dev/zero > syslog.1; touch -d '30 days ago' syslog.1\n"
+        "mount -t tmpfs -o size=24m none /srv; mkdir /srv/log /srv/rawat /var/lib/rawat\n"
+        "mount --bind /srv/log /var/log; mount --bind /srv/rawat /var/lib/rawat; cd /var/log\n"
+        "echo log > syslog; head -c 1000000 /dev/zero > syslog.1; touch -d '30 days ago' syslog.1\n"
     )
+    site.expect(disk_percent=96)
+    site.sh("head -c 30000000 /dev/zero > /srv/ballast || true")
     site.propose()
-    site.sh("head -c 3000000 /dev/zero > /var/lib/rawat/ballast || true")
     with pytest.raises(AssertionError, match="PLAY RECAP"):
         site.repair()
     said = "The lock could not be noted down in /var/lib/rawat (No space left on device); nothing was done"
     assert said in site.failure
     assert site.host.file("/var/log/syslog.1").exists
+
+    site.sh("rm /srv/ballast")
+    assert site.repair(cures=[]).family == "debian"
+    site.sh("head -c 30000000 /dev/zero > /srv/ballast || true; [ $(df --output=avail /srv | tail -1) = 0 ]")
+    found = site.propose()
+    assert [entry.cure for entry in found.repairs] == ["remove_rotated_logs"]
+    done = site.repair()
+    assert (only(done).outcome, site.failure, only(done).freed_bytes) == ("done", "", 1_003_520)
+    assert site.host.file("/var/log/syslog.1").exists is False
 
 
 # Packages and locks -------------------------------------------------------------------------------------
