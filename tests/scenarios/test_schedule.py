@@ -152,15 +152,12 @@ def test_names_that_systemd_would_read_otherwise_stay_what_they_are(tmp_path: Pa
     odd = "/a b/%n $HOME \"x\" \\ 'y'.yml"
     for name, text in units(planned(title="100% $HOME", sop=odd, operator="budi"), "x").items():
         (tmp_path / name).write_text(text, encoding="utf-8")
-    assert started_by(tmp_path / "rawat-x.service") == [
-        "/bin/true",
-        "run",
-        odd,
-        "-i",
-        "/i",
-        "--operator",
-        "budi",
-    ]
+    said = ["/bin/true", "run", odd, "-i", "/i", "--operator", "budi"]
+    assert started_by(tmp_path / "rawat-x.service") == said
+    # What is not doubled systemd takes for a specifier or a variable (systemd.unit, systemd.service).
+    service = (tmp_path / "rawat-x.service").read_text(encoding="utf-8")
+    assert "/a b/%%n $$HOME" in service
+    assert "Description=Rawat: 100%% $HOME" in service
     files = [str(path) for path in sorted(tmp_path.iterdir())]
     done = subprocess.run(["systemd-analyze", "verify", *files], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
