@@ -14,12 +14,21 @@ from runner import errors, journal, record, verify
 from runner.engine import Unfilled, Waiting
 from runner.filling import Filled
 from runner.forms import read_form
+from runner.officials import Deputy, Roster
 from runner.workspace import RunFolder
 from scenarios.forgery import Record, find, forge
 from scenarios.office import Office, events_of
 from scenarios.palembang import ANSWERS, SICK, filled_in
 
 PDF = b"%PDF-1.7 a made-up offer"
+PLH = {
+    "official": "analis",
+    "position": "Kasubbag Adum",
+    "kind": "Plh",
+    "from": "2026-11-01",
+    "until": "2026-11-30",
+    "letter": "800/12/2026",
+}
 
 
 @pytest.fixture
@@ -47,6 +56,11 @@ def at_row_five(office: Office) -> RunFolder:
     assert isinstance(stop, Unfilled)
     assert stop.awaited["step"] == 5
     return folder
+
+
+def deputised(office: Office) -> Roster:
+    """Return the office's roster with a deputy of the Kasubbag Adum."""
+    return office.roster.model_copy(update={"deputies": [Deputy.model_validate(PLH)]})
 
 
 def verified(folder: RunFolder) -> None:
@@ -137,6 +151,19 @@ def test_attachments_are_hashed_into_the_run(palembang: Office, paper: Path) -> 
     assert [(a["name"], a["bytes"]) for a in attached] == [("penawaran.pdf", len(PDF))] * 2
     assert (folder.path / paths[1]).stat().st_mode & 0o777 == 0o600
     verified(folder)
+
+
+def test_a_run_that_waits_for_a_form_can_be_stopped(palembang: Office, waiting: RunFolder) -> None:
+    closed = palembang.engine(waiting).stop("kabid", "Ditunda")
+    assert (closed.outcome, closed.reason) == ("ended", "stopped by Nama Kabid: Ditunda")
+    verified(waiting)
+
+
+def test_an_official_may_be_changed_while_a_form_is_awaited(palembang: Office, waiting: RunFolder) -> None:
+    palembang.change_roster(waiting, deputised(palembang), "pranata")
+    made = palembang.fill(waiting, ANSWERS["penugasan"], "analis")
+    assert made["person"]["deputy"]["kind"] == "Plh"
+    verified(waiting)
 
 
 # What is refused ---------------------------------------------------------------------------------------
