@@ -493,15 +493,19 @@ def test_a_changing_part_claims_its_hosts_by_the_runs_first_record(contoh: Offic
     expected = {"run": folder.name, "started": first[folder], "operator": "pengelola"}
     assert {json.dumps(dict(request.claim)) for request in asked} == {json.dumps(expected)}
     assert next(request.ended for request in asked if request.changes) == (first[over], first[freed])
+    # Freed hosts are held no more; what the run made in a repository is needed until it is closed.
+    assert {request.open_runs for request in asked} == {(freed.name, folder.name)}
     assert holds.ended(contoh.workspace) == tuple(first.values())
 
 
 def test_an_open_or_unreadable_run_is_never_told_to_be_over(contoh: Office) -> None:
     folder = contoh.start()
     assert holds.ended(contoh.workspace) == ()
+    assert holds.open_runs(contoh.workspace) == (folder.name,)
     for left in (b"rubbish\n", b"", b'{"torn'):
         folder.journal.write_bytes(left)
         assert holds.ended(contoh.workspace) == ()
+        assert holds.open_runs(contoh.workspace) == (folder.name,)
 
 
 # The lock that another controller's run left on hosts ----------------------------------------------------

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible.module_utils import durable
 from ansible.module_utils.back_up_host_databases import SavingError, require_room
+from ansible.module_utils.back_up_host_loading import load_some
 from ansible.module_utils.back_up_host_repositories import (
     RepositoryError,
     cause_of,
@@ -56,6 +57,8 @@ options:
   read_data_subset: {description: How much data is read back., type: str, default: "100%"}
   sample_files: {description: Files restored and compared., type: int, default: 20}
   sample_bytes: {description: Limit of the sample., type: int, default: 67108864}
+  load_databases: {description: Dumps loaded per server., type: int, default: 0}
+  load_bytes: {description: Largest dump that is loaded., type: int, default: 268435456}
   timeout: {description: Seconds for all of it., type: int, default: 3600}
 author: [Rawat contributors]
 """
@@ -171,11 +174,13 @@ def restore_test(
         )
         seconds = round(time.monotonic() - begun, 2)
         restored = {path: digest_of(folder / path.lstrip("/")) for path in sample}
+        loaded = load_some(folder, params) if params["load_databases"] else []
     wanted = {path: saved.get(path) or digest_of(Path(path)) for path in sample}
     # A file that somebody changed since the snapshot proves nothing either way.
     compared = [path for path in sample if path in saved or unchanged_since(path, started)]
     different = [path for path in compared if restored[path] is None or restored[path] != wanted[path]]
     result = {"files": len(compared), "matched": len(compared) - len(different), "seconds": seconds}
+    result |= {"loaded": loaded} if loaded else {}
     return result | ({"different": different[:20]} if different else {})
 
 
@@ -250,6 +255,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "read_data_subset": {"type": "str", "default": "100%"},
     "sample_files": {"type": "int", "default": 20},
     "sample_bytes": {"type": "int", "default": 64 * MEBIBYTE},
+    "load_databases": {"type": "int", "default": 0},
+    "load_bytes": {"type": "int", "default": 256 * MEBIBYTE},
     "timeout": {"type": "int", "default": 3600},
 }
 
