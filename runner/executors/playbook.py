@@ -78,6 +78,7 @@ class PlaybookExecutor:
                 "rawat_claim": {**request.claim, "controller": _controller(self._root)},
                 "rawat_ended": list(request.ended),
                 "rawat_open": list(request.open_runs),
+                "rawat_changes": request.changes,
                 "rawat_break": str(request.word or ""),
                 "rawat_action": f"{request.step}-{request.attempt}-{request.part}",
                 "rawat_controllers": list(request.controllers),

@@ -45,6 +45,7 @@ def variables(field: LadderField, **more: object) -> dict[str, Any]:
         "retention_policy": {"last": 1},
         "retention_keep_tags": ["run-kept"],
         "rawat_open": ["run-open", RUN],
+        "rawat_changes": True,
         "rawat_host_state": str(field.folder / "host_state"),
         **more,
     }
@@ -86,6 +87,9 @@ def test_a_proposal_that_no_longer_holds_removes_nothing(field: LadderField) -> 
     host = filled(field)
     before = snapshots(host)
     approve(field, field.evidence("propose-retention.yml", **variables(field))["propose_retention"])
+
+    undecided = field.play("prune-backups.yml", **variables(field, rawat_changes=False))
+    assert "no decision was asked for" in undecided.failures["web1"]
 
     # Meanwhile a run was opened that refers to one of them.
     played = field.play("prune-backups.yml", **variables(field, rawat_open=["run-d"]))

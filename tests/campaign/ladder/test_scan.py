@@ -23,11 +23,12 @@ def test_eicar_is_told_then_moved_when_approved_and_given_back(field: LadderFiel
     host.check_output("install -o daemon -g games -m 0751 /tmp/sick %s", SICK)
     host.check_output("rm /tmp/sick")
     paths = {"scan_host_paths": ["/srv"]}
+    approved = {"rawat_quarantine_approved": True, "rawat_changes": True}
 
-    told = field.evidence("scan-hosts.yml", **paths)["scan_host"]
+    told = field.evidence("scan-hosts.yml", rawat_quarantine_approved=True, **paths)["scan_host"]
     still_there = host.file(SICK).exists
-    moved = field.evidence("scan-hosts.yml", rawat_quarantine_approved=True, **paths)["scan_host"]
-    again = field.evidence("scan-hosts.yml", rawat_quarantine_approved=True, **paths)["scan_host"]
+    moved = field.evidence("scan-hosts.yml", **approved, **paths)["scan_host"]
+    again = field.evidence("scan-hosts.yml", **approved, **paths)["scan_host"]
 
     assert (told["product"], told["complete"], told["problem"]) == ("ClamAV", True, "")
     assert [(item["path"], item["moved"], item["reason"]) for item in told["found"]] == [
