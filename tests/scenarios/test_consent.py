@@ -19,8 +19,8 @@ from runner.engine import Waiting
 from runner.gates import Choice
 from runner.officials import Roster
 from runner.workspace import RunFolder
-from scenarios.office import Office, events_of
-from scenarios.test_roster_change import with_deputy, without
+from scenarios.office import Office, events_of, with_deputy
+from scenarios.test_roster_change import without
 
 ROOT = Path(__file__).parents[2]
 APPROVE = ("decide", "--outcome", "disetujui", "--official", "kabid")
@@ -208,7 +208,7 @@ def test_the_change_is_signed_by_its_code(contoh: Office, rawat: Rawat, waiting:
     refused = rawat(*CHANGE)
     assert "without a terminal nobody can be asked" in str(refused.exception)
     code = rawat("roster").stdout.rpartition("code of this change: ")[2].strip()
-    put_roster(contoh, with_deputy(contoh.roster, "pranata"))
+    put_roster(contoh, with_deputy(contoh.roster, official="pranata"))
     assert "not the code of what is open" in str(rawat(*CHANGE, "--change", code).exception)
     put_roster(contoh, with_deputy(contoh.roster))
     before = code_of(waiting)
