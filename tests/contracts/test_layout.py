@@ -104,3 +104,10 @@ def parsed(name: str) -> ast.Module:
 def strings(name: str) -> set[str]:
     found = {n.value for n in ast.walk(parsed(name)) if isinstance(n, ast.Constant)}
     return {value for value in found if isinstance(value, str)}
+
+
+def test_no_two_test_files_that_run_together_have_one_name() -> None:
+    """Of folders that are no packages pytest imports a name once: the second file would not be collected."""
+    folders = ("unit", "lab", "roles", "contracts")
+    names = [path.name for folder in folders for path in (ROOT / "tests" / folder).glob("test_*.py")]
+    assert [name for name in names if names.count(name) > 1] == []

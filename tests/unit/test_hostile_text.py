@@ -44,9 +44,20 @@ OF_HOSTS = (
     "already",
     "refused",
 )
-MORE_OF_HOSTS = ("antivirus", "reboot", "tests", "rollback", "retest", "failures")
+MORE_OF_HOSTS = (
+    "antivirus",
+    "reboot",
+    "tests",
+    "rollback",
+    "retest",
+    "failures",
+    "kept",
+    "scan",
+    "rungs",
+    "files",
+)
 # Words with a fixed list of values: evidence with another one is refused before it gets here.
-FIXED = frozenset({"kind", "outcome", "status", "state", "step", "attempt"})
+FIXED = frozenset({"kind", "outcome", "status", "state", "step", "attempt", "choice", "rung"})
 
 
 @pytest.fixture(scope="module", name="sample")
