@@ -20,7 +20,7 @@ PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fo
 # The tests that are about journal, state and gates, without hosts.
 COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/test_gates.py tests/unit/test_waves.py \
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
-	deadlines drift gates holds notes officials owed quorum recording run stop waves wet_ink windows))
+	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
 .PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
