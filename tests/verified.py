@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from played import ROOT
+from played import ROOT, RunPlaybook
 
 from runner.executors.base import ActionRequest, HostResult
 from runner.executors.verification import VerificationExecutor
@@ -18,8 +17,8 @@ RUN = "2026-11-21-test-1"
 class Verified:
     """Tests a host of the lab against what is known of it."""
 
-    def __init__(self, inventory: Path, folder: Path, baseline: Callable[[str], dict[str, Any]]) -> None:
-        self._inventory, self._folder, self._baseline = inventory, folder, baseline
+    def __init__(self, inventory: Path, folder: Path, run_playbook: RunPlaybook) -> None:
+        self._inventory, self._folder, self._run_playbook = inventory, folder, run_playbook
         self.known: dict[str, Any] = {}
 
     def expect(
@@ -34,6 +33,11 @@ class Verified:
         product = {"product": antivirus} if antivirus else None
         plan = {"updates": updates, "antivirus": product, "reboot": {"expected": False}}
         self.known = {"plan": plan, "record_baseline": self._baseline(host), **evidence}
+
+    def _baseline(self, host: str) -> dict[str, Any]:
+        played = self._run_playbook("backup-hosts.yml", host, check=True, rawat_run=RUN, rawat_plan="")
+        found: dict[str, Any] = played.evidence[host]["record_baseline"]
+        return found
 
     def test(self, host: str, phase: str = "after-update") -> HostResult:
         """Run the suite on the host."""

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import labs
 import pytest
-import testinfra
-from played import LAB, ROOT, FreshHost, PlaybookCommand, Played, RunPlaybook, play
+from played import LAB, FreshHost, PlaybookCommand, Played, RunPlaybook, play
 from testinfra.host import Host
 
-from lab import driver
-
-PROGRAMS = Path(sys.executable).parent
 PLAYBOOK_SECONDS = 300
 
 
 @pytest.fixture(scope="session")
 def lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up five hosts for the session and take them down at its end."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=5, inventory=inventory))
+    with labs.raised(tmp_path_factory.mktemp("lab"), LAB, 5) as inventory:
         yield inventory
-        driver.down(LAB)
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +28,8 @@ def playbook_command(lab_inventory: Path) -> PlaybookCommand:
     """
 
     def command(playbook: str, limit: str, **variables: object) -> list[str]:
-        inventory = variables.pop("inventory", lab_inventory)
-        extra = json.dumps({key: str(v) if isinstance(v, Path) else v for key, v in variables.items()})
-        options = ["--inventory", str(inventory), "--limit", limit, "--extra-vars", extra]
-        return [str(PROGRAMS / "ansible-playbook"), *options, str(ROOT / "playbooks" / playbook)]
+        inventory = Path(str(variables.pop("inventory", lab_inventory)))
+        return labs.command(playbook, limit, variables, inventory)
 
     return command
 
@@ -63,10 +50,6 @@ def fresh_host(lab_inventory: Path) -> FreshHost:
     """Return a function that puts a host back to how it came up and returns a connection to it."""
 
     def fresh(name: str) -> Host:
-        driver.reset(LAB, name)
-        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={lab_inventory}")
-        # ssh answers before the last service is up; a database takes its time on a busy machine.
-        assert host.run("timeout 60 systemctl is-system-running --wait").stdout.strip() == "running"
-        return host
+        return labs.fresh(LAB, lab_inventory, name)
 
     return fresh

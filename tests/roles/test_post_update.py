@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from played import LAB, FreshHost, RunPlaybook
 from testinfra.host import Host
-from verified import RUN, Verified, failed_tests
+from verified import Verified, failed_tests
 
 from lab import driver
 from lab.packages import NEW, OLD
@@ -20,12 +19,7 @@ pytestmark = pytest.mark.lab
 
 @pytest.fixture(name="verified")
 def _verified(lab_inventory: Path, tmp_path: Path, run_playbook: RunPlaybook) -> Verified:
-    def baseline(host: str) -> dict[str, Any]:
-        played = run_playbook("backup-hosts.yml", host, check=True, rawat_run=RUN, rawat_plan="")
-        found: dict[str, Any] = played.evidence[host]["record_baseline"]
-        return found
-
-    return Verified(lab_inventory, tmp_path, baseline)
+    return Verified(lab_inventory, tmp_path, run_playbook)
 
 
 def update_of(package: str) -> dict[str, str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,15 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import testinfra
+from labs import PROGRAMS, command, connection
 from office_services import put
-from played import ROOT, Played, play
+from played import Played, play
 from testinfra.host import Host
 
 from lab.layout import MIRROR_PORT, Lab, state_folder
 
 LAB = "bakcampaign"
-PROGRAMS = Path(sys.executable).parent
 SECONDS = 400
 KEY, SECRET = "AKLAB", "rahasia-s3-yang-panjang"
 ODD = ["host=192.0.2.9 dbname=x", "it's \\ a -- b"]
@@ -38,7 +35,7 @@ class BackupField:
     folder: Path
 
     def host(self, name: str) -> Host:
-        return testinfra.get_host(f"ansible://{name}?ansible_inventory={self.inventory}")
+        return connection(self.inventory, name)
 
     def address(self, name: str) -> str:
         return self.lab.address(self.lab.host(name))
@@ -46,10 +43,8 @@ class BackupField:
     def back_up(self, run: str, **variables: object) -> Played:
         """Back the first host up, by the playbook of row 6."""
         said = {"rawat_run": run, "rawat_plan": "", **variables}
-        extra = json.dumps({key: str(v) if isinstance(v, Path) else v for key, v in said.items()})
-        command = [str(PROGRAMS / "ansible-playbook"), "--inventory", str(self.inventory)]
-        command += ["--limit", "svc1", "--extra-vars", extra, str(ROOT / "playbooks" / "backup-hosts.yml")]
-        return play(command, self.folder / "channel.jsonl", seconds=SECONDS)
+        words = command("backup-hosts.yml", "svc1", said, self.inventory)
+        return play(words, self.folder / "channel.jsonl", seconds=SECONDS)
 
     def restic(self, repository: Path, *arguments: str) -> str:
         """Ask a repository of the append-only server, on the controller."""

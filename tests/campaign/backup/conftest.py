@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from backup_field import LAB, PROGRAMS, BackupField, S3Server
+from backup_field import LAB, BackupField, S3Server
+from labs import raised
 
 from lab import driver, processes
 from lab.layout import SERVICES
@@ -17,15 +17,8 @@ from lab.processes import Unit
 @pytest.fixture(scope="session", name="lab_inventory")
 def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up two hosts for the campaign and take them down at its end."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=2, profile=SERVICES, inventory=inventory))
-        try:
-            yield inventory
-        finally:
-            driver.down(LAB)
+    with raised(tmp_path_factory.mktemp("lab"), LAB, 2, SERVICES) as inventory:
+        yield inventory
 
 
 @pytest.fixture(scope="session", name="filled")

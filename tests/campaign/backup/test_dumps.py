@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from backup_field import ODD, PROGRAMS, BackupField
+from backup_field import ODD, BackupField
+from labs import command
 from office_services import put
-from played import ROOT, play
+from played import play
 
 pytestmark = [pytest.mark.lab, pytest.mark.campaign]
 
@@ -59,9 +60,8 @@ def test_the_record_of_a_backup_counts_as_last_dump(field: BackupField, tmp_path
     office = tmp_path / "office.yml"
     office.write_text(json.dumps({"databases": {"hosts": {"layanan": said}}}))
 
-    command = [str(PROGRAMS / "ansible-playbook"), "--inventory", str(field.inventory)]
-    command += ["--inventory", str(office), "--limit", "layanan", str(ROOT / "playbooks" / "check-hosts.yml")]
-    checked = play(command, tmp_path / "channel.jsonl", seconds=180)
+    words = command("check-hosts.yml", "layanan", {}, field.inventory, office)
+    checked = play(words, tmp_path / "channel.jsonl", seconds=180)
 
     found = {one["code"]: one for one in checked.evidence["layanan"]["check_database"]["findings"]}
     assert (found["database_dump_age"]["severity"], found["database_dump_age"]["subject"]) == ("good", RECORD)

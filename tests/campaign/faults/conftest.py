@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from field import LAB, ROOT, Field, Figure
+from labs import raised
 
 from lab import driver, faults
 
@@ -20,15 +19,8 @@ measured: dict[str, dict[str, object]] = {}
 @pytest.fixture(scope="session", name="lab_inventory")
 def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up five hosts for the campaign and take them down at its end."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=5, inventory=inventory))
-        try:
-            yield inventory
-        finally:
-            driver.down(LAB)
+    with raised(tmp_path_factory.mktemp("lab"), LAB, 5) as inventory:
+        yield inventory
 
 
 @pytest.fixture

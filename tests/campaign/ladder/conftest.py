@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ladder_field import LAB, PROGRAMS, LadderField
-
-from lab import driver
+from labs import raised
+from ladder_field import LAB, LadderField
 
 
 @pytest.fixture(scope="session", name="lab_inventory")
 def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up a host for the campaign and take it down at its end."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=1, inventory=inventory))
-        try:
-            yield inventory
-        finally:
-            driver.down(LAB)
+    with raised(tmp_path_factory.mktemp("lab"), LAB, 1) as inventory:
+        yield inventory
 
 
 @pytest.fixture

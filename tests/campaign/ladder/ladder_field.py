@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import testinfra
+import labs
 from office_services import put
-from played import ROOT, Played, play
+from played import Played, play
 from testinfra.host import Host
 
-from lab import driver
-
 LAB = "laddercampaign"
-PROGRAMS = Path(sys.executable).parent
 HOST = "web1"
 RUN = "2026-11-22-ladder-1"
 SECONDS = 300
@@ -54,10 +50,7 @@ class LadderField:
 
     def fresh(self) -> Host:
         """Put the host back to how it came up and return a connection to it."""
-        driver.reset(LAB, HOST)
-        host = testinfra.get_host(f"ansible://{HOST}?ansible_inventory={self.inventory}")
-        host.run("timeout 60 systemctl is-system-running --wait")
-        return host
+        return labs.fresh(LAB, self.inventory, HOST)
 
     def with_package(self) -> Host:
         """Return a fresh host with an old package of files, of which only the new one is offered."""
@@ -86,11 +79,8 @@ class LadderField:
     def play(self, playbook: str, *, check: bool = False, **variables: object) -> Played:
         """Run a playbook on the host."""
         said = {"rawat_run": RUN, "rawat_plan": str(self.folder / "plan.json"), **variables}
-        command = [str(PROGRAMS / "ansible-playbook"), "--inventory", str(self.inventory), "--limit", HOST]
-        command += ["--extra-vars", json.dumps(said), *(["--check"] if check else [])]
-        return play(
-            [*command, str(ROOT / "playbooks" / playbook)], self.folder / "channel.jsonl", seconds=SECONDS
-        )
+        words = labs.command(playbook, HOST, said, self.inventory, check=check)
+        return play(words, self.folder / "channel.jsonl", seconds=SECONDS)
 
     def evidence(self, playbook: str, **variables: object) -> dict[str, Any]:
         """Run a playbook that has to succeed and return what the host published."""

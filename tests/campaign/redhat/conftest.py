@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import labs
 import pytest
-import testinfra
-from plans import Plan, Update, written
-from played import ROOT, FreshHost, PlaybookCommand, Played, RunPlaybook, play
+from plans import HOST, Plan, Update, written
+from played import FreshHost, PlaybookCommand, Played, RunPlaybook, play
 from testinfra.host import Host
 
-from lab import driver
 from lab.layout import REDHAT
 
 LAB = "rhelcampaign"
-PROGRAMS = Path(sys.executable).parent
 SECONDS = 300
 
 
 @pytest.fixture(scope="session", name="lab_inventory")
 def _lab_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up two hosts for the campaign and take them down at its end."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=LAB, count=2, profile=REDHAT, inventory=inventory))
-        try:
-            yield inventory
-        finally:
-            driver.down(LAB)
+    with labs.raised(tmp_path_factory.mktemp("lab"), LAB, 2, REDHAT) as inventory:
+        yield inventory
 
 
 @pytest.fixture
@@ -41,8 +29,7 @@ def playbook_command(lab_inventory: Path) -> PlaybookCommand:
     """Return a function that gives a playbook's command line, for tests that start and cut it themselves."""
 
     def command(playbook: str, limit: str, **variables: object) -> list[str]:
-        words = ["--inventory", str(lab_inventory), "--limit", limit, "--extra-vars", json.dumps(variables)]
-        return [str(PROGRAMS / "ansible-playbook"), *words, str(ROOT / "playbooks" / playbook)]
+        return labs.command(playbook, limit, variables, lab_inventory)
 
     return command
 
@@ -73,9 +60,14 @@ def fresh_host(lab_inventory: Path) -> FreshHost:
     """Return a function that puts a host back to how it came up and returns a connection to it."""
 
     def fresh(name: str) -> Host:
-        driver.reset(LAB, name)
-        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={lab_inventory}")
-        assert host.run("timeout 60 systemctl is-system-running --wait").stdout.strip() == "running"
-        return host
+        return labs.fresh(LAB, lab_inventory, name)
 
     return fresh
+
+
+@pytest.fixture
+def host(fresh_host: FreshHost, run_playbook: RunPlaybook) -> Host:
+    """Give a fresh host whose sources were just looked at, as before a wave."""
+    found = fresh_host(HOST)
+    assert run_playbook("plan-updates.yml", HOST, rawat_reprobe=True).failures == {}
+    return found

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from plans import HOST, NEW, OLD, update
 from played import FreshHost, RunPlaybook
 from testinfra.host import Host
-from verified import RUN, Verified, failed_tests
+from verified import Verified, failed_tests
 
 from lab import driver
 
@@ -21,12 +20,7 @@ FILES = "/srv/rpm/lab-{}/noarch/{}-{}.noarch.rpm"
 
 @pytest.fixture(name="verified")
 def _verified(lab_inventory: Path, tmp_path: Path, run_playbook: RunPlaybook) -> Verified:
-    def baseline(host: str) -> dict[str, Any]:
-        played = run_playbook("backup-hosts.yml", host, check=True, rawat_run=RUN, rawat_plan="")
-        found: dict[str, Any] = played.evidence[host]["record_baseline"]
-        return found
-
-    return Verified(lab_inventory, tmp_path, baseline)
+    return Verified(lab_inventory, tmp_path, run_playbook)
 
 
 def install(host: Host, package: str, version: str = NEW, *words: str) -> None:

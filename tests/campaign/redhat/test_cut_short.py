@@ -56,10 +56,8 @@ def await_script(host: Host) -> None:
 
 
 @pytest.fixture(name="host")
-def _host(fresh_host: FreshHost, run_playbook: RunPlaybook) -> Host:
+def _host(host: Host) -> Host:
     """Give a fresh host whose sources were just looked at, and whose scripts take their time."""
-    host = fresh_host(HOST)
-    assert run_playbook("plan-updates.yml", HOST, rawat_reprobe=True).failures == {}
     slow_down(host, WAIT)
     return host
 

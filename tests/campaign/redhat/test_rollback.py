@@ -17,7 +17,7 @@ from plans import (
     update,
     withdraw,
 )
-from played import ONLY_THE_LOCK, FreshHost, Played, RunPlaybook
+from played import ONLY_THE_LOCK, Played, RunPlaybook
 from testinfra.host import Host
 
 pytestmark = [pytest.mark.campaign, pytest.mark.lab]
@@ -32,14 +32,6 @@ def told(played: Played) -> dict[str, Any]:
     """Return the evidence of the role."""
     found: dict[str, Any] = played.evidence[HOST]["rollback_updates"]
     return found
-
-
-@pytest.fixture(name="host")
-def _host(fresh_host: FreshHost, run_playbook: RunPlaybook) -> Host:
-    """Give a fresh host whose sources were just looked at."""
-    host = fresh_host(HOST)
-    assert run_playbook("plan-updates.yml", HOST, rawat_reprobe=True).failures == {}
-    return host
 
 
 def test_a_service_that_its_update_broke_comes_back(

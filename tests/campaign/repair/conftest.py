@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from repair_field import LAB, PROGRAMS, REDHAT_LAB, Site
+from labs import raised
+from repair_field import LAB, REDHAT_LAB, Site
 
-from lab import driver
-from lab.layout import HERMETIC, REDHAT
-
-
-def _raised(name: str, profile: str, folder: Path) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        # testinfra looks for ansible's programs on the path.
-        patch.setenv("PATH", str(PROGRAMS), prepend=os.pathsep)
-        driver.up(driver.Wish(name=name, count=1, profile=profile, inventory=folder / "inventory"))
-        try:
-            yield folder / "inventory"
-        finally:
-            driver.down(name)
+from lab.layout import REDHAT
 
 
 @pytest.fixture(scope="session", name="debian_inventory")
 def _debian_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield from _raised(LAB, HERMETIC, tmp_path_factory.mktemp("lab"))
+    with raised(tmp_path_factory.mktemp("lab"), LAB, 1) as inventory:
+        yield inventory
 
 
 @pytest.fixture(scope="session", name="redhat_inventory")
 def _redhat_inventory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    yield from _raised(REDHAT_LAB, REDHAT, tmp_path_factory.mktemp("lab"))
+    with raised(tmp_path_factory.mktemp("lab"), REDHAT_LAB, 1, REDHAT) as inventory:
+        yield inventory
 
 
 @pytest.fixture

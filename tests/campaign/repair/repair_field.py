@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import testinfra
-from played import ROOT, Played, play
+import labs
+from played import Played, play
 from testinfra.host import Host
 
 from lab import driver, hosts
@@ -21,7 +19,6 @@ from runner.executors.base import HostResult
 from runner.repairs import CURE_CODES, Cure, RepairHost
 
 LAB, REDHAT_LAB = "repaircampaign", "repairredhat"
-PROGRAMS = Path(sys.executable).parent
 SECONDS = 280
 ALL_CURES = list(CURE_CODES)
 RUN = "2026-11-21-repair-1"
@@ -42,10 +39,7 @@ class Site:
 
     @classmethod
     def fresh(cls, lab: str, name: str, inventory: Path, folder: Path) -> Site:
-        driver.reset(lab, name)
-        host = testinfra.get_host(f"ansible://{name}?ansible_inventory={inventory}")
-        assert host.run("timeout 60 systemctl is-system-running --wait").stdout.strip() == "running"
-        return cls(lab, name, inventory, folder, host)
+        return cls(lab, name, inventory, folder, labs.fresh(lab, inventory, name))
 
     def expect(self, **said: object) -> None:
         """Say in the office's inventory what it expects of the host."""
@@ -89,9 +83,7 @@ class Site:
         }
 
     def command(self, playbook: str, **variables: Any) -> list[str]:  # noqa: ANN401 - any variable
-        extra = json.dumps({**self.expected, **variables})
-        options = ["--inventory", str(self.inventory), "--limit", self.name, "--extra-vars", extra]
-        return [str(PROGRAMS / "ansible-playbook"), *options, str(ROOT / "playbooks" / playbook)]
+        return labs.command(playbook, self.name, {**self.expected, **variables}, self.inventory)
 
     def _play(self, playbook: str, *, check: bool = False, **variables: Any) -> RepairHost:  # noqa: ANN401 - any
         command = [*self.command(playbook, **variables), *(["--check"] if check else [])]
@@ -141,11 +133,3 @@ def only(found: RepairHost) -> Cure:
     """Return the one cure there was."""
     (cure,) = found.cures
     return cure
-
-
-def expired_certificate(folder: Path) -> bytes:
-    """Return a certificate that ended years ago."""
-    asked = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=contoh", "-days", "9"]
-    out = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(["faketime", "2020-01-01 00:00:00", *asked, *out], check=True, capture_output=True)
-    return (folder / "cert.pem").read_bytes()

@@ -9,8 +9,9 @@ import subprocess
 import time
 
 import pytest
+from office_services import certificate
 from played import ROOT
-from repair_field import Site, expired_certificate, only, outcomes
+from repair_field import Site, only, outcomes
 
 from lab import driver
 
@@ -27,7 +28,7 @@ echo ended >> /srv/renewals
 
 
 def plant(site: Site) -> None:
-    site.put("/srv/c.pem", expired_certificate(site.folder))
+    site.put("/srv/c.pem", certificate(days=-30).site)
     site.put("/usr/local/sbin/renew", RENEW.encode(), "0755")
     site.put("/etc/systemd/system/lab-up.service", b"[Service]\nExecStart=/bin/sleep infinity\n")
     site.sh("systemctl daemon-reload; : > /etc/group.lock")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from office_services import certificate
 from played import ONLY_THE_LOCK
-from repair_field import Site, expired_certificate, only, outcomes
+from repair_field import Site, only, outcomes
 
 from runner.repairs import DISTURBANCES
 
@@ -37,7 +38,7 @@ WantedBy=multi-user.target
 
 def plant_all(site: Site) -> None:
     """Plant each of the six."""
-    site.put("/srv/c.pem", expired_certificate(site.folder))
+    site.put("/srv/c.pem", certificate(days=-30).site)
     site.put("/usr/local/sbin/renew", RENEW.encode(), "0755")
     site.put("/etc/systemd/system/lab-sync.service", SYNC.encode())
     site.sh(
@@ -339,7 +340,7 @@ def test_what_nobody_may_start_is_told_and_not_started(site: Site) -> None:
 
 
 def test_a_program_changed_since_the_decision_is_not_run_nor_one_that_others_may_write(site: Site) -> None:
-    site.put("/srv/c.pem", expired_certificate(site.folder))
+    site.put("/srv/c.pem", certificate(days=-30).site)
     site.put("/usr/local/sbin/renew", RENEW.encode(), "0755")
     site.expect(certificates=[{"path": "/srv/c.pem", "hook": ["/usr/local/sbin/renew"]}])
     site.propose()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import testinfra
 import yaml
-from played import ROOT, Played, play
+from labs import command, connection
+from played import Played, play
 from testinfra.host import Host
 
 from lab import driver
@@ -19,7 +18,6 @@ from runner.checks import Check, CheckFinding
 from runner.sentences import sentence
 
 LAB = "svccampaign"
-PROGRAMS = Path(sys.executable).parent
 SECONDS = 180
 GROUPS = {
     "check_website": "websites",
@@ -46,7 +44,7 @@ class Office:
         return cls(driver.load(LAB), inventory, inventory)
 
     def host(self, name: str) -> Host:
-        return testinfra.get_host(f"ansible://{name}?ansible_inventory={self.inventory}")
+        return connection(self.inventory, name)
 
     def address(self, name: str) -> str:
         return self.lab.address(self.lab.host(name))
@@ -66,16 +64,8 @@ class Office:
         file = self.folder / "office.yml"
         inventory = {GROUPS[role]: {"hosts": {name: dict(said) for name, said in hosts.items()}}}
         file.write_text(yaml.safe_dump(inventory), encoding="utf-8")
-        command = [
-            str(PROGRAMS / "ansible-playbook"),
-            "--inventory",
-            str(self.inventory),
-            "--inventory",
-            str(file),
-        ]
-        limit = ["--limit", ",".join(hosts)]
-        where = str(ROOT / "playbooks" / playbook)
-        return play([*command, *limit, where], self.folder / "channel.jsonl", seconds=SECONDS)
+        words = command(playbook, ",".join(hosts), {}, self.inventory, file)
+        return play(words, self.folder / "channel.jsonl", seconds=SECONDS)
 
 
 def found(check: Check, code: str, subject: str | None = None) -> CheckFinding:
