@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runner import errors
 from runner.display import display
 from runner.journal import Event
+from runner.models import path_text
 from runner.moves import PartKind
-from runner.sop import Target, path_text
+from runner.sop import Target
 from runner.waves import BUDGET
 from runner.windows import Windows
 

@@ -14,17 +14,17 @@ from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from runner import gates, source, wording
 from runner.clock import Instant
 from runner.display import display
 from runner.expiry import is_past
 from runner.journal import Event
+from runner.models import judged
 from runner.moves import Gate
 from runner.officials import Holder
-from runner.sop import Sop, duration_seconds, path_text
-from runner.source import Problem, SourceError
+from runner.sop import Sop, duration_seconds
 
 Occasion = Literal["opened", "reminded", "standard", "deadline"]
 """Why somebody is told: the gate opened, it still waits, its standard time or its deadline has passed."""
@@ -146,21 +146,7 @@ def parse_settings(text: str, name: str) -> Settings:
     Raises:
         SourceError: naming every problem with its line.
     """
-    read = source.read(text, name)
-    try:
-        return Settings.model_validate(read.data)
-    except ValidationError as error:
-        problems = [
-            Problem(read.line(item["loc"]), f"{path_text(item['loc'])}: {_what(item['type'], item['msg'])}")
-            for item in error.errors(include_url=False, include_input=False)
-        ]
-        raise SourceError(name, problems) from error
-
-
-def _what(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "is not a key that notify.yml knows"
-    return message.removeprefix("Value error, ")
+    return judged(Settings, source.read(text, name), secret=True)
 
 
 def due(waiting: Waiting, settings: Settings, now: Instant) -> list[Occasion]:

@@ -30,7 +30,7 @@ from pydantic import (
 
 from runner import errors, source
 from runner.canonical import canonical_json
-from runner.sop import path_text
+from runner.models import judged
 from runner.source import Problem, SourceError
 
 NAMESPACE = "rawat-decision"
@@ -250,6 +250,12 @@ class Roster(_Model):
         return "".join(lines).encode()
 
 
+_EXPECTED = {
+    "id": "expected a short name in small letters, without spaces",
+    "nip": "expected a staff number of 18 digits, between quotes",
+}
+
+
 def load_roster(path: Path) -> Roster:
     """Read ``officials.yml`` and the public keys it names.
 
@@ -264,13 +270,7 @@ def load_roster(path: Path) -> Roster:
             hint="the officials of an office stand beside its inventory in officials.yml",
         ) from error
     read = source.read(text, str(path))
-    try:
-        roster = Roster.model_validate(read.data)
-    except ValidationError as error:
-        problems = [
-            Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}") for e in error.errors()
-        ]
-        raise SourceError(str(path), problems) from error
+    roster = judged(Roster, read, expected=_EXPECTED)
     problems = [*_double_entries(roster, read), *_wrong_deputies(roster, read), *_of_the_record(roster, read)]
     if problems:
         raise SourceError(str(path), problems)

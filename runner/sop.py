@@ -9,19 +9,18 @@ Where it leads stands in the row: ``next`` without a decision, the outcomes with
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from runner import source
 from runner.forms import Form
+from runner.models import judged, meant
 from runner.source import Problem, SourceError
 
 Target = int | Literal["end"]
@@ -397,11 +396,8 @@ def parse_sop(text: str, name: str, available: Available | None = None) -> Sop:
         SourceError: naming every problem with its line.
     """
     read = source.read(text, name)
-    try:
-        # JSON mode of pydantic is not used: the data is already plain, and strict keeps "1" apart from 1.
-        sop = Sop.model_validate(read.data)
-    except ValidationError as error:
-        raise SourceError(name, list(_model_problems(error, read))) from error
+    # JSON mode of pydantic is not used: the data is already plain, and strict keeps "1" apart from 1.
+    sop = judged(Sop, read, expected=_EXPECTED)
     # Where a row leads is judged only once every row it names exists: one mistake, one line.
     problems = list(_reference_problems(sop, read)) or list(_order_problems(sop, read))
     if available is not None:
@@ -417,91 +413,14 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Rawat SOP"}
 
 
-_PLAIN = {
-    "missing": "is missing",
-    "extra_forbidden": "is not a key that a SOP file knows",
-}
-_TYPES = {
-    "int_type": "expected a whole number",
-    "string_type": "expected text",
-    "list_type": "expected a list",
-    "dict_type": "expected keys with values",
-    "model_type": "expected keys with values",
-    "bool_type": "expected true or false",
-    "string_too_short": "expected words",
-    "literal_error": "expected {expected}",
-    "greater_than_equal": "expected {ge} or more",
-    "less_than_equal": "expected {le} or less",
-    "too_short": "expected at least {min_length} of them",
-    "string_pattern_mismatch": "expected a short name in small letters, without spaces",
-}
 _EXPECTED = {
+    "string_pattern_mismatch": "expected a short name in small letters, without spaces",
     "playbook": "expected the name of a file in playbooks/, such as check-hosts.yml",
     "waktu": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "deadline": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "valid_for": "expected a time such as '15 Menit', '2 Jam' or '3 Hari'",
     "next": "expected the number of a row, or end",
 }
-
-
-def _model_problems(error: ValidationError, read: source.Source) -> Iterator[Problem]:
-    told: set[source.Path] = set()
-    for item in error.errors(include_url=False):
-        path = tuple(part for part in item["loc"] if not _is_union_branch(part))
-        if path in told:
-            continue  # a union reports one error per branch; the first says enough
-        told.add(path)
-        yield Problem(read.line(path), f"{path_text(path)}: {_what(item, path)}")
-
-
-def _what(item: ErrorDetails, path: source.Path) -> str:
-    if item["type"] == "extra_forbidden":
-        return f"{_PLAIN['extra_forbidden']}{meant(str(path[-1]), _known_keys(path[:-1]))}"
-    if item["type"] in _PLAIN:
-        return _PLAIN[item["type"]]
-    if item["type"] == "value_error":
-        return str(item["ctx"]["error"])  # a rule of ours, in its own words
-    expected = _EXPECTED.get(str(path[-1])) if path else None
-    if expected is None and item["type"] in _TYPES:
-        expected = _TYPES[item["type"]].format(**item.get("ctx", {}))
-    return f"{expected or item['msg']}, got {_short(item['input'])}"
-
-
-def meant(written: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'hosts'?`` when one of ``known`` is close to what was written, else nothing."""
-    close = difflib.get_close_matches(written, sorted(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _known_keys(path: source.Path) -> Iterable[str]:
-    model: type[BaseModel] | None = Sop
-    for part in path:
-        if model is not None and isinstance(part, str) and part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation)
-    return model.model_fields if model is not None else ()
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - an annotation may be anything
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(part) for part in get_args(annotation))
-    return next((model for model in found if model is not None), None)
-
-
-def _is_union_branch(part: str | int) -> bool:
-    """Pydantic puts the tried type of a union into the path; a reader of the file knows no such key."""
-    return isinstance(part, str) and (part in {"int", "str", "constrained-str"} or "[" in part)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - fits one line
-
-
-def path_text(path: source.Path) -> str:
-    """Return a path as a reader writes it: ``steps[3].next``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
-    return text.lstrip(".") or "the file"
 
 
 def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:

@@ -15,8 +15,9 @@ from datetime import date
 from pydantic import ValidationError
 
 from runner import source
+from runner.models import meant, path_text
 from runner.officials import Holder, Official, Roster
-from runner.sop import Available, Sop, Step, meant, missing_files, parse_sop, path_text
+from runner.sop import Available, Sop, Step, missing_files, parse_sop
 from runner.source import Problem, SourceError
 
 _NEEDS_A_PLAN = {"planned", "ready"}

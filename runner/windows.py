@@ -18,11 +18,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from runner import source
-from runner.sop import path_text
-from runner.source import Problem, SourceError
+from runner.models import judged
 
 _DAY_NAMES = (
     ("senin", "mon", "monday"),
@@ -133,21 +132,7 @@ def parse_windows(text: str, name: str) -> Windows:
     Raises:
         SourceError: naming every problem with its line.
     """
-    read = source.read(text, name)
-    try:
-        return Windows.model_validate(read.data)
-    except ValidationError as error:
-        raise SourceError(name, list(_problems(error, read))) from error
-
-
-def _problems(error: ValidationError, read: source.Source) -> Iterator[Problem]:
-    for item in error.errors(include_url=False):
-        what = str(item["ctx"]["error"]) if item["type"] == "value_error" else item["msg"]
-        if item["type"] == "extra_forbidden":
-            what = "is not a key that windows.yml knows"
-        elif item["type"] == "value_error" and isinstance(item["input"], str):
-            what += f", got {item['input'][:60]!r}"
-        yield Problem(read.line(item["loc"]), f"{path_text(item['loc'])}: {what}")
+    return judged(Windows, source.read(text, name))
 
 
 def closed(windows: Windows | None, zone: ZoneInfo, at: datetime) -> WindowClosed | None:

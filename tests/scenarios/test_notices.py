@@ -331,7 +331,7 @@ WRONG = {
         "addresses: {kabid: a@b.example}",
         "1: the file: addresses need smtp and from",
     ),
-    "unknown key": ("alamat: x", "1: alamat: is not a key that notify.yml knows"),
+    "unknown key": ("alamat: x", "1: alamat: is not a known key"),
     "no time": ("remind_after: besok", "1: remind_after: expected a time such as '2 Jam' or '1 Hari'"),
     "password in the open": (
         "smtp: {host: localhost, security: none, user: a, password_file: b}",
@@ -342,7 +342,7 @@ WRONG = {
         "1: smtp: without encryption mail is handed only to this machine",
     ),
     "user without a password": ("smtp: {host: mail.example, user: a}", "1: smtp: user and password_file go"),
-    "password itself": ("smtp: {host: mail.example, password: x}", "1: smtp.password: is not a key that"),
+    "password itself": ("smtp: {host: mail.example, password: x}", "1: smtp.password: is not a known key"),
 }
 
 

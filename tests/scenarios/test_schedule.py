@@ -123,7 +123,7 @@ def test_a_mistake_in_the_settings_is_told_before_anything_begins(tmp_path: Path
     (inventory / "notify.yml").write_text("adresses: {}\n", encoding="utf-8")
     run = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
     assert run.returncode == 2
-    assert "notify.yml:1: adresses: is not a key that notify.yml knows" in run.stderr
+    assert "notify.yml:1: adresses: is not a known key" in run.stderr
     assert not (tmp_path / "runs").exists()
 
 

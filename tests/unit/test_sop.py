@@ -38,11 +38,11 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
     ),
     "unknown key": (
         ("format: 1", "format: 1\nversi: 3"),
-        [("versi: 3", "versi: is not a key that a SOP file knows")],
+        [("versi: 3", "versi: is not a known key")],
     ),
     "misspelt key of a row": (
         ("    hosts: ready", "    host: ready"),
-        [("host: ready", "steps[2].action.host: is not a key that a SOP file knows; did you mean 'hosts'?")],
+        [("host: ready", "steps[2].action.host: is not a known key; did you mean 'hosts'?")],
     ),
     "duplicate key": (
         ("id: contoh-pemeriksaan", "id: contoh-pemeriksaan\nid: lain"),
@@ -77,7 +77,7 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
         ("actors:\n", "actors: []\nactors2:\n"),
         [
             ("actors: []", "actors: expected keys with values, got []"),
-            ("actors2:", "actors2: is not a key that a SOP file knows; did you mean 'actors'?"),
+            ("actors2:", "actors2: is not a known key; did you mean 'actors'?"),
         ],
     ),
     # Standard time

@@ -211,7 +211,7 @@ ERRORS: dict[str, Case] = {
             )
         ],
         "wkatu",
-        "steps[5].wkatu: is not a key that a SOP file knows; did you mean 'waktu'?",
+        "steps[5].wkatu: is not a known key; did you mean 'waktu'?",
     ),
     "backup that is no playbook": (
         [("{document: true}", "{document: true, backup: true}")],
