@@ -37,6 +37,7 @@ from runner.files import make_private_dir, write_once
 ROOT = Path(__file__).parents[3]
 LAB = "faults"
 RUN = "2026-11-21-faults-1"
+CLAIM = {"run": RUN, "started": "5a" * 32, "operator": "operator"}
 SSH_SECONDS = 90
 # On a machine with much else to do, a service of a host may not start in its time.
 BOOTS = 3
@@ -182,6 +183,7 @@ class Field:
             plan=plan,
             playbook=ROOT / "playbooks" / playbook,
             changes=changes,
+            claim=CLAIM,
         )
         done = (Reattaching(executor) if reattach else executor).execute(request, quiet)
         return {result.host: result for result in done}
