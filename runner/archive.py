@@ -11,18 +11,27 @@ import os
 import shutil
 from pathlib import Path
 
-from runner import bag, errors, register, verify
-from runner.bag import PAYLOAD, TAG_MANIFEST
+from runner import bag, errors, register
+from runner.archive_key import key_beside
+from runner.bag import PAYLOAD, TAG_MANIFEST, Enclosed
+from runner.bag_check import check_bag, described
 from runner.canonical import sha256_hex
 from runner.clock import format_utc
+from runner.description import folder_of
 from runner.files import make_private_dir, sync_dir
-from runner.register import Register
+from runner.register import Entry, Register
 from runner.run_check import CheckedRun, checked_run
+from runner.tree import list_tree
 from runner.workspace import RunFolder
 
 
-def seal(folder: RunFolder, archive_root: Path) -> Path:
+def seal(folder: RunFolder, archive_root: Path, key: Path | None = None) -> Path:
     """Return the archive of a closed run, having made it unless it is there already.
+
+    Args:
+        folder: of the run.
+        archive_root: the archive; it is made when it is not there.
+        key: the archive's own key, made when it is not there; without one, the key beside the archive.
 
     Raises:
         InputError: when the run is not closed.
@@ -35,7 +44,7 @@ def seal(folder: RunFolder, archive_root: Path) -> Path:
             f"run {run.state.run} is not closed", hint="'rawat resume' goes on with it; then seal it"
         )
     try:
-        with register.held(archive_root) as held:
+        with register.held(archive_root, key or key_beside(archive_root)) as held:
             return _seal(run, archive_root, held)
     except OSError as error:
         where = error.filename or archive_root
@@ -46,31 +55,59 @@ def seal(folder: RunFolder, archive_root: Path) -> Path:
 
 
 def _seal(run: CheckedRun, archive_root: Path, held: Register) -> Path:
-    place = bag.place(run.state.run)
+    said = described(run)
+    folder = folder_of(said["archiving"])
+    place = bag.place(run.state.run, folder)
     target = archive_root / place
-    tags = bag.tag_files(run.sop, run.events, run.payload)
-    sealed = (run.state.run, sha256_hex(tags[TAG_MANIFEST]), run.events[-1].digest)
     entry = held.entry(run.state.run)
-    if entry and (entry.run, entry.tagmanifest_sha256, entry.journal_head) != sealed:
+    tags = bag.tag_files(run.sop, run.events, run.payload, Enclosed(said, held.signers, *_for_auditors()))
+    sealed = (run.state.run, run.events[-1].digest)
+    if entry and (entry.run, entry.journal_head) != sealed:
         raise errors.VerificationError(entry.where, f"names another archive of run {run.state.run}")
     if os.path.lexists(target):
-        _require_same(target, place, tags[TAG_MANIFEST], entry)
+        tagmanifest = _require_same(target, place, run, entry, held.signers)
     else:
-        _build(run, tags, target)
+        tagmanifest = tags[TAG_MANIFEST]
+        if entry and entry.tagmanifest_sha256 != sha256_hex(tagmanifest):
+            raise errors.VerificationError(
+                entry.where,
+                f"names a bag of run {run.state.run} that this version of Rawat, or this key, does not make; "
+                "use those of that day",
+            )
+        _build(run, {**tags, bag.SIGNATURE: held.signature(tagmanifest)}, target)
     if entry is None:
-        name, tagmanifest, head = sealed
-        held.append(name, place, tagmanifest, head, format_utc(run.events[-1].instant.at))
+        held.append(
+            Entry,
+            run=run.state.run,
+            path=place,
+            classification=folder,
+            tagmanifest_sha256=sha256_hex(tagmanifest),
+            journal_head=run.events[-1].digest,
+            sealed_at=format_utc(run.events[-1].instant.at),
+        )
+    else:
+        held.sign()
     return target
 
 
-def _require_same(target: Path, place: str, tagmanifest: bytes, entry: register.Entry | None) -> None:
+def _for_auditors() -> tuple[bytes, bytes]:
+    """Return the script and the instructions that stand in every bag."""
+    folder = Path(__file__).parent / "auditor"
+    return (folder / bag.SCRIPT).read_bytes(), (folder / bag.GUIDE).read_bytes()
+
+
+def _require_same(
+    target: Path, place: str, run: CheckedRun, entry: register.Entry | None, signers: bytes
+) -> bytes:
+    """Return the tag manifest of the bag that is there, once it is sure that it is this run's."""
     try:
-        there = verify.check_bag(target, entry)
+        there = check_bag(list_tree(target), entry, signers)
     except errors.VerificationError as error:
         raise errors.VerificationError(f"{place}/{error.path}", error.problem) from error
-    if (target / TAG_MANIFEST).read_bytes() != tagmanifest:
+    if there.recorded != run.recorded:
         name = there.state.run
         raise errors.VerificationError(f"{place}/{TAG_MANIFEST}", f"is of another archive of run {name}")
+    return (target / TAG_MANIFEST).read_bytes()
 
 
 def _build(run: CheckedRun, tags: dict[str, bytes], target: Path) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from runner import errors
-from runner.canonical import sha256_hex
+from runner.canonical import canonical_json, sha256_hex
 from runner.display import display
 from runner.journal import Event
 from runner.sop import Sop
@@ -22,8 +23,15 @@ BAGIT = "bagit.txt"
 BAG_INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
-TAG_FILES = (BAGIT, BAG_INFO, MANIFEST)
+DESCRIPTION = "metadata/arsip.json"
+SIGNERS = "trust/arsip.signers"
+"""The archive's public keys as of the day of sealing."""
+SCRIPT = "verifikasi.sh"
+GUIDE = "BACA-SAYA.txt"
+TAG_FILES = (GUIDE, BAG_INFO, BAGIT, MANIFEST, DESCRIPTION, SIGNERS, SCRIPT)
 """The files that the tag manifest covers."""
+SIGNATURE = f"{TAG_MANIFEST}.sig"
+"""The archive's signature over the tag manifest; whoever rewrites the bag cannot make it."""
 BAGIT_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 _ENTRY = re.compile(r"^([0-9a-f]{64})  (\S(?:.*\S)?)\Z")
@@ -38,20 +46,35 @@ class Payload:
     octets: int
 
 
-def place(run: str) -> str:
-    """Return where the archive of a run stands below the archive's root: ``<year>/<run id>``.
+def place(run: str, classification: str = "") -> str:
+    """Return where the archive of a run stands below the archive's root.
 
-    The year is that in which the office began the run, with which its id begins.
+    ``<year>/<classification>/<run id>``, or ``<year>/<run id>`` where the office gives none. The year is that
+    in which the office began the run, with which its id begins.
     """
-    return f"{run[:4]}/{run}"
+    return "/".join(part for part in (run[:4], classification, run) if part)
 
 
-def tag_files(sop: Sop, events: tuple[Event, ...], payload: Payload) -> dict[str, bytes]:
+@dataclass(frozen=True)
+class Enclosed:
+    """What a bag holds beside the record: what it says of itself, and what an auditor needs."""
+
+    description: Mapping[str, Any]
+    signers: bytes
+    script: bytes
+    guide: bytes
+
+
+def tag_files(sop: Sop, events: tuple[Event, ...], payload: Payload, enclosed: Enclosed) -> dict[str, bytes]:
     """Return the content of every tag file of a closed run's bag."""
     files = {
         BAGIT: BAGIT_TEXT,
         BAG_INFO: "".join(f"{k}: {v}\n" for k, v in bag_info(sop, events, payload).items()).encode(),
         MANIFEST: manifest({f"{PAYLOAD}/{path}": digest for path, digest in payload.digests.items()}),
+        DESCRIPTION: canonical_json(enclosed.description),
+        SIGNERS: enclosed.signers,
+        SCRIPT: enclosed.script,
+        GUIDE: enclosed.guide,
     }
     return {**files, TAG_MANIFEST: manifest({name: sha256_hex(data) for name, data in files.items()})}
 

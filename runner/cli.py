@@ -11,7 +11,7 @@ from rich.text import Text
 
 import lab.cli
 from runner import (
-    archive,
+    cli_archive,
     cli_calendar,
     cli_forms,
     cli_officials,
@@ -59,6 +59,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_sop.app, name="sop")
 app.add_typer(lab.cli.app, name="lab", help="Disposable hosts to try Rawat on.")
+app.add_typer(cli_archive.app, name="archive")
 
 
 def main() -> None:
@@ -168,8 +169,7 @@ app.command(name="roster")(cli_officials.change_roster)
 app.command(name="break-lock")(cli_officials.break_lock)
 app.command()(cli_calendar.schedule)
 app.command()(cli_calendar.remind)
-app.command(name="archive")(cli_records.archive_command)
-app.command(name="verify")(cli_records.verify_command)
+app.command(name="verify")(cli_archive.verify_command)
 
 
 # The parts ---------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
         suites=VerificationExecutor(),
         build_document=_build_document,
         check_run=verify.check_run,
-        seal=lambda closed: archive.seal(closed, workspace.archive),
+        seal=lambda closed: cli_archive.seal(workspace, closed),
     )
     return Engine(workspace, folder, tools, screen)
 

@@ -1,4 +1,4 @@
-"""The commands that read a run: status, documents, archive, verify."""
+"""The commands that read a run: status, documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import archive, errors, record, report, verify
+from runner import errors, record, report
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock
 from runner.console import RunArgument, console
@@ -120,30 +120,3 @@ def documents(run: RunArgument = None) -> None:
                 if not (folder.path / entry["path"]).exists():
                     write_once(folder.path / entry["path"], path.read_bytes())
         console.print(Text(f"the same  {event['files'][-1]['path']}"))
-
-
-def archive_command(run: RunArgument = None) -> None:
-    """Seal a closed run; a row that archives does it by itself."""
-    workspace = find_workspace()
-    sealed = archive.seal(workspace.run_folder(run), workspace.archive)
-    console.print(Text(f"sealed: {sealed}"))
-
-
-def verify_command(path: Annotated[Path, typer.Argument(help="A run folder or an archive")]) -> None:
-    """Check an archive or a run.
-
-    The first thing that is wrong is named (exit code 5).
-    """
-    if not path.exists():
-        path = find_workspace().run_folder(str(path)).path
-    found = verify.verify(path)
-    console.print(
-        Text(
-            f"verified: {found.kind} {found.run}, {found.records} records, {found.files} files, "
-            f"{found.decisions} decisions",
-            style="green",
-        )
-    )
-    if found.kind == "archive" and not found.registered:
-        told = "no register stands above this archive: it was checked only against itself"
-        console.print(Text(told, style="yellow"))

@@ -39,7 +39,7 @@ class Made:
     signature: bytes
 
 
-def made(said: dict[str, Any], key: Path, scratch: Path) -> Made:
+def made(said: dict[str, Any], key: Path, scratch: Path, namespace: str = NAMESPACE) -> Made:
     """Sign what is ``said`` in a folder of its own below ``scratch``, which is removed again.
 
     Raises:
@@ -47,7 +47,7 @@ def made(said: dict[str, Any], key: Path, scratch: Path) -> Made:
     """
     with tempfile.TemporaryDirectory(prefix="sign-", dir=scratch) as folder:
         statement = write_once(Path(folder, "statement.json"), canonical_json(said))
-        signature = sign(statement, key)
+        signature = sign(statement, key, namespace)
         return Made(statement.read_bytes(), signature.read_bytes())
 
 
@@ -64,7 +64,17 @@ def require_key_of(official: Official, roster: Roster, signed: Made, key: Path) 
         )
 
 
-def sign(statement: Path, key: Path) -> Path:
+def signature_of(data: bytes, key: Path, namespace: str) -> bytes:
+    """Return the signature over ``data`` by a key that asks for no passphrase, leaving nothing behind.
+
+    Raises:
+        DecisionRefusedError: when ssh-keygen made no signature.
+    """
+    with tempfile.TemporaryDirectory(prefix="rawat-sign-") as folder:
+        return sign(write_once(Path(folder, "data"), data), key, namespace).read_bytes()
+
+
+def sign(statement: Path, key: Path, namespace: str = NAMESPACE) -> Path:
     """Sign ``statement`` with the key at ``key`` (or its ``.pub``, when an agent holds it).
 
     Returns the signature's path. The passphrase is asked for by ssh-keygen on the terminal.
@@ -74,7 +84,7 @@ def sign(statement: Path, key: Path) -> Path:
     """
     signature = statement.with_name(statement.name + ".sig")
     signature.unlink(missing_ok=True)
-    command = [_program(), "-q", "-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(statement)]
+    command = [_program(), "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(statement)]
     if not key.exists():
         raise errors.DecisionRefusedError(f"there is no key at {key}", hint="give another with --key FILE")
     done = subprocess.run(command, check=False, env=_environment(), stderr=subprocess.PIPE, text=True)
@@ -87,14 +97,33 @@ def sign(statement: Path, key: Path) -> Path:
     return write_once(signature, signature.read_bytes())
 
 
-def is_signed_by(statement: bytes, signature: bytes, signer: str, allowed_signers: bytes) -> bool:
+def is_signature_on(data: bytes, signature: bytes, namespace: str) -> bool:
+    """Tell whether a signature is on ``data``, by whatever key; it tells damage apart, no more."""
+    with tempfile.TemporaryDirectory(prefix="rawat-check-") as folder:
+        signed = Path(folder, "data.sig")
+        signed.write_bytes(signature)
+        command = [_program(), "-Y", "check-novalidate", "-n", namespace, "-s", str(signed)]
+        done = subprocess.run(
+            command,
+            check=False,
+            input=data,
+            capture_output=True,
+            env=_environment(),
+            timeout=_CHECK_SECONDS,
+        )
+    return done.returncode == 0
+
+
+def is_signed_by(
+    statement: bytes, signature: bytes, signer: str, allowed_signers: bytes, namespace: str = NAMESPACE
+) -> bool:
     """Tell whether ``signature`` over ``statement`` was made with the key of official ``signer``."""
     with tempfile.TemporaryDirectory(prefix="rawat-check-") as folder:
         allowed = Path(folder, "allowed_signers")
         allowed.write_bytes(allowed_signers)
         signed = Path(folder, "statement.sig")
         signed.write_bytes(signature)
-        command = [_program(), "-Y", "verify", "-f", str(allowed), "-I", signer, "-n", NAMESPACE]
+        command = [_program(), "-Y", "verify", "-f", str(allowed), "-I", signer, "-n", namespace]
         done = subprocess.run(
             [*command, "-s", str(signed)],
             check=False,

@@ -1,8 +1,10 @@
-"""The judge of runs and archives: names the first thing that is not as the record says.
+"""The judge of runs, archives and the register: names the first thing that is not as the record says.
 
 A run: every file that the journal names is there and unchanged and nothing else is, the journal is a chain
 of records in the only order the SOP allows, and every decision carries the signature of the official who
-might make it. An archive: its bag is whole and sealed as the register says, and the run in it holds.
+might make it. An archive: its bag is whole and sealed as the register says, and the run in it holds. The
+register: its chain, its signed head, every archive it names, and nothing else beside them. Checkpoints from
+elsewhere tell whether any of it was put back to an earlier day.
 
 Reads only, never follows a link, and trusts nothing that it reads.
 """
@@ -10,60 +12,101 @@ Reads only, never follows a link, and trusts nothing that it reads.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runner import bag, errors, journal, register
-from runner.bag import MANIFEST, PAYLOAD, TAG_MANIFEST
+from runner import archive_key, bag, errors, register
+from runner.bag import PAYLOAD, TAG_MANIFEST
+from runner.bag_check import (
+    check_bag,
+    require_registered_manifest,
+    require_signature,
+    require_tag_files,
+)
 from runner.canonical import sha256_hex
-from runner.clock import format_utc
+from runner.checkpoint import Checkpoint, require_prefix
 from runner.display import display
 from runner.holder import held_by
-from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run, closed_run
+from runner.register import Entry, Line
+from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run
 from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
+
+CHECKPOINT = ".checkpoint"
+"""How the name of a checkpoint's file ends."""
 
 
 @dataclass(frozen=True)
 class Verified:
     """What was looked at and found to be as recorded."""
 
-    kind: Literal["run", "archive"]
+    kind: Literal["run", "archive", "removed", "register"]
+    """``removed``: an archive whose payload was destroyed on an official's decision; its manifests hold."""
     run: str
+    """The run, or for a register how many archives it names."""
     records: int
     files: int
     decisions: int
     registered: bool = False
     """An archive that its register names; without the register, a bag proves itself only against itself."""
+    checkpoints: int = 0
+    """How many earlier checkpoints it was held against."""
 
 
-def verify(path: Path) -> Verified:
-    """Check the run or the archive at ``path``.
+@dataclass(frozen=True)
+class Outside:
+    """What the verifier brings along: earlier checkpoints, and the archive's public keys as he knows them."""
+
+    checkpoints: tuple[Path, ...] = ()
+    signers: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Archive:
+    """An archive whose register was checked."""
+
+    root: Path
+    lines: Sequence[Line]
+    signers: bytes
+
+
+def verify(path: Path, outside: Outside | None = None) -> Verified:
+    """Check the run, the archive or the register at ``path``.
 
     Raises:
-        InputError: when there is neither.
+        InputError: when there is none, or a checkpoint says nothing about it.
         VerificationError: naming the first thing that is wrong.
     """
+    outside = outside or Outside()
     path = Path(os.path.abspath(path))  # noqa: PTH100 - links in the way here are the caller's choice
     try:
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise errors.InputError(f"{path} cannot be read: {error.strerror}") from error
+    if register.NAME in names:
+        return _verify_register(path, outside)
     is_run = names & {JOURNAL, SOP, OFFICIALS, SIGNERS} and not names & {*bag.TAG_FILES, TAG_MANIFEST}
     if is_run:
         with _undisturbed(path):
             run = checked_run(RunFolder(path))
-        return Verified("run", run.state.run, len(run.events), len(run.recorded), len(run.state.decisions))
+        held = _held_against(outside, None, [run])
+        return Verified(
+            "run",
+            run.state.run,
+            len(run.events),
+            len(run.recorded),
+            len(run.state.decisions),
+            checkpoints=held,
+        )
     if names & {*bag.TAG_FILES, TAG_MANIFEST, PAYLOAD}:
-        return _verify_archive(path)
+        return _verify_bag(path, outside)
     raise errors.InputError(
-        f"{path} is neither a run nor an archive",
-        hint="give a folder such as runs/RUN or archive/YEAR/RUN",
+        f"{path} is neither a run nor an archive nor a register",
+        hint="give a folder such as runs/RUN, archive/YEAR/RUN, or archive",
     )
 
 
@@ -100,121 +143,97 @@ def _share(descriptor: int, path: Path) -> None:
         ) from error
 
 
-def _verify_archive(path: Path) -> Verified:
-    entry = _entry_of(path)
-    run = check_bag(path, entry)
-    files = len(run.recorded) + len(bag.TAG_FILES) + 1
+def _verify_bag(path: Path, outside: Outside) -> Verified:
+    archive = _archive_above(path, outside)
+    entry = _entry_of(path, archive) if archive else None
+    if archive is not None and entry is not None and entry.run in register.removed(archive.lines):
+        _check_remains(list_tree(path), entry, archive)
+        held = _held_against(outside, archive, [])
+        return Verified("removed", entry.run, 0, len(bag.TAG_FILES) + 2, 0, registered=True, checkpoints=held)
+    signers = archive.signers if archive else _signers_given(outside)
+    run = check_bag(list_tree(path), entry, signers)
+    held = _held_against(outside, archive, [run])
+    files = len(run.recorded) + len(bag.TAG_FILES) + 2
     decisions = len(run.state.decisions)
-    return Verified("archive", run.state.run, len(run.events), files, decisions, entry is not None)
+    return Verified("archive", run.state.run, len(run.events), files, decisions, entry is not None, held)
 
 
-def check_bag(path: Path, entry: register.Entry | None) -> CheckedRun:
-    """Check the bag at ``path`` in itself, and against its entry in the register where there is one.
+def _verify_register(root: Path, outside: Outside) -> Verified:
+    archive = _read_archive(root, outside)
+    entries = register.sealed(archive.lines)
+    removed = register.removed(archive.lines)
+    _require_no_strangers(root, entries, archive.lines)
+    runs: list[CheckedRun] = []
+    for entry in entries:
+        try:
+            tree = list_tree(root / entry.path)
+            if entry.run in removed:
+                _check_remains(tree, entry, archive)
+            else:
+                runs.append(check_bag(tree, entry, archive.signers))
+        except errors.VerificationError as error:
+            # What is wrong in the register is told by its own name, all else by its place in the archive.
+            where = error.path if error.path.startswith(register.NAME) else f"{entry.path}/{error.path}"
+            raise errors.VerificationError(where, error.problem) from error
+    held = _held_against(outside, archive, runs)
+    files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.TAG_FILES) + 2)
+    decisions = sum(len(run.state.decisions) for run in runs)
+    return Verified("register", str(len(entries)), len(archive.lines), files, decisions, True, held)  # noqa: FBT003 - its own field
 
-    Raises:
-        VerificationError: naming the first thing that is wrong, by its path in the bag.
-    """
-    tree = list_tree(path)
-    for name in (*bag.TAG_FILES, TAG_MANIFEST):
+
+def _check_remains(tree: Tree, entry: Entry, archive: _Archive) -> None:
+    """Check what is left of an archive that was destroyed: everything but the payload, as it was sealed."""
+    for name in (*bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE):
         tree.require(name)
-    if PAYLOAD not in tree.folders:
-        raise errors.VerificationError(PAYLOAD, "is missing")
-    _require_tag_files(tree, entry)
-    _require_payload(tree)
-    run = _sealed_run(tree)
-    _require_info(tree, run)
-    if entry is not None:
-        _require_registered(entry, tree, run)
-    return run
-
-
-def _require_tag_files(tree: Tree, entry: register.Entry | None) -> None:
-    """Find the damaged one among the tag manifest and the files it covers."""
-    listed = bag.parse_manifest(tree.read(TAG_MANIFEST), TAG_MANIFEST)
-    if listed.keys() != set(bag.TAG_FILES):
-        raise errors.VerificationError(
-            TAG_MANIFEST, f"does not list {', '.join(bag.TAG_FILES)} and nothing else"
-        )
-    for name, digest in listed.items():
-        if tree.sha256(name) != digest:
-            raise _contradiction(tree, name, entry)
-    if tree.read(bag.BAGIT) != bag.BAGIT_TEXT:
-        raise errors.VerificationError(bag.BAGIT, "is not the declaration of a BagIt 1.0 bag in UTF-8")
-
-
-def _contradiction(tree: Tree, name: str, entry: register.Entry | None) -> errors.VerificationError:
-    if entry is not None:
-        as_sealed = tree.sha256(TAG_MANIFEST) == entry.tagmanifest_sha256
-    else:
-        as_sealed = not _is_as_sealed(tree, name)
-    if as_sealed:
-        return errors.VerificationError(name, f"is not the file that {TAG_MANIFEST} lists")
-    register_says = f"is not the one that {entry.where} names and " if entry is not None else ""
-    return errors.VerificationError(TAG_MANIFEST, f"{register_says}contradicts {name}")
-
-
-def _is_as_sealed(tree: Tree, name: str) -> bool:
-    """Tell whether a tag file is what sealing the run in the bag would write."""
-    try:
-        run = _sealed_run(tree)
-        return tree.read(name) == bag.tag_files(run.sop, run.events, run.payload)[name]
-    except errors.VerificationError:
-        return False
-
-
-def _require_payload(tree: Tree) -> None:
-    listed = bag.parse_manifest(tree.read(MANIFEST), MANIFEST)
-    expected = {*listed, *bag.TAG_FILES, TAG_MANIFEST}
-    for path in sorted(expected ^ tree.files.keys()):
-        problem = "is missing" if path in expected else f"is not listed in {MANIFEST}"
-        raise errors.VerificationError(display(path), problem)
-    folders = {str(parent) for path in listed for parent in Path(path).parents} - {"."}
-    for path in sorted(tree.folders - folders):
-        raise errors.VerificationError(path, "is a folder without a listed file")
-    for path, digest in listed.items():
-        if tree.sha256(path) != digest:
-            raise errors.VerificationError(
-                path, f"is not the file that {MANIFEST} lists{_first_bad(tree, path)}"
-            )
-
-
-def _first_bad(tree: Tree, path: str) -> str:
-    """Return which record of a damaged journal is the first that does not fit, to save a search."""
-    if path != f"{PAYLOAD}/{JOURNAL}":
-        return ""
-    try:
-        list(journal.parse(tree.read(path), path))
-    except errors.VerificationError as error:
-        return f" ({error})"
-    return ""
-
-
-def _sealed_run(tree: Tree) -> CheckedRun:
-    try:
-        return closed_run(tree.within(PAYLOAD))
-    except errors.VerificationError as error:
-        raise errors.VerificationError(f"{PAYLOAD}/{error.path}", error.problem) from error
-
-
-def _require_info(tree: Tree, run: CheckedRun) -> None:
-    said = bag.parse_info(tree.read(bag.BAG_INFO), bag.BAG_INFO)
-    for label, value in bag.bag_info(run.sop, run.events, run.payload).items():
-        if said.get(label) != value:
-            raise errors.VerificationError(bag.BAG_INFO, f"{label} does not fit the run in {PAYLOAD}/")
+    strangers = sorted(tree.files.keys() - {*bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE})
+    if strangers:
+        raise errors.VerificationError(strangers[0], "is still there, and the register says it was removed")
+    require_tag_files(tree, entry)
+    require_registered_manifest(entry, tree)
+    require_signature(tree, archive.signers)
 
 
 # The register -----------------------------------------------------------------------------------------
 
 
-def _entry_of(path: Path) -> register.Entry | None:
-    """Return the register's entry of the bag at ``path``, None when no register stands above it."""
-    root = path.parent.parent
-    if not os.path.lexists(root / register.NAME):
-        return None
-    entries = register.parse(Tree(root, {register.NAME: 0}, frozenset()).read(register.NAME))
-    if entries:
-        _require_last(root, path, entries[-1])
-    place = f"{path.parent.name}/{path.name}"
+def _archive_above(path: Path, outside: Outside) -> _Archive | None:
+    """Return the archive that the bag at ``path`` stands in, None when no register stands above it."""
+    # Year and run; or year, classification and run.
+    for root in list(path.parents)[1:3]:
+        if os.path.lexists(root / register.NAME):
+            return _read_archive(root, outside)
+    return None
+
+
+def _read_archive(root: Path, outside: Outside) -> _Archive:
+    tree = Tree(root, dict.fromkeys((register.NAME, register.HEAD, register.SIGNERS), 0), frozenset())
+    lines = register.parse(tree.read(register.NAME))
+    signers = tree.read(register.SIGNERS)
+    given = _signers_given(outside)
+    if given is not None:
+        strange = set(archive_key.require_signers(signers, register.SIGNERS)) - set(
+            archive_key.require_signers(given, str(outside.signers))
+        )
+        if strange:
+            raise errors.VerificationError(register.SIGNERS, f"holds a key that is not in {outside.signers}")
+    register.require_head(tree, lines)
+    return _Archive(root, lines, signers)
+
+
+def _signers_given(outside: Outside) -> bytes | None:
+    return _read_given(outside.signers) if outside.signers else None
+
+
+def _read_given(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise errors.InputError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _entry_of(path: Path, archive: _Archive) -> Entry:
+    entries = register.sealed(archive.lines)
+    place = path.relative_to(archive.root).as_posix()
     for entry in entries:
         if entry.path == place:
             return entry
@@ -224,40 +243,77 @@ def _entry_of(path: Path) -> register.Entry | None:
     raise errors.VerificationError(register.NAME, f"does not name {display(place)}")
 
 
-def _require_last(root: Path, path: Path, last: register.Entry) -> None:
-    """Hold the register's last entry, which no later one protects, against the archive it names."""
-    if ".." in Path(last.path).parts or Path(last.path).is_absolute():
-        raise errors.VerificationError(last.where, "names a path outside the archive")
-    place = root / last.path
-    if place == path or not place.is_dir() or _fits(last, place):
-        return
-    try:
-        check_bag(place, None)
-    except errors.VerificationError:
-        return  # that archive is damaged, which is told when it is verified
-    raise errors.VerificationError(last.where, f"does not fit the archive {display(last.path)}")
+def _require_no_strangers(root: Path, entries: Sequence[Entry], lines: Sequence[Line]) -> None:
+    """Require that nothing stands in the archive that the register does not know."""
+    bags = {entry.path for entry in entries}
+    folders = {str(parent) for path in bags for parent in Path(path).parents} - {"."}
+    files = {register.NAME, register.HEAD, register.SIGNERS}
+    files |= {file.path for line in lines if isinstance(line, register.Decided) for file in line.files}
+    folders |= {str(parent) for path in files for parent in Path(path).parents} - {"."}
+    for folder in ("", *sorted(folders)):
+        for found in sorted(os.scandir(root / folder), key=lambda found: found.name):
+            path = f"{folder}/{found.name}".lstrip("/")
+            if path not in bags | folders | files:
+                raise errors.VerificationError(
+                    display(path),
+                    "is named by nothing in the register; 'rawat archive' finishes what a crash left",
+                )
+    for path in sorted(bags):
+        if not (root / path).is_dir():
+            raise errors.VerificationError(path, "is missing")
 
 
-def _fits(entry: register.Entry, place: Path) -> bool:
-    """Tell whether an entry has the digests of the archive at ``place``, without checking that archive."""
-    tree = Tree(place, {TAG_MANIFEST: 0, f"{PAYLOAD}/{JOURNAL}": 0}, frozenset())
-    try:
-        lines = tree.read(f"{PAYLOAD}/{JOURNAL}").splitlines(keepends=True)
-        sealed = tree.sha256(TAG_MANIFEST) == entry.tagmanifest_sha256
-        started, last = json.loads(lines[0]), json.loads(lines[-1])
-        head = (started["run"], sha256_hex(lines[-1]), last["at"])
-    except (errors.VerificationError, ValueError, LookupError, TypeError, RecursionError):
-        return False
-    return sealed and (entry.run, entry.journal_head, entry.sealed_at) == head
+# Checkpoints --------------------------------------------------------------------------------------------
 
 
-def _require_registered(entry: register.Entry, tree: Tree, run: CheckedRun) -> None:
-    if tree.sha256(TAG_MANIFEST) != entry.tagmanifest_sha256:
-        head, sealed = run.events[-1].digest, bag.tag_files(run.sop, run.events, run.payload)
-        if entry.journal_head == head and tree.read(TAG_MANIFEST) == sealed[TAG_MANIFEST]:
-            # The bag is in every byte what sealing this journal gives: it is the register that was changed.
-            raise errors.VerificationError(entry.where, f"does not name the {TAG_MANIFEST} of this archive")
-        raise errors.VerificationError(TAG_MANIFEST, f"is not the one that {entry.where} names")
-    head_of_run = (run.state.run, run.events[-1].digest, format_utc(run.events[-1].instant.at))
-    if (entry.run, entry.journal_head, entry.sealed_at) != head_of_run:
-        raise errors.VerificationError(entry.where, "does not fit the journal of this archive")
+def _held_against(outside: Outside, archive: _Archive | None, runs: Sequence[CheckedRun]) -> int:
+    """Hold register and runs against the checkpoints; return how many there were."""
+    files = [file for given in outside.checkpoints for file in _files_of(given)]
+    for file in files:
+        found = _checkpoint(file, outside, archive)
+        about = [run for run in runs if found.run and run.state.run == found.run.run]
+        if archive is None and not about:
+            raise errors.InputError(
+                f"{file} says nothing about what is to be checked",
+                hint="check the whole archive with it, or the run that it names",
+            )
+        if archive is not None:
+            require_prefix(found.archive, register.digests(archive.lines), register.NAME, file.name)
+            _require_same_keys(found, archive, file)
+        for run in about:
+            if found.run:
+                require_prefix(found.run, [event.digest for event in run.events], JOURNAL, file.name)
+    return len(files)
+
+
+def _files_of(given: Path) -> list[Path]:
+    if not given.is_dir():
+        return [given]
+    files = sorted(path for path in given.iterdir() if path.name.endswith(CHECKPOINT))
+    if not files:
+        raise errors.InputError(f"{given} holds no checkpoint", hint=f"its files end with {CHECKPOINT}")
+    return files
+
+
+def _checkpoint(file: Path, outside: Outside, archive: _Archive | None) -> Checkpoint:
+    """Return a checkpoint, its signature checked with the keys that lie beside it."""
+    beside = file.with_name(register.SIGNERS)
+    signers = _signers_given(outside) or (_read_given(beside) if beside.exists() else None)
+    if signers is None and archive is not None:
+        signers = archive.signers
+    if signers is None:
+        raise errors.InputError(
+            f"the signature of {file} cannot be checked: {register.SIGNERS} is not beside it",
+            hint="give the archive's public keys with --signers FILE",
+        )
+    return register.signed_checkpoint(_read_given(file), file.name, signers)
+
+
+def _require_same_keys(found: Checkpoint, archive: _Archive, file: Path) -> None:
+    """Require that the archive still has the keys of then, in their order: keys are only ever added."""
+    lines = (archive.root / register.SIGNERS).read_bytes().splitlines(keepends=True)
+    known = {sha256_hex(b"".join(lines[:count])) for count in range(1, len(lines) + 1)}
+    if found.signers not in known:
+        raise errors.VerificationError(
+            register.SIGNERS, f"does not begin with the keys that {file.name} knows"
+        )

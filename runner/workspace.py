@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import errors
+from runner.archive_key import key_beside
 from runner.canonical import digest_of, sha256_hex
 from runner.files import write_once
 from runner.moves import roster_name, statement_name
@@ -152,6 +153,16 @@ class Workspace:
     def archive(self) -> Path:
         """Return the folder of the sealed archives."""
         return Path(os.environ.get("RAWAT_ARCHIVE", self.root / "archive"))
+
+    @property
+    def archive_key(self) -> Path:
+        """Return the archive's own key, which signs the register and every bag."""
+        return Path(os.environ.get("RAWAT_ARCHIVE_KEY", key_beside(self.archive)))
+
+    @property
+    def archive_settings(self) -> Path:
+        """Return the office's settings of its archive; there need be none."""
+        return Path(os.environ.get("RAWAT_ARCHIVE_SETTINGS", self.root / "archive.yml"))
 
     def available(self) -> Available:
         """Return what a SOP may name."""

@@ -27,6 +27,7 @@ PARTS = {
         "cli_officials",
         "cli_records",
         "cli_sop",
+        "cli_archive",
         "console",
         "screens",
         "stops",
@@ -58,6 +59,7 @@ PARTS = {
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
     | {"forms", "filled", "models"}
+    | {"description", "checkpoint", "archive_settings"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
@@ -69,7 +71,7 @@ PARTS = {
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {"inventory", "own_machine", "earlier_runs", "earlier_checks", "tree", "holder", "holds"}
-    | {"ansible_settings", "scans"},
+    | {"ansible_settings", "scans", "archive_key"},
     # what only reads the run folder
     "readers": {
         "report",
@@ -81,6 +83,8 @@ PARTS = {
         "verify",
         "run_check",
         "register",
+        "bag_check",
+        "checkpoints",
     },
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runner.bag import TAG_FILES
 from runner.canonical import canonical_json
 
 Record = dict[str, Any]
@@ -67,7 +68,7 @@ def rebag(bagged: Path) -> None:
     info = dict(line.split(": ", 1) for line in (bagged / "bag-info.txt").read_text().splitlines())
     (bagged / "bag-info.txt").write_text("".join(f"{k}: {v}\n" for k, v in {**info, **fresh}.items()))
     _write_manifest(bagged, "manifest-sha256.txt", [str(path.relative_to(bagged)) for path in payload])
-    _write_manifest(bagged, "tagmanifest-sha256.txt", ["bag-info.txt", "bagit.txt", "manifest-sha256.txt"])
+    _write_manifest(bagged, "tagmanifest-sha256.txt", list(TAG_FILES))
 
 
 def _write_manifest(bagged: Path, name: str, paths: list[str]) -> None:

@@ -94,7 +94,10 @@ def test_a_sealed_record_of_another_format_is_refused_too(old: Path, tmp_path: P
     payload = sorted(str(path.relative_to(bagged)) for path in (bagged / "data").rglob("*") if path.is_file())
     (bagged / bag.BAGIT).write_bytes(bag.BAGIT_TEXT)
     (bagged / bag.BAG_INFO).write_text("Rawat-Version: 0.1.0\n")
-    for name, listed in ((bag.MANIFEST, payload), (bag.TAG_MANIFEST, sorted(bag.TAG_FILES))):
+    for name, listed in (
+        (bag.MANIFEST, payload),
+        (bag.TAG_MANIFEST, [bag.BAG_INFO, bag.BAGIT, bag.MANIFEST]),
+    ):
         lines = [f"{hashlib.sha256((bagged / path).read_bytes()).hexdigest()}  {path}\n" for path in listed]
         (bagged / name).write_text("".join(lines))
     with pytest.raises(errors.InputError, match="is of format 1, this Rawat reads format 2"):

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
-from runner import archive, bag, errors, inventory, register, verify
+from runner import archive, archive_key, bag, errors, inventory, register, verify
 from runner.events import SHAPES
 from runner.tree import list_tree
 from runner.workspace import RunFolder
@@ -36,9 +36,15 @@ def run(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def sealed(tmp_path_factory: pytest.TempPathFactory, run: RunFolder) -> Path:
+def own_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the key of an archive."""
+    return archive_key.require_key(tmp_path_factory.mktemp("key") / "ed25519")
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory: pytest.TempPathFactory, run: RunFolder, own_key: Path) -> Path:
     """Return the run's archive, which no test changes."""
-    return archive.seal(run, tmp_path_factory.mktemp("archive"))
+    return archive.seal(run, tmp_path_factory.mktemp("archive"), own_key)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -184,8 +190,10 @@ def test_sealing_again_returns_the_same_archive_and_one_entry(run: RunFolder, tm
     assert before == contents(tmp_path)
 
 
-def test_sealing_elsewhere_gives_the_same_bytes(run: RunFolder, sealed: Path, tmp_path: Path) -> None:
-    archive.seal(run, tmp_path)
+def test_sealing_elsewhere_gives_the_same_bytes(
+    run: RunFolder, sealed: Path, own_key: Path, tmp_path: Path
+) -> None:
+    archive.seal(run, tmp_path, own_key)
 
     assert contents(sealed.parent.parent) == contents(tmp_path)
 
@@ -294,45 +302,45 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, moment: int, stop: BaseException) ->
     return made
 
 
-def disk_calls(run: RunFolder, tmp_path: Path) -> list[str]:
+def disk_calls(run: RunFolder, tmp_path: Path, own_key: Path) -> list[str]:
     with pytest.MonkeyPatch.context() as patched:
         made = cut_at(patched, 0, PowerCutError())
-        archive.seal(run, tmp_path / "counted")
+        archive.seal(run, tmp_path / "counted", own_key)
     return made
 
 
 def test_sealing_after_a_power_cut_at_any_write_gives_the_same_archive(
-    run: RunFolder, sealed: Path, tmp_path: Path
+    run: RunFolder, sealed: Path, own_key: Path, tmp_path: Path
 ) -> None:
     expected = contents(sealed.parent.parent)
-    calls = disk_calls(run, tmp_path)
+    calls = disk_calls(run, tmp_path, own_key)
     assert {"open", "write", "fsync", "mkdir", "rename"} == set(calls)
-    # Every moment of the beginning and of the end (rename, register), every seventh one of the copying.
-    moments = {*range(1, 8), *range(8, len(calls) - 14, 7), *range(len(calls) - 14, len(calls) + 1)}
+    # Every moment of the beginning and of the end (rename, register), some of the copying.
+    moments = {*range(1, 8), *range(8, len(calls) - 24, 19), *range(len(calls) - 24, len(calls) + 1)}
     for moment in sorted(moments):
         root = tmp_path / str(moment)
         with pytest.MonkeyPatch.context() as patched:
             cut_at(patched, moment, PowerCutError())
             with pytest.raises(PowerCutError):
-                archive.seal(run, root)
+                archive.seal(run, root, own_key)
         # A bag that is in its place is whole, whenever the power went.
         assert all(contents(bagged) == contents(sealed) for bagged in root.glob("2026/2026*"))
-        archive.seal(run, root)
+        archive.seal(run, root, own_key)
         assert expected == contents(root), f"cut at call {moment}, {calls[moment - 1]}"
 
 
 @pytest.mark.parametrize("call", ["mkdir", "open", "fsync", "rename", "write"])
 def test_a_full_disk_is_told_as_one_that_cannot_record(
-    run: RunFolder, sealed: Path, tmp_path: Path, call: str
+    run: RunFolder, sealed: Path, own_key: Path, tmp_path: Path, call: str
 ) -> None:
-    calls = disk_calls(run, tmp_path)
+    calls = disk_calls(run, tmp_path, own_key)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     moment = len(calls) - calls[::-1].index(call)
     with pytest.MonkeyPatch.context() as patched:
         cut_at(patched, moment, full)
         with pytest.raises(errors.CannotRecordError, match="No space left on device"):
-            archive.seal(run, tmp_path / "archive")
-    archive.seal(run, tmp_path / "archive")
+            archive.seal(run, tmp_path / "archive", own_key)
+    archive.seal(run, tmp_path / "archive", own_key)
 
     assert contents(sealed.parent.parent) == contents(tmp_path / "archive")
 
@@ -472,7 +480,8 @@ def test_who_keeps_the_register_for_too_long_is_named(
     run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(register, "_PATIENCE_SECONDS", 0.0)
-    with register.held(tmp_path), pytest.raises(errors.InputError) as caught:
+    key = archive_key.key_beside(tmp_path)
+    with register.held(tmp_path, key), pytest.raises(errors.InputError) as caught:
         archive.seal(run, tmp_path)
     told = rf"^another process is sealing a run, .*: process {os.getpid()} \("
     assert re.search(told, str(caught.value))

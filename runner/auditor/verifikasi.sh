@@ -1,0 +1,383 @@
+#!/bin/sh
+# Memeriksa arsip Rawat tanpa Rawat: checks an archive of Rawat without Rawat.
+#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [FOLDER]
+# FOLDER is a bag (this folder, when none is given) or the top of an archive, which holds register.jsonl.
+# Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl. Reads only.
+# Prints SAH and exits with 0, or TIDAK SAH with the first thing that is wrong and 5; 2 is wrong use.
+set -u
+LC_ALL=C
+export LC_ALL
+umask 077
+zeros=0000000000000000000000000000000000000000000000000000000000000000
+tags="BACA-SAYA.txt bag-info.txt bagit.txt manifest-sha256.txt metadata/arsip.json trust/arsip.signers verifikasi.sh"
+work=$(mktemp -d "${TMPDIR:-/tmp}/verifikasi.XXXXXX") || exit 2
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+wrong() { printf 'TIDAK SAH: %s\n' "$*"; exit 5; }
+usage() { printf '%s\n' "$*" >&2; exit 2; }
+for tool in sha256sum ssh-keygen openssl awk; do
+  command -v "$tool" > "$work/found" || usage "needs $tool"
+done
+
+digest() { sha256sum < "$1" | cut -c-64; }
+# field NAME: the string that NAME has on the one line of standard input.
+field() { sed -n "s/.*\"$1\":\"\\([^\"\\\\]*\\)\".*/\\1/p"; }
+number() { sed -n "s/.*\"$1\":\\([0-9][0-9]*\\).*/\\1/p"; }
+
+# chain FILE COUNTER NAME: every line follows from the one before; leaves the digests in $work/digests.
+chain() {
+  [ -s "$1" ] || wrong "$3: is empty"
+  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$3: the last line is cut off"
+  rm -rf "$work/lines" && mkdir "$work/lines"
+  split -l 1 -a 5 "$1" "$work/lines/"
+  (cd "$work/lines" && find . -type f | sort | xargs sha256sum) | cut -c-64 > "$work/digests"
+  { echo "$zeros"; sed '$d' "$work/digests"; } > "$work/expected"
+  sed 's/.*"prev":"\([0-9a-f]*\)".*/\1/' "$1" > "$work/prev"
+  bad=$(paste "$work/expected" "$work/prev" | awk '$1 != $2 { print NR; exit }')
+  [ -z "$bad" ] || wrong "$3:$bad: does not follow from the line before: one of them was changed"
+  bad=$(sed "s/.*\"$2\":\\([0-9]*\\)[,}].*/\\1/" "$1" | awk '$1 != NR { print NR; exit }')
+  [ -z "$bad" ] || wrong "$3:$bad: is not record $bad"
+}
+
+# signers FILE NAME: holds keys of an archive and nothing else, each once.
+signers() {
+  [ -s "$1" ] || wrong "$2: holds no key"
+  bad=$(grep -nvE '^arsip namespaces="rawat-archive" ssh-ed25519 [A-Za-z0-9+/]+={0,2}$' "$1" | head -n 1)
+  [ -z "$bad" ] || wrong "$2: is not a list of keys of an archive"
+  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$2: the last line is cut off"
+  [ -z "$(sort "$1" | uniq -d)" ] || wrong "$2: holds a key twice"
+}
+
+# signed FILE SIGNATURE SIGNERS NAME: the archive signed it, and the signature is written in its one form.
+signed() {
+  ssh-keygen -Y verify -f "$3" -I arsip -n rawat-archive -s "$2" < "$1" > "$work/said" 2>&1 ||
+    wrong "$4: is not signed with a key of the archive"
+  {
+    echo '-----BEGIN SSH SIGNATURE-----'
+    sed '1d;$d' "$2" | tr -d '\n' | openssl base64 -d -A | openssl base64 -A | fold -w 70
+    echo
+    echo '-----END SSH SIGNATURE-----'
+  } > "$work/form" 2> "$work/said"
+  cmp -s "$2" "$work/form" || wrong "$4: the signature is not written as it was made"
+}
+
+# checkpoint FILE SIGNERS NAME: signed; leaves it in $work/point.
+checkpoint() {
+  head -n 1 "$1" > "$work/point"
+  sed 1d "$1" > "$work/point.sig"
+  grep -qxE '\{"archive":\{"head":"[0-9a-f]{64}","records":[0-9]+\},"at":"[0-9TZ:.-]*","format":1,"kind":"rawat-checkpoint","run":(null|\{"head":"[0-9a-f]{64}","records":[0-9]+,"run":"[^"\\]+"\}),"signers":"[0-9a-f]{64}"\}' "$work/point" ||
+    wrong "$3: is not a checkpoint"
+  signed "$work/point" "$work/point.sig" "$2" "$3"
+}
+
+# prefix RECORDS HEAD NAME WHOSE: the chain in $work/digests was as far as that, by that very record.
+prefix() {
+  have=$(awk 'END { print NR }' "$work/digests")
+  [ "$have" -ge "$1" ] ||
+    wrong "$3: has $have records, and $4 knows $1: records were cut off, or all was put back to an earlier day"
+  [ "$1" -eq 0 ] || [ "$(sed -n "$1p" "$work/digests")" = "$2" ] ||
+    wrong "$3:$1: is another record than the one that $4 knows: history was rewritten"
+}
+
+# names: only ordinary files with one name each, and names that are the same everywhere.
+names() {
+  find . ! -name . ! -type f ! -type d -print > "$work/odd"
+  find . -type f -links +1 -print >> "$work/odd"
+  [ ! -s "$work/odd" ] || wrong "$(head -n 1 "$work/odd"): is not an ordinary file with one name"
+  find . ! -name . -print | sed 's/^\.\///' > "$work/all"
+  ! grep -q '[[:cntrl:]\\%]' "$work/all" || wrong "a name has characters that cannot be seen or written as they are"
+  find . -print | grep -qv '^\.' && wrong "a name has a line break"
+  bad=$(sort -f "$work/all" | uniq -di | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: differs from another name only in case"
+}
+
+# manifest FILE: digest, two spaces, path; sorted, each once; every file as it says.
+manifest() {
+  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$1: the last line is cut off"
+  bad=$(grep -nvE '^[0-9a-f]{64}  [^ ].*$' "$1" | head -n 1 | cut -d: -f1)
+  [ -z "$bad" ] || wrong "$1:$bad: is not '<SHA-256>  <path>'"
+  cut -c67- "$1" | sort -u | cmp -s - "$work/listed" || wrong "$1: lists a path twice or out of order"
+  sha256sum --check --strict "$1" > "$work/said" 2> "$work/errors" ||
+    wrong "$(grep -v ': OK$' "$work/said" | head -n 1 | sed 's/: FAILED.*//'): is not the file that $1 lists"
+}
+
+tag_files() {
+  for name in $tags tagmanifest-sha256.txt tagmanifest-sha256.txt.sig; do
+    [ -f "$name" ] || wrong "$name: is missing"
+  done
+  cut -c67- tagmanifest-sha256.txt > "$work/listed"
+  [ "$(tr '\n' ' ' < "$work/listed")" = "$tags " ] || wrong "tagmanifest-sha256.txt: does not list $tags and nothing else"
+  manifest tagmanifest-sha256.txt
+  printf 'BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n' | cmp -s - bagit.txt ||
+    wrong "bagit.txt: is not the declaration of a BagIt 1.0 bag in UTF-8"
+}
+
+payload() {
+  [ -d data ] || wrong "data: is missing"
+  cut -c67- manifest-sha256.txt > "$work/listed"
+  bad=$(grep -v '^data/' "$work/listed" | head -n 1)
+  [ -z "$bad" ] || wrong "manifest-sha256.txt: lists $bad, which is not in data/"
+  { cat "$work/listed"; for name in $tags tagmanifest-sha256.txt tagmanifest-sha256.txt.sig; do echo "$name"; done; } |
+    sort > "$work/wanted"
+  find . -type f | sed 's/^\.\///' | sort > "$work/there"
+  bad=$(comm -13 "$work/wanted" "$work/there" | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: is not listed in manifest-sha256.txt"
+  bad=$(comm -23 "$work/wanted" "$work/there" | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: is missing"
+  awk '{ path = $0; while (sub("/[^/]*$", "", path)) print path }' "$work/wanted" | sort -u > "$work/folders"
+  bad=$(find . ! -name . -type d | sed 's/^\.\///' | sort | comm -13 "$work/folders" - | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: is a folder without a listed file"
+  manifest manifest-sha256.txt
+}
+
+# info LABEL: its value in bag-info.txt.
+info() { sed -n "s/^$1: //p" bag-info.txt; }
+fits() { [ "$2" = "$(info "$1")" ] || wrong "bag-info.txt: $1 does not fit the run in data/"; }
+
+# record: the journal is a chain; what it names is there and as it says, and nothing else is.
+record() {
+  chain data/journal.jsonl seq data/journal.jsonl
+  cp "$work/digests" "$work/journal"
+  fits Journal-Records "$(awk 'END { print NR }' "$work/journal")"
+  fits Journal-Head "$(tail -n 1 "$work/journal")"
+  fits Payload-Oxum "$(cut -c67- manifest-sha256.txt | while IFS= read -r path; do wc -c < "$path"; done |
+    awk '{ sum += $1 } END { printf "%.0f.%d", sum, NR }')"
+  sop=$(digest data/sop.yml)
+  fits SOP-SHA256 "$sop"
+  run=$(info External-Identifier)
+  head -n 1 data/journal.jsonl > "$work/first"
+  grep -q '"event":"run_started"' "$work/first" || wrong "data/journal.jsonl:1: cannot be the first record"
+  grep -qF "\"run\":\"$run\"" "$work/first" || wrong "bag-info.txt: External-Identifier does not fit the run in data/"
+  grep -qF "\"sha256\":\"$sop\"" "$work/first" || wrong "data/sop.yml: is not the file that the journal names"
+  grep -qF "\"officials_sha256\":\"$(digest data/officials.json)\"" "$work/first" ||
+    wrong "data/officials.json: is not the file that the journal names"
+  tail -n 1 data/journal.jsonl | grep -q '"event":"run_finished"' || wrong "data/journal.jsonl: is of a run that is not closed"
+  # A file is named by {"path":...,"sha256":...}; a plan by the same two fields of its record.
+  awk '{
+    rest = $0
+    while (match(rest, /"path":"[^"\\]*","sha256":"[0-9a-f]*"/)) {
+      split(substr(rest, RSTART, RLENGTH), part, "\"")
+      print part[8] "  data/" part[4]
+      rest = substr(rest, RSTART + RLENGTH)
+    }
+    if (index($0, "\"event\":\"plan_made\"") && match($0, /"path":"[^"\\]*"/)) {
+      path = substr($0, RSTART + 8, RLENGTH - 9)
+      if (match($0, /"sha256":"[0-9a-f]*"/)) print substr($0, RSTART + 10, 64) "  data/" path
+    }
+  }' data/journal.jsonl > "$work/named"
+  for name in allowed_signers journal.jsonl officials.json sop.yml; do
+    echo "$(digest "data/$name")  data/$name"
+  done >> "$work/named"
+  if [ -f data/office.json ]; then
+    grep -qF "$(digest data/office.json)" "$work/first" || wrong "data/office.json: is not the file that the journal names"
+    echo "$(digest data/office.json)  data/office.json" >> "$work/named"
+  fi
+  bad=$(sort "$work/named" | uniq -d | head -n 1 | cut -c67-)
+  [ -z "$bad" ] || wrong "$bad: is named twice by the journal"
+  sort manifest-sha256.txt > "$work/there"
+  bad=$(sort "$work/named" | comm -3 - "$work/there" | tr -d '\t' | head -n 1 | cut -c67-)
+  [ -z "$bad" ] || wrong "$bad: is not the file that the journal names, or is named by nothing in it"
+  keys
+}
+
+# keys: allowed_signers holds the keys of officials.json, in that order.
+keys() {
+  awk '{
+    rest = $0
+    while (match(rest, /"key":"[^"]*"/)) { print substr(rest, RSTART + 7, RLENGTH - 8); rest = substr(rest, RSTART + RLENGTH) }
+  }' data/officials.json > "$work/keys"
+  cut -d ' ' -f 3- data/allowed_signers | cmp -s - "$work/keys" ||
+    wrong "data/allowed_signers: does not hold the keys of officials.json"
+  bad=$(grep -vcE '^[a-z0-9-]+ namespaces="rawat-decision" ' data/allowed_signers)
+  [ "$bad" = 0 ] || wrong "data/allowed_signers: does not hold the keys of officials.json"
+}
+
+# statements: each is of this run and this SOP, and signed by the official whom it names as its signer.
+statements() {
+  for statement in data/decisions/*.json; do
+    [ -f "$statement" ] || continue
+    signer=$(field signer < "$statement")
+    grep -qF "\"run\":\"$run\"" "$statement" || wrong "$statement: is of another run"
+    grep -qF "\"sop\":\"$sop\"" "$statement" || wrong "$statement: is about another SOP"
+    good=
+    for file in data/allowed_signers data/rosters/*.signers; do
+      [ -z "$good" ] && [ -f "$file" ] && ssh-keygen -Y verify -f "$file" -I "$signer" -n rawat-decision \
+        -s "$statement.sig" < "$statement" > "$work/said" 2>&1 && good=yes
+    done
+    [ -n "$good" ] || wrong "$statement.sig: is not the signature of $signer on $statement"
+  done
+}
+
+# register ROOT: its chain and its signed head; leaves its digests in $work/register.
+register() {
+  for name in register.jsonl register.head arsip.signers; do
+    [ -f "$1/$name" ] && [ ! -h "$1/$name" ] || wrong "$name: is missing"
+  done
+  signers "$1/arsip.signers" arsip.signers
+  if [ -n "$given" ]; then
+    grep -vxFf "$given" "$1/arsip.signers" > "$work/strange" && wrong "arsip.signers: holds a key that is not in $given"
+  fi
+  chain "$1/register.jsonl" no register.jsonl
+  cp "$work/digests" "$work/register"
+  checkpoint "$1/register.head" "$1/arsip.signers" register.head
+  grep -q '"run":null' "$work/point" || wrong "register.head: is not about register.jsonl and arsip.signers"
+  [ "$(field signers < "$work/point")" = "$(digest "$1/arsip.signers")" ] ||
+    wrong "register.head: is not about register.jsonl and arsip.signers"
+  records=$(sed 's/.*"archive":{"head":"[0-9a-f]*","records":\([0-9]*\)}.*/\1/' "$work/point")
+  prefix "$records" "$(sed 's/^{"archive":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" register.jsonl register.head
+  [ "$have" -eq "$records" ] || wrong "register.jsonl:$((records + 1)): is not covered by register.head"
+  bad=$(grep '"event":"sealed"' "$1/register.jsonl" | field run | sort | uniq -d | head -n 1)
+  [ -z "$bad" ] || wrong "register.jsonl: names run $bad twice"
+}
+
+# registered ROOT PLACE: the register names this very bag, at this place.
+registered() {
+  grep -F "\"path\":\"$2\"" "$1/register.jsonl" | grep -F '"event":"sealed"' > "$work/entry"
+  [ -s "$work/entry" ] || wrong "register.jsonl: does not name $2"
+  [ "$(field tagmanifest_sha256 < "$work/entry")" = "$(digest tagmanifest-sha256.txt)" ] ||
+    wrong "tagmanifest-sha256.txt: is not the one that the register names"
+  [ "$(field run < "$work/entry")" = "${2##*/}" ] || wrong "register.jsonl: has a path that is not the one of its run"
+}
+
+# bag FOLDER ROOT: checks one bag; ROOT is "" where no register stands above it.
+bag() {
+  cd "$1" || usage "$1 cannot be read"
+  names
+  place=$1
+  [ -z "$2" ] || place=${1#"$2"/}
+  tag_files
+  gone=
+  if [ -n "$2" ]; then
+    registered "$2" "$place"
+    ! grep '"event":"removed"' "$2/register.jsonl" | grep -qF "\"run\":\"${place##*/}\"" || gone=yes
+  fi
+  if [ -n "$gone" ]; then
+    [ ! -e data ] || wrong "data: is still there, and the register says it was removed"
+  else
+    payload
+    record
+    statements
+    if [ -n "$2" ]; then
+      [ "$(field journal_head < "$work/entry")" = "$(tail -n 1 "$work/journal")" ] ||
+        wrong "register.jsonl: does not fit the journal of this archive"
+    fi
+  fi
+  signers trust/arsip.signers trust/arsip.signers
+  known=$given
+  [ -z "$2" ] || known=$2/arsip.signers
+  if [ -n "$known" ]; then
+    grep -vxFf "$known" trust/arsip.signers > "$work/strange" && wrong "trust/arsip.signers: holds a key that is not the archive's"
+  fi
+  signed tagmanifest-sha256.txt tagmanifest-sha256.txt.sig trust/arsip.signers tagmanifest-sha256.txt.sig
+}
+
+# strangers ROOT: nothing stands in the archive that the register does not name.
+strangers() {
+  grep '"event":"sealed"' "$1/register.jsonl" | field path > "$work/bags"
+  { echo register.jsonl; echo register.head; echo arsip.signers
+    awk '/"event":"retention_decided"/ { rest = $0
+      while (match(rest, /"path":"[^"\\]*","sha256"/)) { split(substr(rest, RSTART, RLENGTH), part, "\""); print part[4]; rest = substr(rest, RSTART + RLENGTH) }
+    }' "$1/register.jsonl"; } > "$work/others"
+  (cd "$1" && find . ! -name . -print | sed 's/^\.\///') | awk -v bags="$work/bags" -v others="$work/others" '
+    BEGIN {
+      while ((getline line < bags) > 0) { known[line]; inside[++count] = line "/"; up(line) }
+      while ((getline line < others) > 0) { known[line]; up(line) }
+    }
+    function up(path) { while (sub("/[^/]*$", "", path)) known[path] }
+    { for (n = 1; n <= count; n++) if (index($0, inside[n]) == 1) next
+      if (!($0 in known)) { print; exit } }' > "$work/stranger"
+  [ ! -s "$work/stranger" ] || wrong "$(cat "$work/stranger"): is named by nothing in the register"
+  # What was decided about whole archives is in files that the register names by digest.
+  awk '/"event":"retention_decided"/ { rest = $0
+    while (match(rest, /"path":"[^"\\]*","sha256":"[0-9a-f]*"/)) { split(substr(rest, RSTART, RLENGTH), part, "\""); print part[8] "  " part[4]; rest = substr(rest, RSTART + RLENGTH) }
+  }' "$1/register.jsonl" > "$work/decided"
+  if [ -s "$work/decided" ]; then
+    (cd "$1" && sha256sum --check --strict "$work/decided") > "$work/said" 2> "$work/errors" ||
+      wrong "$(grep -v ': OK$' "$work/said" | head -n 1 | sed 's/: FAILED.*//'): is not the file that the register names"
+    grep -o '"path":"retention/[0-9]*/[a-z]*\.sig"' "$1/register.jsonl" | cut -d '"' -f 4 | while read -r signature; do
+      folder=$1/${signature%/*}
+      role=${signature##*/}
+      role=${role%.sig}
+      ssh-keygen -Y verify -f "$folder/signers" -I "$(field "$role" < "$folder/statement.json")" -n rawat-retention \
+        -s "$1/$signature" < "$folder/statement.json" > "$work/said" 2>&1 ||
+        wrong "$signature: is not a signature of who is named in the statement"
+    done || exit 5
+  fi
+}
+
+# against ROOT: holds the register, and the run last looked at, against every checkpoint.
+against() {
+  [ -s "$work/points" ] || return 0
+  while IFS= read -r file; do
+    keys=$given
+    [ -n "$keys" ] || [ ! -f "${file%/*}/arsip.signers" ] || keys=${file%/*}/arsip.signers
+    [ -n "$keys" ] || [ -z "$1" ] || keys=$1/arsip.signers
+    [ -n "$keys" ] || usage "$file: its signature cannot be checked without --signers FILE"
+    checkpoint "$file" "$keys" "${file##*/}"
+    about=$(sed -n 's/.*"run":{.*"run":"\([^"]*\)"}.*/\1/p' "$work/point")
+    if [ -n "$1" ]; then
+      cp "$work/register" "$work/digests"
+      prefix "$(sed 's/.*"archive":{"head":"[0-9a-f]*","records":\([0-9]*\)}.*/\1/' "$work/point")" \
+        "$(sed 's/^{"archive":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" register.jsonl "${file##*/}"
+      lines=$(awk 'END { print NR }' "$1/arsip.signers")
+      count=1
+      until [ "$count" -gt "$lines" ] ||
+        [ "$(head -n "$count" "$1/arsip.signers" | sha256sum | cut -c-64)" = "$(field signers < "$work/point")" ]; do
+        count=$((count + 1))
+      done
+      [ "$count" -le "$lines" ] || wrong "arsip.signers: does not begin with the keys that ${file##*/} knows"
+    fi
+    if [ -n "$about" ] && [ -f "$work/journal.$about" ]; then
+      cp "$work/journal.$about" "$work/digests"
+      prefix "$(sed 's/.*"run":{"head":"[0-9a-f]*","records":\([0-9]*\),.*/\1/' "$work/point")" \
+        "$(sed 's/.*"run":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" data/journal.jsonl "${file##*/}"
+    elif [ -z "$1" ]; then
+      usage "$file says nothing about what is to be checked"
+    fi
+  done < "$work/points"
+}
+
+absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
+given=
+folder=
+: > "$work/points"
+while [ $# -gt 0 ]; do
+  case $1 in
+    --checkpoint) [ $# -gt 1 ] && [ -f "$2" ] || usage "--checkpoint needs a file"; absolute "$2" >> "$work/points"; shift 2 ;;
+    --signers) [ $# -gt 1 ] && [ -f "$2" ] || usage "--signers needs a file"; given=$(absolute "$2"); shift 2 ;;
+    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [FOLDER]" ;;
+    *) folder=$1; shift ;;
+  esac
+done
+folder=$(CDPATH='' cd -- "${folder:-.}" && pwd) || usage "the folder cannot be read"
+
+if [ -f "$folder/register.jsonl" ]; then
+  register "$folder"
+  strangers "$folder"
+  checked=0
+  while IFS= read -r place; do
+    [ -d "$folder/$place" ] || wrong "$place: is missing"
+    # In a process of its own: a bag changes into its folder.
+    said=$( (bag "$folder/$place" "$folder"; [ -n "$gone" ] || cp "$work/journal" "$work/journal.${place##*/}") ) || wrong "$place/${said#TIDAK SAH: }"
+    checked=$((checked + 1))
+  done < "$work/bags"
+  against "$folder"
+  printf 'SAH: %s arsip, register dengan %s catatan\n' "$checked" "$(awk 'END { print NR }' "$work/register")"
+  exit 0
+fi
+
+root=
+[ ! -e "$folder/../../../register.jsonl" ] || root=$(cd "$folder/../../.." && pwd)
+[ ! -e "$folder/../../register.jsonl" ] || root=$(cd "$folder/../.." && pwd)
+[ -z "$root" ] || register "$root"
+bag "$folder" "$root"
+[ -n "$gone" ] || cp "$work/journal" "$work/journal.$run"
+against "$root"
+if [ -n "$gone" ]; then
+  echo "SAH: isinya dimusnahkan dengan keputusan yang tercatat di register; daftar isinya utuh"
+elif [ -n "$root" ]; then
+  echo "SAH: $run, tercatat di register"
+else
+  echo "SAH: $run, diperiksa terhadap dirinya sendiri saja: tidak ada register di atas folder ini"
+fi
