@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from runner import source
-from runner.sop import path_text
-from runner.source import Problem, SourceError
+from runner.models import judged
 
 _HOST = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9._@:-]{0,200}$")
 _FOLDER = re.compile(r"^[A-Za-z0-9/_.][A-Za-z0-9/_. -]{0,300}$")
@@ -85,11 +84,4 @@ def parse_archive_settings(text: str, name: str) -> ArchiveSettings:
         SourceError: naming every problem with its line.
     """
     read = source.read(text, name)
-    try:
-        return ArchiveSettings.model_validate(read.data or {})
-    except ValidationError as error:
-        problems = [
-            Problem(read.line(e["loc"]), f"{path_text(e['loc'])}: {e['msg']}")
-            for e in error.errors(include_url=False)
-        ]
-        raise SourceError(name, problems) from error
+    return judged(ArchiveSettings, read if read.data is not None else source.read("{}", name))

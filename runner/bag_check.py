@@ -55,8 +55,10 @@ def check_bag(tree: Tree, entry: Entry | None, signers: bytes | None) -> Checked
 def _require_known_format(tree: Tree) -> None:
     """Refuse the bag of another format as such: what is missing or more in it is no damage."""
     path = f"{PAYLOAD}/{JOURNAL}"
-    if path not in tree.files:
+    if path not in tree.files or MANIFEST not in tree.files:
         return
+    if f"{tree.sha256(path)}  {path}\n".encode() not in tree.read(MANIFEST):
+        return  # not as it was sealed, so what it says of its format counts for nothing
     try:
         first = next(journal.parse(tree.read(path)[:_FIRST].splitlines(keepends=True)[0], path))
     except (errors.VerificationError, IndexError):
