@@ -53,3 +53,8 @@ class Check(_Model):
         """Return what is not good, the worst first."""
         found = (finding for finding in self.findings if finding.severity != "good")
         return tuple(sorted(found, key=lambda finding: WORST_FIRST.index(finding.severity)))
+
+    @property
+    def disturbing(self) -> tuple[CheckFinding, ...]:
+        """Return what makes the host disturbed: a warning alone does not, what was not measured does."""
+        return tuple(finding for finding in self.not_good if finding.severity != "warning")

@@ -69,15 +69,21 @@ def main() -> None:
     except errors.RawatError as error:
         print_error(error_console, error)
         sys.exit(error.exit_code)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         # What the system refuses outside the record (scratch files, processes) ends the work just as clearly.
-        where = f"{error.filename}: " if error.filename else ""
         refused = errors.CannotRecordError(
-            f"the system refuses to go on: {where}{error.strerror or error}",
+            f"the system refuses to go on: {_refusal(error)}",
             hint="mend the cause (space, open files, memory, the disk), then 'rawat resume'",
         )
         print_error(error_console, refused)
         sys.exit(refused.exit_code)
+
+
+def _refusal(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "no memory is left"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
 
 
 @app.command()

@@ -85,7 +85,7 @@ def remind(
 ) -> None:
     """Tell the officials whom open runs await, once each: it waits, still waits, is over its time."""
     workspace = find_workspace()
-    folders = [workspace.run_folder(run)] if run else _open_runs(workspace)
+    folders = (workspace.run_folder(run),) if run else holds.open_runs(workspace)
     failed = False
     for folder in folders:
         try:
@@ -98,10 +98,6 @@ def remind(
         tell_awaited(workspace, folder, now)
     if failed:
         raise typer.Exit(errors.EXIT_VERIFICATION)
-
-
-def _open_runs(workspace: Workspace) -> list[RunFolder]:
-    return [folder for folder in workspace.run_folders() if not holds.is_closed(folder.journal)]
 
 
 def tell_awaited(workspace: Workspace, folder: RunFolder, now: Record) -> None:

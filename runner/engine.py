@@ -475,7 +475,7 @@ class Engine:
             changes=changes,
             claim=self._claim(),
             ended=holds.ended(self._workspace) if changes else (),
-            open_runs=holds.open_runs(self._workspace),
+            open_runs=tuple(folder.name for folder in holds.open_runs(self._workspace)),
             controllers=tuple(host for host in part.hosts if host in state.controllers),
             earlier=None if changes or part.kind != "playbook" else self._write_earlier(work, part.hosts),
             reprobe=part.kind == "reprobe",

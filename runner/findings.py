@@ -399,7 +399,7 @@ def is_disturbed(status: str, results: dict[str, Any]) -> bool:
         ).check
     except ValidationError:
         return True
-    return check is not None and any(f.severity in {"critical", "unmeasured"} for f in check.findings)
+    return check is not None and bool(check.disturbing)
 
 
 class Failure(Finding):

@@ -137,9 +137,9 @@ def ended(workspace: Workspace) -> tuple[str, ...]:
     return tuple(sha256_hex(_first_line(folder)) for folder in workspace.run_folders() if _is_ended(folder))
 
 
-def open_runs(workspace: Workspace) -> tuple[str, ...]:
-    """Return the ids of all runs that are not closed, whoever holds their hosts."""
-    return tuple(folder.name for folder in workspace.run_folders() if not is_closed(folder.journal))
+def open_runs(workspace: Workspace) -> tuple[RunFolder, ...]:
+    """Return all runs that are not closed, whoever holds their hosts."""
+    return tuple(folder for folder in workspace.run_folders() if not is_closed(folder.journal))
 
 
 def _is_ended(folder: RunFolder) -> bool:

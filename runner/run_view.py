@@ -523,13 +523,15 @@ def _answered(told: filled.Answered) -> AnsweredField:
 
 def _look(event: Event, found: Evidence) -> Look:
     check = found.results.check if found.status == "ok" else None
-    grave = [f for f in check.not_good if f.severity in {"critical", "unmeasured"}] if check else []
+    disturbing = check.disturbing if check else ()
     return Look(
         step=event["step"],
         at=_at(event),
         status=found.status,
         message=found.failure.message if found.failure else "",
-        findings=tuple(SharedFinding(kind=check.kind, finding=f, hosts=()) for f in grave) if check else (),
+        findings=tuple(SharedFinding(kind=check.kind, finding=f, hosts=()) for f in disturbing)
+        if check
+        else (),
     )
 
 

@@ -319,10 +319,6 @@ class Sop(_Model):
                 found.append((step, later))
         return found
 
-    def form_of(self, step: Step) -> Form | None:
-        """Return the form that is filled in at a row, if one is."""
-        return self.forms[step.action.form] if step.action and step.action.form else None
-
     def goes_back(self, step: Step, target: Target) -> bool:
         """Tell whether leaving ``step`` to ``target`` sends the work back."""
         return isinstance(target, int) and target <= step.no

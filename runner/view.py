@@ -576,11 +576,6 @@ class DocumentView(Finding):
         """Return the rows that went on beside later ones."""
         return tuple(row for row in self.rows if row.span and row.tries)
 
-    @property
-    def is_clock_remarkable(self) -> bool:
-        """Tell whether a wall clock was set, or a measurement went across a restart of the machine."""
-        return any(time.shifts or time.reboots for row in self.rows for time in row.tries)
-
 
 def _shared(changes: Iterable[tuple[str, str, Update | Change]]) -> tuple[SharedChange, ...]:
     """Return (host, what became of it, change) with equal changes of hosts and packages together."""

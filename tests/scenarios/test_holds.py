@@ -501,11 +501,11 @@ def test_a_changing_part_claims_its_hosts_by_the_runs_first_record(contoh: Offic
 def test_an_open_or_unreadable_run_is_never_told_to_be_over(contoh: Office) -> None:
     folder = contoh.start()
     assert holds.ended(contoh.workspace) == ()
-    assert holds.open_runs(contoh.workspace) == (folder.name,)
+    assert [one.name for one in holds.open_runs(contoh.workspace)] == [folder.name]
     for left in (b"rubbish\n", b"", b'{"torn'):
         folder.journal.write_bytes(left)
         assert holds.ended(contoh.workspace) == ()
-        assert holds.open_runs(contoh.workspace) == (folder.name,)
+        assert [one.name for one in holds.open_runs(contoh.workspace)] == [folder.name]
 
 
 # The lock that another controller's run left on hosts ----------------------------------------------------
