@@ -22,7 +22,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds coverage check lint fix setup packages clean
+.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -74,6 +74,9 @@ campaign-officials: setup ## Every field of every statement altered, 1,000 races
 
 campaign-machine: setup ## 100,000 steps of everything that may happen to a run, in any order
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_machine.py
+
+campaign-archive: setup ## Every bit of a small archive flipped, some minutes
+	$(BIN)/python -m pytest -s -m campaign tests/conformance/archive
 
 campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
 	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py

@@ -19,7 +19,7 @@ from runner.files import write_once
 from runner.moves import roster_name, statement_name
 from runner.sop import Available
 
-OWN_TESTS = {"unit", "scenarios", "contracts", "roles", "lab", "campaign"}
+OWN_TESTS = {"unit", "scenarios", "contracts", "conformance", "roles", "lab", "campaign"}
 """Folders beside the suites that try Rawat itself; no row can test a host with them."""
 
 

@@ -20,7 +20,14 @@ for tool in sha256sum ssh-keygen openssl awk; do
   command -v "$tool" > "$work/found" || usage "needs $tool"
 done
 
-digest() { sha256sum < "$1" | cut -c-64; }
+# digest FILE: its SHA-256, in $digest.
+digest() { digest=$(sha256sum < "$1"); digest=${digest%% *}; }
+# ends FILE NAME: its last line has a line end.
+ends() {
+  last=$(tail -c 1 "$1"; echo x)
+  [ "$last" = "
+x" ] || wrong "$2: the last line is cut off"
+}
 # field NAME: the string that NAME has on the one line of standard input.
 field() { sed -n "s/.*\"$1\":\"\\([^\"\\\\]*\\)\".*/\\1/p"; }
 number() { sed -n "s/.*\"$1\":\\([0-9][0-9]*\\).*/\\1/p"; }
@@ -28,7 +35,7 @@ number() { sed -n "s/.*\"$1\":\\([0-9][0-9]*\\).*/\\1/p"; }
 # chain FILE COUNTER NAME: every line follows from the one before; leaves the digests in $work/digests.
 chain() {
   [ -s "$1" ] || wrong "$3: is empty"
-  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$3: the last line is cut off"
+  ends "$1" "$3"
   rm -rf "$work/lines" && mkdir "$work/lines"
   split -l 1 -a 5 "$1" "$work/lines/"
   (cd "$work/lines" && find . -type f | sort | xargs sha256sum) | cut -c-64 > "$work/digests"
@@ -43,10 +50,9 @@ chain() {
 # signers FILE NAME: holds keys of an archive and nothing else, each once.
 signers() {
   [ -s "$1" ] || wrong "$2: holds no key"
-  bad=$(grep -nvE '^arsip namespaces="rawat-archive" ssh-ed25519 [A-Za-z0-9+/]+={0,2}$' "$1" | head -n 1)
-  [ -z "$bad" ] || wrong "$2: is not a list of keys of an archive"
-  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$2: the last line is cut off"
-  [ -z "$(sort "$1" | uniq -d)" ] || wrong "$2: holds a key twice"
+  ends "$1" "$2"
+  awk '!/^arsip namespaces="rawat-archive" ssh-ed25519 [A-Za-z0-9+\/]+=?=?$/ || seen[$0]++ { exit 1 }' "$1" ||
+    wrong "$2: is not a list of keys of an archive, each once"
 }
 
 # signed FILE SIGNATURE SIGNERS NAME: the archive signed it, and the signature is written in its one form.
@@ -94,7 +100,7 @@ names() {
 
 # manifest FILE: digest, two spaces, path; sorted, each once; every file as it says.
 manifest() {
-  [ -z "$(tail -c 1 "$1" | tr -d '\n')" ] || wrong "$1: the last line is cut off"
+  ends "$1" "$1"
   bad=$(grep -nvE '^[0-9a-f]{64}  [^ ].*$' "$1" | head -n 1 | cut -d: -f1)
   [ -z "$bad" ] || wrong "$1:$bad: is not '<SHA-256>  <path>'"
   cut -c67- "$1" | sort -u | cmp -s - "$work/listed" || wrong "$1: lists a path twice or out of order"
@@ -141,16 +147,18 @@ record() {
   cp "$work/digests" "$work/journal"
   fits Journal-Records "$(awk 'END { print NR }' "$work/journal")"
   fits Journal-Head "$(tail -n 1 "$work/journal")"
-  fits Payload-Oxum "$(cut -c67- manifest-sha256.txt | while IFS= read -r path; do wc -c < "$path"; done |
-    awk '{ sum += $1 } END { printf "%.0f.%d", sum, NR }')"
-  sop=$(digest data/sop.yml)
+  fits Payload-Oxum "$(find data -type f -exec wc -c {} + |
+    awk '$2 != "total" { sum += $1; count++ } END { printf "%.0f.%d", sum, count }')"
+  digest data/sop.yml
+  sop=$digest
   fits SOP-SHA256 "$sop"
   run=$(info External-Identifier)
   head -n 1 data/journal.jsonl > "$work/first"
   grep -q '"event":"run_started"' "$work/first" || wrong "data/journal.jsonl:1: cannot be the first record"
   grep -qF "\"run\":\"$run\"" "$work/first" || wrong "bag-info.txt: External-Identifier does not fit the run in data/"
   grep -qF "\"sha256\":\"$sop\"" "$work/first" || wrong "data/sop.yml: is not the file that the journal names"
-  grep -qF "\"officials_sha256\":\"$(digest data/officials.json)\"" "$work/first" ||
+  digest data/officials.json
+  grep -qF "\"officials_sha256\":\"$digest\"" "$work/first" ||
     wrong "data/officials.json: is not the file that the journal names"
   tail -n 1 data/journal.jsonl | grep -q '"event":"run_finished"' || wrong "data/journal.jsonl: is of a run that is not closed"
   # A file is named by {"path":...,"sha256":...}; a plan by the same two fields of its record.
@@ -166,12 +174,11 @@ record() {
       if (match($0, /"sha256":"[0-9a-f]*"/)) print substr($0, RSTART + 10, 64) "  data/" path
     }
   }' data/journal.jsonl > "$work/named"
-  for name in allowed_signers journal.jsonl officials.json sop.yml; do
-    echo "$(digest "data/$name")  data/$name"
-  done >> "$work/named"
+  sha256sum data/allowed_signers data/journal.jsonl data/officials.json data/sop.yml >> "$work/named"
   if [ -f data/office.json ]; then
-    grep -qF "$(digest data/office.json)" "$work/first" || wrong "data/office.json: is not the file that the journal names"
-    echo "$(digest data/office.json)  data/office.json" >> "$work/named"
+    digest data/office.json
+    grep -qF "\"$digest\"" "$work/first" || wrong "data/office.json: is not the file that the journal names"
+    echo "$digest  data/office.json" >> "$work/named"
   fi
   bad=$(sort "$work/named" | uniq -d | head -n 1 | cut -c67-)
   [ -z "$bad" ] || wrong "$bad: is named twice by the journal"
@@ -222,7 +229,8 @@ register() {
   cp "$work/digests" "$work/register"
   checkpoint "$1/register.head" "$1/arsip.signers" register.head
   grep -q '"run":null' "$work/point" || wrong "register.head: is not about register.jsonl and arsip.signers"
-  [ "$(field signers < "$work/point")" = "$(digest "$1/arsip.signers")" ] ||
+  digest "$1/arsip.signers"
+  [ "$(field signers < "$work/point")" = "$digest" ] ||
     wrong "register.head: is not about register.jsonl and arsip.signers"
   records=$(sed 's/.*"archive":{"head":"[0-9a-f]*","records":\([0-9]*\)}.*/\1/' "$work/point")
   prefix "$records" "$(sed 's/^{"archive":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" register.jsonl register.head
@@ -235,7 +243,8 @@ register() {
 registered() {
   grep -F "\"path\":\"$2\"" "$1/register.jsonl" | grep -F '"event":"sealed"' > "$work/entry"
   [ -s "$work/entry" ] || wrong "register.jsonl: does not name $2"
-  [ "$(field tagmanifest_sha256 < "$work/entry")" = "$(digest tagmanifest-sha256.txt)" ] ||
+  digest tagmanifest-sha256.txt
+  [ "$(field tagmanifest_sha256 < "$work/entry")" = "$digest" ] ||
     wrong "tagmanifest-sha256.txt: is not the one that the register names"
   [ "$(field run < "$work/entry")" = "${2##*/}" ] || wrong "register.jsonl: has a path that is not the one of its run"
 }

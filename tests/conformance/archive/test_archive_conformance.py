@@ -1,0 +1,101 @@
+"""Two judges, one verdict: ``rawat verify`` and the script in every bag, on whole and attacked archives."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from runner import errors, verify
+from runner.verify import Outside
+
+from .archives import SIGNERS, Attacked, make_archive
+from .cases import CASES, Case, write_cases
+
+SCRIPT = Path(verify.__file__).with_name("auditor") / "verifikasi.sh"
+
+
+@pytest.fixture(scope="module", name="whole")
+def _whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_archive(tmp_path_factory.mktemp("conformance"))
+
+
+def given(attacked: Attacked) -> tuple[list[Path], Path | None]:
+    points = [attacked.outside / f"{name}.checkpoint" for name in attacked.checkpoints]
+    return points, attacked.outside / SIGNERS if attacked.signers else None
+
+
+def by_rawat(judged: Path, points: list[Path], signers: Path | None) -> str:
+    """Return what rawat says is wrong, "" for nothing."""
+    try:
+        verify.verify(judged, Outside(tuple(points), signers))
+    except errors.VerificationError as error:
+        return str(error)
+    return ""
+
+
+def by_script(judged: Path, points: list[Path], signers: Path | None) -> str:
+    """Return what the script says is wrong, "" for nothing."""
+    options = [option for point in points for option in ("--checkpoint", str(point))]
+    options += ["--signers", str(signers)] if signers else []
+    # Its own copy, as the instructions say: the one in the bag may be the attacker's.
+    done = subprocess.run(
+        ["sh", str(SCRIPT), *options, str(judged)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        timeout=120,
+    )
+    assert done.returncode in {0, 5}, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert done.stdout.startswith("TIDAK SAH: " if done.returncode else "SAH: "), done.stdout
+    return done.stdout.strip() if done.returncode else ""
+
+
+@pytest.mark.parametrize("entry", CASES, ids=[entry.name for entry in CASES])
+def test_both_judges_come_to_the_verdict(entry: Case, whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "case")
+    attacked = Attacked(tmp_path / "case", entry.target, entry.checkpoints, entry.signers)
+    entry.make(attacked)
+    judged, (points, signers) = attacked.judged, given(attacked)
+
+    rawat, script = by_rawat(judged, points, signers), by_script(judged, points, signers)
+
+    assert entry.holds == (not rawat), rawat
+    assert (entry.holds or bool(entry.blind)) == (not script), script
+    assert rawat.isprintable()
+
+
+def test_there_are_enough_cases_and_few_that_the_script_cannot_see() -> None:
+    tampered = [entry for entry in CASES if not entry.holds]
+    assert len({entry.name for entry in CASES}) == len(CASES) >= 60
+    assert len(tampered) >= 40
+    assert len([entry for entry in CASES if entry.blind]) <= 4
+
+
+def test_the_script_in_the_bag_is_the_one_that_was_tried(whole: Path) -> None:
+    for found in whole.glob("archive/2026/*"):
+        assert SCRIPT.read_bytes() == (found / "verifikasi.sh").read_bytes()
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_every_case_on_the_disk_is_judged_alike_by_the_command_line(whole: Path, tmp_path: Path) -> None:
+    """As another judge would be tried: from ``case.json`` alone."""
+    write_cases(whole, tmp_path / "cases")
+    wrong = {}
+    for told in sorted((tmp_path / "cases").glob("*/case.json")):
+        place, case = told.parent, json.loads(told.read_text())
+        options = [option for point in case["checkpoints"] for option in ("--checkpoint", str(place / point))]
+        options += ["--signers", str(place / case["signers"])] if case["signers"] else []
+        command = [sys.executable, "-m", "runner", "verify", str(place / case["judged"]), *options]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != (0 if case["holds"] else 5):
+            wrong[place.name] = (done.returncode, done.stderr)
+    assert wrong == {}
+    assert len(list((tmp_path / "cases").iterdir())) == len(CASES)
