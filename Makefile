@@ -17,12 +17,17 @@ WORKERS := 2
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
 	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime snmp iputils-ping
 
+# What `make bench` measures: BENCH=check (all without), on so many lab hosts, so many times.
+HOSTS := 30
+ROUNDS := 5
+BENCH :=
+
 # The tests that are about journal, state and gates, without hosts.
 COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/test_gates.py tests/unit/test_waves.py \
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
+.PHONY: demo test bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -80,6 +85,9 @@ campaign-archive: setup ## Every bit of a small archive flipped, some minutes
 
 campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
 	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py
+
+bench: setup ## Rawat and its peers side by side, into docs/performance.md; BENCH=check HOSTS=10 ROUNDS=5 KEEP_LAB=1
+	$(BIN)/python tests/bench/bench.py --hosts $(HOSTS) --rounds $(ROUNDS) $(if $(KEEP_LAB),--keep-lab) $(BENCH)
 
 coverage: setup ## Branch coverage of journal, state and gates by their tests; fails under 95 %
 	$(BIN)/python -m coverage run --branch --source=runner -m pytest -q -m "not campaign" --durations=0 $(COVERED_BY)

@@ -2,19 +2,21 @@
 
 ansible-runner reads its events out of the terminal stream, in which text of the managed hosts travels
 too, so a host could forge them. This channel is a file that only the controller's process writes.
-Evidence is taken from ``set_stats`` alone, an action that runs on the controller, and kept apart per host.
+Evidence is taken from actions that make it on the controller (``set_stats``), and kept apart per host.
 Every task is told when it starts on a host: what ends without having started is not believed.
 Sizes are capped here, before anything is written; what does not fit is told as left out.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import reprlib
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible.plugins.loader import connection_loader, filter_loader, test_loader
 
 DOCUMENTATION = """
     name: rawat_channel
@@ -26,7 +28,10 @@ DOCUMENTATION = """
     options: {}
 """
 
-_STATS_ACTIONS = frozenset({"set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats"})
+# Actions that make evidence here, on the controller: what a host returns passes none of them unjudged.
+_PUBLISHING = frozenset(
+    {"set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats", "check_host_probe"}
+)
 _MAX_MESSAGE = 4000
 # Said first, because ssh says it last, below a screenful.
 _OTHER_KEY = "Host key verification failed: it shows another key than is known of it, or none is known. "
@@ -55,6 +60,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         line = json.dumps({"kind": kind, **fields}) + "\n"
         os.write(self._channel, line.encode())
 
+    def v2_playbook_on_play_start(self, play: Any) -> None:
+        _prepare_to_fork()
+
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
         self._tell("task", name=_name(task))
 
@@ -66,7 +74,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_runner_on_ok(self, result: Any) -> None:
         published = result.result.get("ansible_stats")
-        if result.task.action in _STATS_ACTIONS and published and published.get("per_host"):
+        if result.task.action in _PUBLISHING and published and published.get("per_host"):
             self._evidence(result, published["data"])
         self._host(result, "ok")
 
@@ -124,6 +132,19 @@ def oversize(data: Any) -> str:
             return f"more than {_MAX_VALUES} values or {_MAX_BYTES} characters"
         left += ((item, depth + 1) for item in inside)
     return ""
+
+
+def _prepare_to_fork() -> None:
+    """Load here what each process of a host would load for itself, and share its memory with them for good.
+
+    Measured: 8 % of the controller's processor time and 11 % of its memory (docs/adr/0034).
+    """
+    for loader in (filter_loader, test_loader):
+        for _ in loader.all():
+            pass
+    connection_loader.get("ssh", class_only=True)
+    gc.collect()
+    gc.freeze()
 
 
 def _name(task: Any) -> str:

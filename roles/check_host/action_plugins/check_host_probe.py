@@ -12,7 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible import constants
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from runner.judges import computer
@@ -26,6 +28,12 @@ _SOURCES = {
     "running_code": _SHARED / "running_code.py",
     "check_host_probe": _ROLE / "files" / "check_host_probe.py",
 }
+# Read once, before Ansible makes a process per host.
+_INPUTS = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
+    "argument_specs"
+]["main"]["options"]
+_WANTED = ("certificates", "backup_marker")
+_PER_HOST = {"per_host": True, "aggregate": False}
 _MARK = "RAWAT-CHECK "
 _MOST_BYTES = 500_000
 # Python reads the probe from the connection: nothing is written to the host, not even compiled code.
@@ -47,12 +55,19 @@ class UnreadableError(Exception):
 class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
     """Looks at a host."""
 
-    _VALID_ARGS = frozenset({"wanted", "limits", "earlier"})
+    _VALID_ARGS: frozenset[str] = frozenset()
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Ansible's own
-        """Return ``check``: kind, facts and findings. It changes nothing, in check mode or not."""
+        """Publish ``check_host``: kind, facts and findings. It changes nothing, in check mode or not."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        wanted, limits = self._task.args["wanted"], self._task.args["limits"]
+        given = {name: self._templar.template(task_vars[name]) for name in _INPUTS if name in task_vars}
+        checked = ArgumentSpecValidator(_INPUTS).validate(given)
+        if checked.error_messages:
+            return result | {"failed": True, "msg": "; ".join(checked.error_messages), "changed": False}
+        inputs = {
+            name.removeprefix("check_host_"): value for name, value in checked.validated_parameters.items()
+        }
+        wanted = {"seconds": inputs["timeout"]} | {name: inputs[name] for name in _WANTED}
         sent = time.time()
         answered = self._low_level_execute_command(
             f"{_python(task_vars)} {_PYTHON_FLAGS} -", in_data=_program(wanted).encode()
@@ -63,10 +78,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
         except UnreadableError as error:
             return result | {"failed": True, "msg": str(error), "changed": False}
         offset = offset_of(answer, sent, received)
-        earlier = earlier_of(self._task.args["earlier"], task_vars["inventory_hostname"])
+        earlier = earlier_of(inputs["earlier"], task_vars["inventory_hostname"])
         measured = {"facts": answer["facts"], "errors": answer["errors"]}
         told = {**measured, "now": received, "offset_seconds": offset, "earlier": earlier}
-        findings = computer.judge(told, limits)
+        findings = computer.judge(told, inputs)
         facts = {
             **answer["facts"],
             "errors": answer["errors"],
@@ -74,7 +89,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no t
             "at": received,
         }
         check = {"kind": "computer", "facts": facts, "findings": findings}
-        return result | {"changed": False, "check": check}
+        return result | {"changed": False, "ansible_stats": {**_PER_HOST, "data": {"check_host": check}}}
 
 
 def _python(task_vars: dict[str, Any]) -> str:

@@ -1,0 +1,75 @@
+"""`make bench`: measures Rawat and its peers side by side, and writes docs/performance.md.
+
+Usage: bench.py [--hosts N] [--rounds N] [BENCH...]; without a name all of them. Needs root, as a lab does.
+Results of each bench and number of hosts are kept in docs/performance.json; a bench replaces its own only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import check
+import page
+from ground import ROOT, lab_of, peer_versions
+from measuring import BenchError
+
+from lab import driver
+
+RESULTS = ROOT / "docs" / "performance.json"
+Bench = Callable[[int, int, Callable[[str], None]], dict[str, Any]]
+
+
+def run_check(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the check row on lab hosts."""
+    return check.run(lab_of(hosts), rounds, say)
+
+
+BENCHES: dict[str, Bench] = {"check": run_check}
+
+
+def main() -> int:
+    """Measure what is asked for and write the page."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("names", nargs="*", metavar="BENCH", help=", ".join(BENCHES))
+    parser.add_argument("--hosts", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--keep-lab", action="store_true", help="leave the lab's hosts up")
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.names) - set(BENCHES)):
+        print(f"no bench {unknown[0]!r}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    try:
+        for name in asked.names or BENCHES:
+            print(f"{name}, {asked.hosts} hosts, {asked.rounds} rounds", flush=True)
+            began, load = datetime.now(UTC), os.getloadavg()[0]
+            measured = BENCHES[name](asked.hosts, asked.rounds, lambda text: print(text, flush=True))
+            results[f"{name}-{asked.hosts}"] = {
+                "at": began.isoformat(timespec="minutes"),
+                "hosts": asked.hosts,
+                "rounds": asked.rounds,
+                "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+                "machine": page.machine(),
+                "versions": page.versions() | peer_versions(),
+                **measured,
+            }
+            RESULTS.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+            page.write(results, ROOT / "docs")
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 4
+    finally:
+        if not asked.keep_lab:
+            driver.down("bench")
+    print("written: docs/performance.md, docs/performance.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

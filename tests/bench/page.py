@@ -1,0 +1,186 @@
+"""Makes docs/performance.md and its chart out of docs/performance.json: nothing that was not measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from measuring import median, ratios
+
+Results = dict[str, dict[str, Any]]
+WORDS = Path(__file__).parent / "words"
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What one row of the aims wants: ours by theirs, at most so much."""
+
+    what: str
+    bench: str
+    hosts: int
+    ours: str
+    theirs: str
+    most: float
+
+
+AIMS = (
+    Aim("check row, wall time", "check", 30, "rawat: check row", "limit: asyncssh, one probe", 2.0),
+    Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 12 facts", 1.0),
+    Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 1 fact (our probe)", 1.3),
+    Aim("check row, wall time", "check", 30, "rawat: check row", "ansible, 12 tasks, tuned", 1 / 15),
+    Aim("check row, wall time", "check", 100, "rawat: check row", "limit: asyncssh, one probe", 1.15),
+)
+
+
+def machine() -> str:
+    """Return what the figures were measured on."""
+    names = [
+        line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")
+    ]
+    memory = next(int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    processor = names[0] if names else platform.machine()
+    return f"{os.cpu_count()} cores ({processor}), {memory // 1024**2} GB, kernel {platform.release()}"
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what runs on our side."""
+    return {"python": platform.python_version(), "our ansible-core": version("ansible-core")}
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write the page and the chart."""
+    parts = [(WORDS / "head.md").read_text(encoding="utf-8").strip(), aims(results)]
+    in_order = sorted(results, key=lambda key: (key.rpartition("-")[0], results[key]["hosts"]))
+    parts += [part(key.rpartition("-")[0], results[key]) for key in in_order]
+    parts.append(commands(results))
+    (folder / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (folder / "performance.svg").write_text(chart(results), encoding="utf-8")
+
+
+def aims(results: Results) -> str:
+    """Return the table of the aims: each with its ratio, and whether it is reached."""
+    rows = [
+        "## Aims",
+        "",
+        "| what | hosts | against | aim | measured: median (least to most) | |",
+        "|---|---|---|---|---|---|",
+    ]
+    for aim in AIMS:
+        found = results.get(f"{aim.bench}-{aim.hosts}")
+        fewer = found or next((r for k, r in sorted(results.items()) if k.startswith(f"{aim.bench}-")), None)
+        if fewer is None or aim.ours not in fewer["sides"] or aim.theirs not in fewer["sides"]:
+            rows.append(
+                f"| {aim.what} | {aim.hosts} | {aim.theirs} | {_times(aim.most)} | not measured yet | |"
+            )
+            continue
+        told = ratios(fewer["sides"], aim.ours, aim.theirs)
+        verdict = "reached" if median(told) <= aim.most else "**not reached**"
+        verdict = verdict if found else "no verdict: fewer hosts than the aim names"
+        shown = f"{_times(median(told))} ({_times(min(told))} to {_times(max(told))})"
+        rows.append(
+            f"| {aim.what} | {fewer['hosts']} | {aim.theirs} | {_times(aim.most)} | {shown} | {verdict} |"
+        )
+    return "\n".join(rows)
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f}x" if value >= 0.1 else f"{value:.3f}x"
+
+
+def part(name: str, found: dict[str, Any]) -> str:
+    """Return one bench: words, circumstances and the table of its sides."""
+    hosts = f", {found['hosts']} hosts" if found["hosts"] else ""
+    load = "load of the machine {} before, {} after".format(*found["load"])
+    lines = [
+        f"## {name}{hosts}",
+        "",
+        *(
+            [(WORDS / f"{name}.md").read_text(encoding="utf-8").strip(), ""]
+            if (WORDS / f"{name}.md").exists()
+            else []
+        ),
+        f"{found['at'].replace('T', ' ')}, {found['rounds']} rounds; {found['machine']}; {load}.",
+        ", ".join(f"{package} {number}" for package, number in found["versions"].items()) + ".",
+        "",
+    ]
+    if "sides" in found:
+        lines += side_table(found["sides"])
+    for table in found.get("tables", []):
+        lines += ["", *table]
+    return "\n".join(lines)
+
+
+def side_table(sides: dict[str, list[dict[str, float]]]) -> list[str]:
+    """Return the table of what each side took."""
+    least = min(sides, key=lambda name: median([cost["seconds"] for cost in sides[name]]))
+    rows = [
+        "| way | n | wall s: median (least to most) | x quickest | controller CPU s | host CPU s | peak MB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, costs in sides.items():
+        wall = [cost["seconds"] for cost in costs]
+        of_least = median(ratios(sides, name, least))
+        figures = [
+            median([cost[what] for cost in costs]) for what in ("controller_cpu", "host_cpu", "peak_mb")
+        ]
+        rows.append(
+            f"| {name} | {len(costs)} | {median(wall):.2f} ({min(wall):.2f} to {max(wall):.2f})"
+            f" | {of_least:.2f} | {figures[0]:.2f} | {figures[1]:.2f} | {figures[2]:.0f} |"
+        )
+    return rows
+
+
+def commands(results: Results) -> str:
+    """Return every side's command, so that anyone can run it again."""
+    lines = ["## The commands", "", (WORDS / "commands.md").read_text(encoding="utf-8").strip(), "", "```sh"]
+    seen = {}
+    for found in results.values():
+        seen.update(found.get("commands", {}))
+    for name, command in seen.items():
+        lines += [f"# {name}", command]
+    return "\n".join([*lines, "```"])
+
+
+def chart(results: Results) -> str:
+    """Return an SVG: per bench, each side's median time as a bar, as a multiple of the quickest."""
+    rows: list[tuple[str, float | None]] = []
+    for key in sorted(results):
+        sides = results[key].get("sides", {})
+        if not sides:
+            continue
+        rows.append((f"{key.rpartition('-')[0]}, {results[key]['hosts']} hosts: times the quickest", None))
+        middle = {name: median([cost["seconds"] for cost in costs]) for name, costs in sides.items()}
+        least = min(middle, key=lambda name: middle[name])
+        rows += [(name, median(ratios(sides, name, least))) for name in sides]
+    height = 24 * len(rows) + 16
+    most = max((value for _, value in rows if value), default=1.0)
+    body = []
+    for number, (text, value) in enumerate(rows):
+        y = 24 * number + 24
+        if value is None:
+            body.append(f'<text x="8" y="{y}" font-weight="bold">{_xml(text)}</text>')
+            continue
+        # A square root: the longest bar is a hundred times the shortest.
+        width = 420 * (value / most) ** 0.5
+        colour = "#0b6e4f" if text.startswith("rawat") else "#9aa5b1"
+        body.append(f'<text x="270" y="{y}" text-anchor="end">{_xml(text)}</text>')
+        body.append(f'<rect x="278" y="{y - 12}" width="{width:.1f}" height="15" fill="{colour}"/>')
+        body.append(f'<text x="{284 + width:.1f}" y="{y}">{value:.2f}</text>')
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 {height}"'
+        ' font-family="sans-serif" font-size="13">\n'
+        "<title>How long each way takes, as a multiple of the quickest (lengths by square root)</title>\n"
+        f'<rect width="780" height="{height}" fill="#ffffff"/>\n' + "\n".join(body) + "\n</svg>\n"
+    )
+
+
+def _xml(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
