@@ -189,6 +189,7 @@ def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
         build_document=_build_document,
         check_run=verify.check_run,
         seal=lambda closed: cli_archive.seal(workspace, closed),
+        checkpoint=lambda waiting: cli_archive.leave_checkpoint(workspace, waiting),
     )
     return Engine(workspace, folder, tools, screen)
 

@@ -90,6 +90,8 @@ class Tools:
     """Raises VerificationError when the run's files are not what its journal says."""
     seal: Callable[[RunFolder], Path]
     """Seals the closed run and returns the archive's path."""
+    checkpoint: Callable[[RunFolder], None] = lambda _: None
+    """Takes a checkpoint of the run at its gate to where this machine cannot change it any more."""
     free_bytes: Callable[[Path], int] = free_bytes
     """Tells how much the file system of a path still takes."""
 
@@ -190,6 +192,8 @@ class Engine:
                 continue
             if isinstance(stop, Unfilled) and form is not None and self._ask_form(form):
                 continue
+            if isinstance(stop, Waiting):
+                self._tools.checkpoint(self._folder)
             if not isinstance(stop, Waiting) or ask is None:
                 return stop
             answer = ask(stop.gate, self.record())
