@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from runner import errors, gates, signing
+from runner import cures, errors, gates, signing
 from runner.events import require_shape, signer_of
 from runner.journal import Event
 from runner.officials import Roster
@@ -45,6 +45,44 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
         raise errors.VerificationError(plan.path, "nobody has decided on this plan")
     signed = [record for made in standing for record in gates.signed_for(now.state, made)]
     return [(made, json.loads(statements[made["statement"]["path"]])) for made in signed]
+
+
+def standing_assignment(now: Record) -> list[tuple[Event, dict[str, Any]]]:
+    """Return what was signed for the cures that the row is about to do: each record with its statement.
+
+    Raises:
+        VerificationError: when proposal, form, statements, signatures or the way here are not as signed.
+    """
+    proposed, action = now.state.looked.repairs, now.state.step.action
+    if proposed is None or action is None or action.cures is None:
+        raise errors.VerificationError("plans", "there are no proposed repairs to act on")
+    statements = _checked_statements(now)
+    if json.loads(now.folder.read(proposed.fields)) != due_proposal(now):
+        raise errors.VerificationError(proposed["path"], "is not what was found and is allowed")
+    signed = cures.assignment(now.state, action.cures)
+    if signed is None:
+        raise errors.VerificationError(proposed["path"], "nobody has signed for these cures")
+    records = gates.signed_for(now.state, signed[1])
+    return [(made, json.loads(statements[made["statement"]["path"]])) for made in records]
+
+
+def due_proposal(now: Record) -> dict[str, Any]:
+    """Return what the row's look for disturbances found, and what of it the signed form allows."""
+    step, attempt = now.state.step, now.state.attempt
+    if step.action is None or step.action.cures is None:
+        raise ValueError(f"row {step.no} cures nothing")
+    looked = [
+        event
+        for event in now.events
+        if event.name == "action_finished"
+        and (event["step"], event["attempt"], event["kind"]) == (step.no, attempt, "propose")
+    ]
+    found = [told for event in looked for told in now.evidence_of(event)]
+    signed = cures.assignment(now.state, step.action.cures)
+    form = signed[0] if signed else None
+    allowed = cures.allowed_codes(step.action.cures, now.form(form)) if form else []
+    at = {"run": now.state.run, "step": step.no, "attempt": attempt}
+    return cures.proposal(at, allowed, form["files"][0] if form else None, found)
 
 
 def _checked_statements(now: Record) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from runner import authority, drift, errors, evidence, filled, filling, gates, h
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import Clock, Instant, format_utc, parse_utc
+from runner.cures import hosts_to_cure
 from runner.decisions import Decisions
 from runner.earlier_checks import measured_before
 from runner.executors import processes
@@ -337,6 +338,8 @@ class Engine:
                 self._skip_part(part, reason)
             case moves.MakePlan():
                 self._make_plan(move)
+            case moves.ProposeRepairs():
+                self._propose_repairs(move)
             case moves.ComparePlan(part):
                 self._compare_plan(part)
             case moves.OpenGate():
@@ -379,9 +382,9 @@ class Engine:
                 f"the hosts of this run were freed by {freed_by}; nothing is done on them",
                 hint=f"'rawat resume {self._folder.name}' takes them again, unless another run holds them",
             )
-        changes = part.kind in AFTER_CHANGE or (part.kind == "playbook" and _changes(step))
-        expires = part.kind not in AFTER_CHANGE
-        if (changes or part.kind == "reprobe") and not self._has_authority(expires=expires):
+        cures = part.kind == "cure"
+        changes = cures or part.kind in AFTER_CHANGE or (part.kind == "playbook" and _changes(step))
+        if (changes or part.kind == "reprobe") and not self._has_authority(part):
             return
         self._require_reserve(part)
         # Judged and recorded with one look at the clock: what is announced in time was begun in time.
@@ -473,7 +476,8 @@ class Engine:
             inventory=self._workspace.root / self._journal.events[0]["inventory"]["path"],
             work=work,
             host_state=self._write_host_state(work, part.hosts),
-            plan=self._folder.path / state.plan.path if state.plan else None,
+            plan=self._plan_of(part),
+            allowed_cures=self._allowed_cures(part),
             playbook=self._playbook(step, part),
             suite=self._suite(step, part),
             changes=changes,
@@ -485,6 +489,17 @@ class Engine:
             reprobe=part.kind == "reprobe",
             phase="after-rollback" if part.kind == "retest" else "after-update",
         )
+
+    def _plan_of(self, part: Part) -> Path | None:
+        """Return what a part acts on: the repairs that were proposed and allowed, or the plan that stands."""
+        state = self._state
+        if part.kind == "cure" and state.looked.repairs:
+            return self._folder.proposal(state.step.no, state.attempt)
+        return self._folder.path / state.plan.path if state.plan else None
+
+    def _allowed_cures(self, part: Part) -> tuple[str, ...] | None:
+        proposed = self._state.looked.repairs
+        return tuple(proposed["allowed"]) if part.kind == "cure" and proposed else None
 
     def _claim(self) -> dict[str, str]:
         started = self._journal.events[0]
@@ -500,6 +515,9 @@ class Engine:
         if part.kind == "reprobe" and self._state.plan:
             planning = self._sop.step(self._state.plan.step).action
             return self._workspace.playbooks / planning.playbook if planning and planning.playbook else None
+        cures = step.action.cures if step.action else None
+        if cures and part.kind in {"propose", "cure"}:
+            return self._workspace.playbooks / (cures.propose if part.kind == "propose" else cures.playbook)
         named = (step.action.playbook or step.action.proof) if step.action else None
         if part.kind == "playbook" and named:
             return self._workspace.playbooks / named
@@ -548,6 +566,20 @@ class Engine:
             sha256=named["sha256"],
             hosts=hosts,
             failure_budget=hosts_that_may_fail(self._state.given_budget, len(hosts)),
+        )
+
+    def _propose_repairs(self, move: moves.ProposeRepairs) -> None:
+        proposed = authority.due_proposal(self.record())
+        path = self._folder.proposal(move.step, move.attempt)
+        named = self._folder.write(path, canonical_json(proposed))
+        self._append(
+            "repairs_proposed",
+            step=move.step,
+            attempt=move.attempt,
+            path=named["path"],
+            sha256=named["sha256"],
+            allowed=proposed["allowed_cures"],
+            hosts=hosts_to_cure(proposed),
         )
 
     def _compare_plan(self, part: Part) -> None:
@@ -663,13 +695,16 @@ class Engine:
         self._append(due, instant=now, **fields)
         return True
 
-    def _has_authority(self, *, expires: bool) -> bool:
-        """Check, at the moment of acting, that officials decided on exactly the plan that stands.
+    def _has_authority(self, part: Part) -> bool:
+        """Check, at the moment of acting, that officials decided on exactly what is about to be done.
 
         Returns False after having reopened a gate whose decision has expired.
         """
-        roles = self._workspace.roles_digest()
-        said = authority.standing_decisions(self.record(), roles)
+        expires = part.kind not in AFTER_CHANGE
+        if part.kind == "cure":
+            said = authority.standing_assignment(self.record())
+        else:
+            said = authority.standing_decisions(self.record(), self._workspace.roles_digest())
         now = self._tools.clock.now()
         for made, statement in said:
             if expires and has_expired(made, statement, self._journal.events, now):

@@ -184,6 +184,15 @@ class PlanMade(_OfAttempt):
     failure_budget: Annotated[int, Field(ge=0)]
 
 
+class RepairsProposed(_OfAttempt):
+    """What was found that can be cured; ``hosts`` are those on which something of it is ``allowed``."""
+
+    path: Annotated[str, Field(min_length=1)]
+    sha256: Digest
+    allowed: list[str]
+    hosts: list[str]
+
+
 class PlanConfirmed(_OfAttempt):
     """A reprobe found these hosts of its wave to be as the plan says, and none that is not."""
 
@@ -427,6 +436,7 @@ SHAPES: dict[str, type[_Shape]] = {
     "form_filled": FormFilled,
     "action_skipped": ActionSkipped,
     "plan_made": PlanMade,
+    "repairs_proposed": RepairsProposed,
     "plan_confirmed": PlanConfirmed,
     "plan_drifted": PlanDrifted,
     "gate_opened": GateOpened,
@@ -504,6 +514,6 @@ def files_of(event: Event) -> list[tuple[str, str]]:
     """Return (path, SHA-256) of every file that the event names."""
     entries = [*event.fields.get("evidence", []), *event.fields.get("files", [])]
     entries += [event[key] for key in _FILES if key in event.fields]
-    if event.name == "plan_made":
+    if event.name in {"plan_made", "repairs_proposed"}:
         entries.append(event.fields)
     return [(entry["path"], entry["sha256"]) for entry in entries]

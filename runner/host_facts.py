@@ -171,7 +171,7 @@ class _Fold:
             self.known = {host: HostFacts(host=host) for host in event["inventory"]["hosts"]}
         elif event.name == "action_started":
             self._started.setdefault((event["step"], event["attempt"], event["part"]), event)
-            if event["changes"] and event["kind"] != "reboot":
+            if event["changes"] and event["kind"] not in {"reboot", "cure"}:
                 self._each(event["hosts"], wave=event["part"], skipped_because="")
         elif event.name == "action_skipped" and event["kind"] != "reboot":
             self._each(event["hosts"], skipped_because=str(event["reason"]))

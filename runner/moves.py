@@ -12,10 +12,25 @@ from runner.journal import Event
 from runner.sop import Output, Target
 
 SCAN_EXTENSIONS = (".pdf", ".jpg", ".png")
-PartKind = Literal["form", "playbook", "suite", "check", "reprobe", "reboot", "recover", "retest", "archive"]
+PartKind = Literal[
+    "form",
+    "playbook",
+    "suite",
+    "check",
+    "reprobe",
+    "reboot",
+    "recover",
+    "retest",
+    "archive",
+    "propose",
+    "cure",
+]
 
 AFTER_CHANGE: frozenset[PartKind] = frozenset({"reboot", "recover"})
 """Parts that finish a change or take it back: they change hosts too, and wait for no window and no expiry."""
+
+NO_LOOK: frozenset[PartKind] = frozenset({"reprobe", "propose", "cure"})
+"""Parts that do not tell how hosts are, though a row that looks at them has them."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +158,14 @@ class MakePlan:
 
 
 @dataclass(frozen=True)
+class ProposeRepairs:
+    """Put together what was found that can be cured, and what of it somebody signed for."""
+
+    step: int
+    attempt: int
+
+
+@dataclass(frozen=True)
 class ComparePlan:
     """Compare what the hosts of a wave say now with the plan that was decided on."""
 
@@ -239,6 +262,7 @@ Move = (
     | DoPart
     | SkipPart
     | MakePlan
+    | ProposeRepairs
     | ComparePlan
     | FailStep
     | OpenGate

@@ -17,6 +17,8 @@ Order rules, enforced by ``next_move`` and by nothing else:
 9. A run that is stopped, or led out of by a decision, is reported on and closed; nothing else is done.
 10. A row sent back to, or failed and resumed, gets a new attempt.
 11. A form is filled in before the rest of its row; until it is, nothing else is done.
+12. In a row that cures, known disturbances are proposed and the allowed ones cured before that, and the hosts
+   are looked at again. The form is asked for when one of them is still disturbed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from runner import moves
+from runner import cures, moves
 from runner.kinds import computers
 from runner.moves import Part, wave_of
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Target, Waves
@@ -102,13 +104,14 @@ def window_closed(state: RunState, part: Part, at: datetime) -> WindowClosed | N
     A change of hosts, and the look at them right before it, waits for a window; taking back does not.
     """
     action = state.step.action
-    waits = action is not None and action.changes and part.kind in {"playbook", "reprobe"}
+    changes = action is not None and action.changes and part.kind in {"playbook", "reprobe"}
+    waits = changes or part.kind == "cure"
     return closed(state.windows, state.zone, at) if waits else None
 
 
 def _within_step(state: RunState) -> moves.Move:
     step = state.step
-    move = _next_part(state) or _next_recovery(state)
+    move = _next_cure(state) or _next_part(state) or _next_recovery(state)
     if move:
         return move
     if state.sop.seats(step):
@@ -150,8 +153,39 @@ def _result_failed(state: RunState) -> bool:
     if decision is not None and decision.of is not None:
         looked = state.looked.rows.get(decision.of, {})
         return not looked or any(looked.values())
+    if state.step.action and state.step.action.cures:
+        # It is looked at more than once: how each host was when it was looked at last.
+        looks = state.looked.rows.get(state.step.no, {})
+        return not looks or any(looks.values())
     tested = [part for part in state.parts if part.part.kind in _JUDGED]
     return not tested or any(part.not_ok or part.disturbed for part in tested)
+
+
+def _next_cure(state: RunState) -> moves.Move | None:
+    """Return what a row that cures has to do next, None when its form is awaited or it is done.
+
+    A host that is a service has no cure here: where all that is disturbed are services, the row has no
+    such parts and is like any other with a form.
+    """
+    action = state.step.action
+    known = {part.part.kind: part for part in state.parts}
+    if action is None or action.cures is None or "propose" not in known:
+        return None
+    if known["propose"].status != "finished":
+        return moves.DoPart(known["propose"].part)
+    if state.looked.repairs is None:
+        return moves.ProposeRepairs(state.step.no, state.attempt)
+    concerned = concerned_hosts(action, state)
+    done = {part.part.name for part in state.parts if part.status == "finished"}
+    if state.looked.repairs["hosts"]:
+        cure = Part("cure", "cure", tuple(state.looked.repairs["hosts"]))
+        for part in (cure, Part("cured", "playbook", concerned)):
+            if part.name not in done:
+                return moves.DoPart(part)
+        if known["form"].status == "pending" and not any(state.looked.rows[state.step.no].values()):
+            return moves.SkipPart(known["form"].part, cures.NOTHING_LEFT)
+    is_filled = known["form"].status == "finished"
+    return moves.DoPart(Part("1", "playbook", concerned)) if is_filled and "1" not in done else None
 
 
 def _next_part(state: RunState) -> moves.Move | None:
@@ -162,7 +196,7 @@ def _next_part(state: RunState) -> moves.Move | None:
             return None
         if part.part.kind == "reprobe":
             continue
-        if part.part.kind == "form" and part.status != "finished":
+        if part.part.kind == "form" and part.status in {"pending", "started"}:
             return _form_due(state)
         if part.status in {"pending", "started"}:
             left_out = _left_out(state, part, over=over) if part.status == "pending" else ""
@@ -257,6 +291,10 @@ def parts_of(action: Action | None, state: RunState) -> tuple[Part, ...]:
         return (Part("1", "archive", ()),)
     hosts = concerned_hosts(action, state) if action.works_on_hosts else ()
     form = (Part("form", "form", ()),) if action.form else ()
+    machines = computers(hosts, state.groups) if action.cures else ()
+    if machines:
+        # How many looks follow, and at which hosts, depends on what the cures come to.
+        return (Part("propose", "propose", machines), *form)
     return (*form, *(_parts_on(hosts, action, state) if hosts else ()))
 
 

@@ -76,6 +76,9 @@ class _Fold:
                 if event["changes"]:
                     self._begun.update(event["hosts"])
                     self._silent.update(event["hosts"])
+            case "action_finished" if event["kind"] == "cure":
+                # What was cured is well, not maintained: only whether it answered is told by it.
+                self._silent.difference_update(event["hosts"])
             case "action_finished" if event["kind"] in _TRIES:
                 self._tried(event)
             case "action_skipped" if event["kind"] == "playbook":

@@ -115,6 +115,17 @@ REASONS: Mapping[str, str] = {
 }
 """Why there is no cure, why something was not measured, and why a cure failed."""
 
+PROOFS: Mapping[str, str] = {
+    "state": "keadaan",
+    "enabled": "ikut menyala bersama komputer",
+    "percent": "ruang terpakai",
+    "inodes_percent": "jumlah berkas terpakai",
+    "days_left": "sisa masa berlaku",
+    "count": "paket yang belum selesai",
+    "holder": "pemegang kunci",
+}
+"""What a look after a cure measures -> how that is named."""
+
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -155,6 +166,12 @@ def cured(done: Cure) -> str:
     why = f": {reason(done.reason, done.detail)}" if done.outcome == "failed" else ""
     freed = f"; {wording.size(done.freed_bytes)} dibebaskan" if done.freed_bytes else ""
     return f"{name}, {done.subject}: {OUTCOMES[done.outcome]}{why}{freed}."
+
+
+def proof(done: Cure) -> str:
+    """Return what was seen when it was looked at after a cure; nothing where there is nothing to measure."""
+    values = _measured(done.proof)
+    return ", ".join(f"{name}: {values[code]}" for code, name in PROOFS.items() if code in values)
 
 
 def unseen(told: Unseen) -> str:

@@ -17,6 +17,7 @@ what the record says, field by field. Besides:
 7. A form is filled in only while one is due, or again before anything was signed on it or done since, by
    somebody who might.
 8. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
+9. A cure of hosts has, at that moment, the signature of the row whose form allows it, likewise.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import breaks, errors, filled, gates, moves, reasons, rosters
+from runner import breaks, cures, errors, filled, gates, moves, reasons, rosters
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
 from runner.journal import Event
-from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part
+from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part, PartKind
 from runner.next_move import next_move, window_closed
 from runner.officials import Roster
 from runner.sop import Sop
@@ -132,7 +133,7 @@ class _Judge:
             self._require_signed(move.gate, event)
         if isinstance(move, moves.OpenGate):
             self._require_new_nonce(event)
-        if isinstance(move, moves.MakePlan | moves.WriteDocument):
+        if isinstance(move, moves.MakePlan | moves.ProposeRepairs | moves.WriteDocument):
             self._require_places(event)
 
     def _announced(self, move: moves.Move, event: Event) -> tuple[str, Fields]:  # noqa: PLR0911 - one per move
@@ -150,6 +151,8 @@ class _Judge:
                 planned = event.fields.get("hosts", ())
                 budget = hosts_that_may_fail(self.state.given_budget, len(planned))
                 return "plan_made", {"step": step, "attempt": attempt, "failure_budget": budget}
+            case moves.ProposeRepairs(step, attempt):
+                return "repairs_proposed", {"step": step, "attempt": attempt}
             case moves.OpenGate():
                 return "gate_opened", gates.opening(self._sop, self.state, self._sop_sha256)
             case moves.AskForm():
@@ -188,7 +191,9 @@ class _Judge:
 
     def _changes(self, part: Part) -> bool:
         action = self.state.step.action
-        return part.kind in AFTER_CHANGE or (part.kind == "playbook" and bool(action and action.changes))
+        if part.kind in AFTER_CHANGE or part.kind == "cure":
+            return True
+        return part.kind == "playbook" and bool(action and action.changes)
 
     # Single records ------------------------------------------------------------------------------
 
@@ -237,11 +242,24 @@ class _Judge:
             if event["path"] != f"plans/{at['step']}-{at['attempt']}.json":
                 raise self._wrong(event, "plan_made: the plan is in another place")
             return
+        if event.name == "repairs_proposed":
+            self._require_proposal(event)
+            return
         stem = f"documents/{at['step']:02d}-{at['attempt']}-{at['document']}-{at['version']}."
         if not all(
             p.startswith(stem) and "/" not in p[len(stem) :] for p in (e["path"] for e in at["files"])
         ):
             raise self._wrong(event, f"document_written: its files are not {stem}*")
+
+    def _require_proposal(self, event: Event) -> None:
+        """Require that only looked-at hosts are to be cured; what may be is for ``run_check`` to judge."""
+        if event["path"] != "plans/{step}-{attempt}-repairs.json".format_map(event.fields):
+            raise self._wrong(event, "repairs_proposed: the proposal is in another place")
+        looked = next(state for state in self.state.parts if state.part.kind == "propose")
+        if not set(event["hosts"]) <= set(looked.part.hosts) - looked.not_ok:
+            raise self._wrong(event, "repairs_proposed: names hosts on which nobody looked for disturbances")
+        if event["allowed"] and not self._standing_for("cure"):
+            raise self._wrong(event, "repairs_proposed: names allowed cures, but nobody signed for any")
 
     def _require_new_nonce(self, event: Event) -> None:
         if event["nonce"] in self._nonces:
@@ -424,9 +442,9 @@ class _Judge:
         self._require_fields(event, {**here, "opens": opens, "reason": shut.reason})
 
     def _require_authority(self, part: Part, previous: Event, event: Event) -> None:
-        if self.state.plan is None:
+        if self.state.plan is None and part.kind != "cure":
             raise self._wrong(event, "action_started: changes hosts, but there is no plan")
-        standing = gates.standing(self._sop, self.state)
+        standing = self._standing_for(part.kind)
         if not standing:
             raise self._wrong(event, "action_started: changes hosts, but nobody had decided on the plan")
         for made in standing.values():
@@ -435,11 +453,21 @@ class _Judge:
             if expired and part.kind not in AFTER_CHANGE:
                 raise self._wrong(event, f"action_started: the decision of row {made['step']} had expired")
 
+    def _standing_for(self, kind: PartKind) -> Mapping[int, Event]:
+        """Return the decisions on which a part of this kind may change hosts, by row."""
+        action = self.state.step.action
+        if kind != "cure":
+            return gates.standing(self._sop, self.state)
+        signed = cures.assignment(self.state, action.cures) if action and action.cures else None
+        return {signed[1]["step"]: signed[1]} if signed else {}
+
     def _require_lapse(self, move: moves.Move, event: Event) -> None:
         due = isinstance(move, moves.DoPart) and (
             move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind not in AFTER_CHANGE)
         )
-        made = gates.standing(self._sop, self.state).get(event["step"]) if due else None
+        made = None
+        if due and isinstance(move, moves.DoPart):
+            made = self._standing_for(move.part.kind).get(event["step"])
         if made is None:
             raise self._wrong(event, "decision_lapsed: no change on that decision was due")
         if not self._has_expired(made, event.instant):

@@ -21,7 +21,7 @@ import jinja2
 import segno
 from markupsafe import Markup
 
-from runner import errors, wording
+from runner import errors, repair_sentences, wording
 from runner.canonical import canonical_json, sha256_hex
 from runner.display import display
 from runner.files import write_once
@@ -133,6 +133,10 @@ def environment() -> jinja2.Environment:
         "some": wording.some,
         "sentence": lambda found: sentence(found.kind, found.finding),
         "severity": lambda severity: SEVERITIES[severity],
+        "disturbance": repair_sentences.disturbance,
+        "cure_proposal": repair_sentences.proposal,
+        "cured": repair_sentences.cured,
+        "proof": repair_sentences.proof,
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "flow": flow_of,
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],

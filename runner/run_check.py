@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner import drift, errors, filled, journal, moves, signing
+from runner import cures, drift, errors, filled, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -101,6 +101,7 @@ def _check(tree: Tree) -> CheckedRun:
         if event.name == "form_filled":
             _require_form(event, sop, tree)
     _require_comparisons(events, tree)
+    _require_proposals(sop, events, tree)
     for made, holds in judged(roster, events, tree.read):
         if "statement" in made.fields:
             _require_signature(made, holds, tree)
@@ -184,6 +185,35 @@ def _require_form(event: Event, sop: Sop, tree: Tree) -> None:
     wrong = filled.misfit(sop, event, _require_says(path, tree, {}))
     if wrong:
         raise errors.VerificationError(path, f"does not fit the form and the journal: {display(wrong)}")
+
+
+def _require_proposals(sop: Sop, events: tuple[Event, ...], tree: Tree) -> None:
+    """Require that every proposal says what its evidence and the signed form of that moment say."""
+    for index, event in enumerate(events):
+        if event.name != "repairs_proposed":
+            continue
+        state = RunState(sop, events[:index])
+        action = sop.step(event["step"]).action
+        if action is None or action.cures is None:
+            raise errors.VerificationError(f"{JOURNAL}:{event.seq}", "is of a row that cures nothing")
+        looked = [
+            _require_says(entry["path"], tree, {})
+            for told in events[:index]
+            if told.name == "action_finished"
+            and (told["step"], told["attempt"], told["kind"]) == (event["step"], event["attempt"], "propose")
+            for entry in told["evidence"]
+        ]
+        signed = cures.assignment(state, action.cures)
+        form = signed[0]["files"][0] if signed else None
+        allowed = cures.allowed_codes(action.cures, _require_says(form["path"], tree, {})) if form else []
+        at = {"run": state.run, "step": event["step"], "attempt": event["attempt"]}
+        expected = cures.proposal(at, allowed, form, looked)
+        if _require_says(event["path"], tree, {}) != expected:
+            raise errors.VerificationError(event["path"], "is not what was found there and is allowed")
+        if (event["allowed"], event["hosts"]) != (allowed, cures.hosts_to_cure(expected)):
+            raise errors.VerificationError(
+                f"{JOURNAL}:{event.seq}", "names other cures or hosts than its file"
+            )
 
 
 def _require_comparisons(events: tuple[Event, ...], tree: Tree) -> None:
@@ -280,6 +310,8 @@ def _due_files(state: RunState) -> set[str]:
     match next_move(state):
         case moves.MakePlan(step, attempt):
             paths.add(f"plans/{step}-{attempt}.json")
+        case moves.ProposeRepairs(step, attempt):
+            paths.add(f"plans/{step}-{attempt}-repairs.json")
         case moves.ComparePlan(part):
             paths.add(f"plans/{state.step.no}-{state.attempt}-{part.name}.json")
         case moves.AwaitDecision(gate):

@@ -21,6 +21,7 @@ from runner.findings import Evidence
 from runner.forms import rupiah_text
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
+from runner.moves import NO_LOOK
 from runner.owed import owed_hosts
 from runner.procedure import procedure_of, standings
 from runner.reasons import condition_told, reasons_given
@@ -49,6 +50,7 @@ from runner.view import (
     Person,
     PlanChange,
     PlanReference,
+    ProposedRepair,
     RosterChange,
     RosterDifference,
     RowTime,
@@ -142,6 +144,8 @@ class _Builder:
             forms=self._forms(),
             looked_for=in_natural_order({host for host, _ in self._looks()}),
             disturbances=self._disturbances(),
+            repairs=self._repairs(),
+            repairs_unseen=self._repairs_unseen(),
             backup_tried=self._backup_tried(),
         )
 
@@ -178,9 +182,53 @@ class _Builder:
         return [
             (found.host, _look(event, found))
             for event in told
-            if event["kind"] != "reprobe"
+            if event["kind"] not in NO_LOOK
             for found in map(self._evidence, event["evidence"])
         ]
+
+    def _proposals(self) -> list[Event]:
+        """Return the newest proposal of repairs of each row."""
+        told = {event["step"]: event for event in self.events if event.name == "repairs_proposed"}
+        return [event for _, event in sorted(told.items())]
+
+    def _repairs(self) -> tuple[ProposedRepair, ...]:
+        return tuple(line for event in self._proposals() for line in self._proposed(event))
+
+    def _proposed(self, event: Event) -> Iterator[ProposedRepair]:
+        begun = any(
+            e.name == "action_started"
+            and (e["step"], e["attempt"], e["kind"]) == (event["step"], event["attempt"], "cure")
+            for e in self.events
+        )
+        done = {
+            (told.host, cure.id): cure
+            for told in self._found(event, "cure")
+            for cure in (told.results.repair_host.cures if told.results.repair_host else ())
+        }
+        for told in self._found(event, "propose"):
+            for repair in told.results.repair_host.repairs if told.results.repair_host else ():
+                allowed = repair.cure in event["allowed"]
+                cure = done.get((told.host, repair.id))
+                yield ProposedRepair(
+                    step=event["step"],
+                    attempt=event["attempt"],
+                    host=told.host,
+                    repair=repair,
+                    allowed=allowed,
+                    done=cure,
+                    silent=begun and allowed and cure is None,
+                )
+
+    def _repairs_unseen(self) -> tuple[str, ...]:
+        found = [told for event in self._proposals() for told in self._found(event, "propose")]
+        return tuple(told.host for told in found if told.status != "ok" or told.results.repair_host is None)
+
+    def _found(self, event: Event, kind: str) -> list[Evidence]:
+        """Return what the parts of a kind found in the attempt that an event is of."""
+        own = event["step"], event["attempt"], kind
+        told = [e for e in self.events if e.name == "action_finished"]
+        told = [e for e in told if (e["step"], e["attempt"], e["kind"]) == own]
+        return [self._evidence(entry) for each in told for entry in each["evidence"]]
 
     def _backup_tried(self) -> tuple[str, ...]:
         rows = {row.no for row in self.sop.steps if row.action and row.action.backup}
@@ -330,7 +378,10 @@ class _Builder:
         finished = [e for e in self.events if e.name == "action_finished" and e["step"] == step]
         newest = max((event["attempt"] for event in finished), default=0)
         own = [e for e in finished if e["attempt"] == newest and e["kind"] in {"playbook", "suite"}]
-        return [status != "ok" or host in e["disturbed"] for e in own for host, status in e["hosts"].items()]
+        told = [(h, status != "ok" or h in e["disturbed"]) for e in own for h, status in e["hosts"].items()]
+        action = self.sop.step(step).action
+        # Where a row cures it looks more than once: how each host was when it was looked at last.
+        return list(dict(told).values()) if action and action.cures else [wrong for _, wrong in told]
 
     def _decisions(self) -> tuple[DecisionMade, ...]:
         return tuple(self._decision(event) for event in self.events if event.name in _SIGNED)

@@ -49,6 +49,8 @@ _PART_NAMES = {
     "recover": "roll back",
     "retest": "tests after the rollback",
     "archive": "check of the whole run",
+    "propose": "known disturbances and their cures",
+    "cure": "allowed cures",
 }
 # Heads of narrow columns: the row's number says the rest.
 _SHORT_NAMES = {
@@ -58,6 +60,8 @@ _SHORT_NAMES = {
     "reboot": "restart",
     "recover": "undo",
     "retest": "retest",
+    "propose": "propose",
+    "cure": "cure",
 }
 _MESSAGE_SHOWN = 160
 _FORM_LINE_SHOWN = 500
@@ -149,8 +153,8 @@ class Screen:
 
     def part_skipped(self, _step: Step, part: Part, reason: str) -> None:
         """Print what was left out and why."""
-        hosts = ", ".join(display(host) for host in part.hosts)
-        self._console.print(Text(f"     not done   {hosts}: {one_line(reason)}", style="yellow"))
+        what = ", ".join(display(host) for host in part.hosts) or _PART_NAMES[part.kind]
+        self._console.print(Text(f"     not done   {what}: {one_line(reason)}", style="yellow"))
 
     def plan_drifted(self, hosts: Sequence[str]) -> None:
         """Print that the plan is not true any more, and for which hosts."""
@@ -206,12 +210,16 @@ def _about(result: HostResult) -> str:
 
 def _told(data: dict[str, Any]) -> Iterator[str]:
     """Say in a few words what a role published; what it does not publish is not mentioned."""
-    for key, word in (("updates", "updates pending"), ("changes", "packages changed")):
+    counted = {"updates": "updates pending", "changes": "packages changed", "repairs": "disturbances known"}
+    for key, word in counted.items():
         if isinstance(data.get(key), list):
             yield f"{len(data[key])} {word}"
     if isinstance(data.get("findings"), list):
         told = [finding.get("severity") for finding in data["findings"] if isinstance(finding, dict)]
         yield f"{told.count('critical')} critical, {told.count('warning')} warning"
+    if isinstance(data.get("cures"), list) and data["cures"]:
+        told = [cure.get("outcome") for cure in data["cures"] if isinstance(cure, dict)]
+        yield f"{told.count('done')} of {len(told)} cures done and proven"
     restored = data.get("restore_test")
     if isinstance(restored, dict):
         yield f"backup {str(data.get('snapshot'))[:8]}"

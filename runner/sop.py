@@ -91,6 +91,22 @@ class Waves(_Model):
         return self
 
 
+Playbook = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")]
+
+
+class Cures(_Model):
+    """Before a row's form is asked for, known disturbances are cured: only what somebody signed for."""
+
+    propose: Playbook = Field(description="Looks for known disturbances and proposes their cures")
+    playbook: Playbook = Field(description="Does the cures that are allowed")
+    allowed_by: Annotated[int, Field(ge=1)] = Field(
+        description="The earlier row whose form names the allowed cures; its actor has signed it"
+    )
+    field: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=60)] = Field(
+        description="The field of that form, of type choices, with the names of the cures"
+    )
+
+
 _ACTIONS = ("form", "playbook", "suite", "document", "archive")
 
 
@@ -99,16 +115,20 @@ class Action(_Model):
 
     form: Name | None = Field(default=None, description="A person fills in this form: a name from forms")
 
-    playbook: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")] | None = None
+    playbook: Playbook | None = None
     suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = Field(
         default=None, description="testinfra suite: a folder under tests/"
     )
     document: Literal[True] | None = Field(default=None, description="Drafts the documents of the Output")
     archive: Literal[True] | None = Field(default=None, description="Checks and seals the run")
-    proof: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")] | None = Field(
+    proof: Playbook | None = Field(
         default=None, description="Of a form: the playbook that afterwards shows on the hosts what it says"
     )
     by_hand: bool = Field(default=False, description="Of a form: who fills it in has changed hosts by hand")
+    cures: Cures | None = Field(
+        default=None,
+        description="Of a form with proof: what Rawat cures by itself before it asks for the form",
+    )
     hosts: Literal["all", "computers", "planned", "ready", "changed", "disturbed"] = Field(
         default="all",
         description="all of the run; computers: those of them that are no service (websites, printers, ...); "
@@ -137,6 +157,8 @@ class Action(_Model):
             raise ValueError("an action is exactly one of form, playbook, suite, document, archive")
         if self.form is None and (self.proof or self.by_hand):
             raise ValueError("proof and by_hand belong to a form")
+        if self.cures and not (self.form and self.proof):
+            raise ValueError("cures belong to a form with proof: what was cured is looked at again")
         if self.playbook is None and (self.plan or self.changes or self.backup or self.waves):
             raise ValueError("plan, changes, backup and waves belong to a playbook")
         return self
@@ -145,7 +167,7 @@ class Action(_Model):
 class Recover(_Model):
     """What is done to the hosts that failed, before they are tested once more."""
 
-    playbook: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.yml$")]
+    playbook: Playbook
 
 
 class Outcome(_Model):
@@ -455,6 +477,7 @@ def _form_problems(sop: Sop, step: Step, at: source.Path, read: source.Source) -
         yield Problem(
             read.line((*at, "action", "form")), f"row {step.no}: there is no form {name!r}; there are {known}"
         )
+    yield from _cures_problems(sop, step, at, read)
     of = step.decision.of if step.decision else None
     looked = next((row.action for row in sop.steps if row.no == of and of < step.no), None)
     if of is not None and (looked is None or not looked.works_on_hosts):
@@ -462,6 +485,36 @@ def _form_problems(sop: Sop, step: Step, at: source.Path, read: source.Source) -
             read.line((*at, "decision", "of")),
             f"row {step.no}: 'of' must name an earlier row that works on hosts; row {of} does not",
         )
+
+
+def _cures_problems(sop: Sop, step: Step, at: source.Path, read: source.Source) -> Iterator[Problem]:
+    """Tell where nobody could sign for a cure: the row that allows them has to, with its form."""
+    cures = step.action.cures if step.action else None
+    if cures is None:
+        return
+    key = (*at, "action", "cures")
+    row = next((one for one in sop.steps if one.no == cures.allowed_by and one.no < step.no), None)
+    name = row.action.form if row and row.action else None
+    if row is None or name not in sop.forms or row.pelaksana not in _deciders(row):
+        yield Problem(
+            read.line((*key, "allowed_by")),
+            f"row {step.no}: 'allowed_by' must name an earlier row with a form that its actor signs at the "
+            f"row's gate; row {cures.allowed_by} is none",
+        )
+        return
+    field = sop.forms[name].fields.get(cures.field)
+    if field is None or field.type != "choices":
+        yield Problem(
+            read.line((*key, "field")),
+            f"row {step.no}: the form {name!r} of row {row.no} has no field {cures.field!r} of type choices, "
+            "in which the allowed cures are named",
+        )
+
+
+def _deciders(step: Step) -> tuple[str | None, ...]:
+    if step.decision is None or step.decision.by != "official":
+        return ()
+    return (step.pelaksana, step.bersama)
 
 
 def _targets(step: Step, at: source.Path) -> Iterator[tuple[source.Path, Target]]:
@@ -573,11 +626,18 @@ def missing_files(
                 )
 
 
+def _named_cures(step: Step, at: source.Path) -> Iterator[tuple[source.Path, str, str]]:
+    cures = step.action.cures if step.action else None
+    for key in ("propose", "playbook") if cures else ():
+        yield (*at, "action", "cures", key), "playbooks", getattr(cures, key)
+
+
 def _named_files(step: Step, at: source.Path) -> Iterator[tuple[source.Path, str, str]]:
     if step.action and step.action.playbook:
         yield (*at, "action", "playbook"), "playbooks", step.action.playbook
     if step.action and step.action.proof:
         yield (*at, "action", "proof"), "playbooks", step.action.proof
+    yield from _named_cures(step, at)
     if step.action and step.action.suite:
         yield (*at, "action", "suite"), "suites", step.action.suite
     if step.action and step.action.waves and step.action.waves.check:

@@ -14,10 +14,11 @@ from datetime import date
 
 from pydantic import ValidationError
 
-from runner import source
+from runner import cures, source
 from runner.models import meant, path_text
 from runner.officials import Holder, Official, Roster
-from runner.sop import Available, Sop, Step, missing_files, parse_sop
+from runner.repair_sentences import NAMES
+from runner.sop import Available, Cures, Sop, Step, missing_files, parse_sop
 from runner.source import Problem, SourceError
 
 _NEEDS_A_PLAN = {"planned", "ready"}
@@ -298,10 +299,25 @@ def _of_needs(sop: Sop, at: source.Path, step: Step, before: list[Step]) -> Iter
         yield _Found(key, f"row {step.no}: shows the plan, {_NOBODY_PLANS}")
     if shows == "documents" and not any(one.documents for one in before):
         yield _Found(key, f"row {step.no}: shows the documents, but no row before it makes one")
+    if action and action.cures:
+        yield from _of_cures(sop, at, step, action.cures)
     if hosts == "disturbed" and not sop.looks & {one.no for one in before}:
         yield _Found(key, f"row {step.no}: works on 'disturbed' hosts, but no row before it looks at hosts")
     if action and (action.changes or action.by_hand):
         yield from _of_backup(sop, at, step)
+
+
+def _of_cures(sop: Sop, at: source.Path, step: Step, named: Cures) -> Iterator[_Found]:
+    """Tell which choices of the form name no cure: who ticks one would have signed for nothing."""
+    row = next((one for one in sop.steps if one.no == named.allowed_by), None)
+    form = sop.form_of(row) if row else None
+    field = form.fields.get(named.field) if form else None
+    for choice in cures.unknown_names(field.choices) if field else ():
+        yield _Found(
+            (*at, "action", "cures", "field"),
+            f"row {step.no}: {choice!r} in the field {named.field!r} is the name of no cure; the names are "
+            f"those in roles/repair_host/README.md{meant(choice, NAMES.values())}",
+        )
 
 
 def _of_backup(sop: Sop, at: source.Path, step: Step) -> Iterator[_Found]:

@@ -66,6 +66,8 @@ class Looked:
     """Row -> host -> whether it is disturbed, as the newest attempt of the row found it."""
     disturbed: set[str] = field(default_factory=set)
     """The hosts that were disturbed when a row last looked at them."""
+    repairs: Event | None = None
+    """``repairs_proposed`` of this attempt of the row: what it found that can be cured, and may be."""
 
     def take(self, step: int, hosts: Iterable[str], disturbed: Iterable[str]) -> None:
         """Take into account what a part of a row came to."""
@@ -188,6 +190,7 @@ class RunState:
         self.looked.rows.pop(event["step"], None)
         self.written = set()
         self.planned = False
+        self.looked.repairs = None
         self.confirmed = None
         self.last_reason = ""
         # What an earlier attempt of the row came to is done over.
@@ -209,7 +212,7 @@ class RunState:
         self.restarting = None
         state.results = event["hosts"]
         state.disturbed = frozenset(event["disturbed"])
-        if event["step"] in self.sop.looks and state.part.kind != "reprobe":
+        if event["step"] in self.sop.looks and state.part.kind not in moves.NO_LOOK:
             self.looked.take(event["step"], event["hosts"], state.disturbed)
         self.evidence += event["evidence"]
         if self._changes(event["step"]) and state.part.kind != "reprobe":
@@ -232,6 +235,9 @@ class RunState:
         self.changed_under_plan = set()
         # A host changed under an earlier plan that no row has tested since is still to be tested.
         self.changed = [host for host in self.changed if host in self._untested]
+
+    def _on_repairs_proposed(self, event: Event) -> None:
+        self.looked.repairs = event
 
     def _on_plan_confirmed(self, event: Event) -> None:
         self._told(event).compared = True

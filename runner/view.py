@@ -16,6 +16,7 @@ from runner.findings import Change, Finding, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
 from runner.kinds import Kind as HostKind
 from runner.procedure import Procedure
+from runner.repairs import Cure, Repair
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
@@ -314,6 +315,20 @@ class Disturbance(Finding):
     is_resolved: bool
 
 
+class ProposedRepair(Finding):
+    """A known disturbance of a host: what was proposed for it, whether that was allowed, what came of it."""
+
+    step: int
+    attempt: int
+    host: str
+    repair: Repair
+    allowed: bool
+    done: Cure | None
+    """None where the cure was not begun, or nobody can say what came of it."""
+    silent: bool = False
+    """The cure was begun, and nothing was told of what came of it."""
+
+
 class CveGroup(Finding):
     """Vulnerabilities of the same packages that are closed and open on the same hosts."""
 
@@ -384,6 +399,10 @@ class DocumentView(Finding):
     looked_for: tuple[str, ...] = ()
     """Hosts that some row looked at to tell whether they are disturbed."""
     disturbances: tuple[Disturbance, ...] = ()
+    repairs: tuple[ProposedRepair, ...] = ()
+    """What was proposed to be cured in the newest attempt of each row that cures."""
+    repairs_unseen: tuple[str, ...] = ()
+    """Hosts on which nobody could look for known disturbances there."""
     backup_tried: tuple[str, ...] = ()
     """Hosts of the rows that back up."""
 
@@ -406,6 +425,16 @@ class DocumentView(Finding):
     def refusals(self) -> tuple[DecisionMade, ...]:
         """Return the decisions with which a disturbance stays."""
         return tuple(decision for decision in self.decisions if decision.unresolved)
+
+    @property
+    def own_form(self) -> FilledForm | None:
+        """Return the form of the row that this document is of."""
+        return self.form if self.form and self.form.step == self.step else None
+
+    @property
+    def repairs_left(self) -> tuple[ProposedRepair, ...]:
+        """Return what was proposed and is not known to be cured."""
+        return tuple(r for r in self.repairs if not (r.done and r.done.outcome in {"done", "not needed"}))
 
     @property
     def form(self) -> FilledForm | None:

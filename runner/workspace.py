@@ -72,6 +72,10 @@ class RunFolder:
         """Return the path of what a reprobe found to differ from the plan."""
         return self.path / "plans" / f"{step}-{attempt}-{part}.json"
 
+    def proposal(self, step: int, attempt: int) -> Path:
+        """Return the path of what an attempt of a row found that can be cured, and what of it is allowed."""
+        return self.path / "plans" / f"{step}-{attempt}-repairs.json"
+
     def evidence(self, step: int, attempt: int, part: str) -> Path:
         """Return the folder of a part's evidence, one file per host."""
         return self.path / "evidence" / f"{step}-{attempt}-{part}"

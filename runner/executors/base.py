@@ -46,6 +46,8 @@ class ActionRequest:
     """Which of its hosts are, by the inventory, the machine that Rawat runs on."""
     earlier: Path | None = None
     """A file with what earlier runs measured: host -> place -> [[seconds since 1970, bytes used], ...]."""
+    allowed_cures: tuple[str, ...] | None = None
+    """Of a part that cures: the codes of the cures that somebody signed for, and no others."""
     reprobe: bool = False
     """The hosts are only asked whether they still are as the plan says."""
     phase: str = "after-update"

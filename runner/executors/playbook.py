@@ -63,6 +63,10 @@ class PlaybookExecutor:
         return told.results()
 
     def _call(self, request: ActionRequest) -> dict[str, Any]:
+        # A role decides by itself what it does without the variable: nothing.
+        allowed = (
+            {} if request.allowed_cures is None else {"rawat_allowed_cures": list(request.allowed_cures)}
+        )
         return {
             "work": str(request.work),
             "root": str(self._root),
@@ -85,6 +89,7 @@ class PlaybookExecutor:
                 "rawat_controller_boot": SystemClock().now().boot,
                 "rawat_earlier": str(request.earlier or ""),
                 "rawat_reprobe": request.reprobe,
+                **allowed,
             },
         }
 

@@ -22,6 +22,7 @@ DOCUMENTED = {
     "actors",
     "forms",
     *(f"steps[{index}].decision" for index in (0, 2, 3, 4, 5, 6, 10)),
+    "steps[3].action",
     "steps[7].action",
     "steps[8].action",
 }

@@ -68,6 +68,7 @@ def make_office(roster: Roster, keys: Path) -> MakeOffice:
             action = step.action
             recover = [o.recover for o in step.decision.outcomes if o.recover] if step.decision else []
             named = [action.playbook, action.proof] if action else []
+            named += [action.cures.propose, action.cures.playbook] if action and action.cures else []
             for playbook in [*named, *(item.playbook for item in recover)]:
                 if playbook:
                     (tree / "playbooks" / playbook).touch()

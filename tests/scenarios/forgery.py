@@ -46,7 +46,7 @@ def _files_of(record: Record) -> list[Record]:
     named = [*record.get("evidence", []), *record.get("files", [])]
     kinds = ("statement", "signature", "scan", "differences", "roster", "signers")
     named += [record[key] for key in kinds if key in record]
-    return [*named, record] if record["event"] == "plan_made" else named
+    return [*named, record] if record["event"] in {"plan_made", "repairs_proposed"} else named
 
 
 def find(records: list[Record], event: str, **fields: Any) -> Record:  # noqa: ANN401 - any JSON

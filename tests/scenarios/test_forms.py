@@ -291,7 +291,7 @@ FORGED: dict[str, Callable[[list[Record]], None]] = {
     "filled in twice after the signature": lambda r: r.insert(
         r.index(find(r, "decision_made", step=1)) + 1, dict(find(r, "form_filled", step=1))
     ),
-    "a disturbance denied": lambda r: find(r, "action_finished", step=4).update(disturbed=[]),
+    "a disturbance denied": lambda r: find(r, "action_finished", step=4, part="1").update(disturbed=[]),
     "a disturbance made up": lambda r: find(r, "action_finished", step=2).update(disturbed=["db1", "web1"]),
     "a disturbance of no host": lambda r: find(r, "action_finished", step=2).update(disturbed=["x", "web1"]),
 }
