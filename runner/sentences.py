@@ -60,6 +60,20 @@ _COMPUTER = {
     "disk_forecast": Sentence("Disk {subject}", "diperkirakan penuh dalam {measured}[; batas {threshold}]"),
     "disk_read_only": Sentence("Disk {subject}", "hanya dapat dibaca, tidak dapat ditulisi"),
     "unit_failed": Sentence("Layanan {subject}", "gagal berjalan", good="tidak ada yang gagal"),
+    "unit_dead": Sentence(
+        "Layanan {subject}",
+        "{measured}, padahal seharusnya berjalan",
+        {
+            "failed": "gagal berjalan",
+            "inactive": "tidak berjalan",
+            "deactivating": "sedang berhenti",
+            "maintenance": "berhenti dan menunggu penanganan",
+            "masked": "sengaja dimatikan (masked)",
+            "not_there": "tidak terpasang",
+            "restarting": "terus-menerus gagal walaupun sudah dimulai ulang",
+        },
+        good="semua yang diharapkan berjalan",
+    ),
     "port_missing": Sentence(
         "Port {subject}", "seharusnya melayani, tetapi tidak", good="semua yang diharapkan melayani"
     ),

@@ -38,6 +38,8 @@ def judge(answer: Facts, limits: Limits) -> list[Finding]:
     for name, code, judge_part in _PARTS:
         if name == "clock" and not limits["time_sync_expected"]:
             continue  # somebody else keeps the clock, such as the machine that a container runs on
+        if name == "expected_units" and not limits["expected_units"]:
+            continue
         found += _judged(answer, limits, name, code, judge_part)
     return found[:_MOST]
 
@@ -173,9 +175,43 @@ def days_until_full(used: float, free: float, now: float, earlier: Sequence[Sequ
     return int(days) if days <= _LONGEST else None
 
 
-def _units(facts: Any, _: Limits, __: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
+_UP = frozenset({"active", "activating", "reloading"})
+_DOWN = frozenset({"failed", "inactive", "deactivating", "maintenance"})
+
+
+def _expected_units(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
+    dead = False
+    for unit in limits["expected_units"]:
+        if unit not in facts:
+            yield unmeasured("unit_dead", unit, "not_told")
+            continue
+        how = _why_dead(facts[unit])
+        dead = dead or bool(how)
+        if how:
+            yield finding("unit_dead", unit, "critical", how)
+    if not dead:
+        yield finding("unit_dead", "", "good")
+
+
+def _why_dead(told: Facts) -> str:
+    """Return why an expected unit is not up; nothing when it is at work or waits to be called."""
+    if told["LoadState"] != "loaded":
+        return "masked" if told["LoadState"] == "masked" else "not_there"
+    state = _text(told["ActiveState"])
+    if state in _UP:
+        # systemd keeps starting it and it keeps dying.
+        return "restarting" if told["SubState"] == "auto-restart" else ""
+    if state not in _DOWN:
+        raise ValueError(state)
+    waits = bool(told.get("TriggeredBy")) or told.get("Type") == "oneshot"
+    return "" if waits and state == "inactive" else state
+
+
+def _units(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
     names = [_text(name) for name in _items(facts, "unit_failed")]
-    yield from (finding("unit_failed", name, "warning") for name in names)
+    # An expected unit is told as one that has to be up.
+    others = [name for name in names if name not in limits["expected_units"]]
+    yield from (finding("unit_failed", name, "warning") for name in others)
     if not names:
         yield finding("unit_failed", "", "good")
     yield from _cut(facts, "unit_failed")
@@ -319,6 +355,7 @@ def _processes(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # no
 
 _PARTS: tuple[tuple[str, str, Judge], ...] = (
     ("disks", "disk_space", _disks),
+    ("expected_units", "unit_dead", _expected_units),
     ("units", "unit_failed", _units),
     ("ports", "port_missing", _ports),
     ("load", "load", _load),
@@ -338,8 +375,8 @@ _PARTS: tuple[tuple[str, str, Judge], ...] = (
 )
 """Part of the facts, the code that is unmeasured when the part is, and who judges it; most urgent first."""
 CODES = frozenset({
-    "disk_space", "unit_failed", "port_missing", "load", "blocked", "packages_broken", "reboot_required",
-    "kernel", "old_code", "last_boot", "time_sync", "clock_offset", "certificate", "journal_errors",
-    "backup_age", "antivirus_age", "zombies",
+    "disk_space", "unit_dead", "unit_failed", "port_missing", "load", "blocked", "packages_broken",
+    "reboot_required", "kernel", "old_code", "last_boot", "time_sync", "clock_offset", "certificate",
+    "journal_errors", "backup_age", "antivirus_age", "zombies",
 })  # fmt: skip
 """Codes that are given through a variable."""

@@ -21,6 +21,7 @@ SOUND, SICK = "web1", "db1"
 # What the sick host's own inventory says of it: its limits, and a Python whose clock is an hour late.
 ITS_OWN = {
     "check_host_expected_ports": ["tcp/22", "tcp/443", "tcp/8090"],
+    "check_host_expected_units": ["lab-good.service", "lab-asked.service", "lab-none.service"],
     "check_host_certificates": ["/srv/expired.pem", "/srv/none.pem"],
     "check_host_disk_warning_percent": 50,
     "check_host_disk_critical_percent": 90,
@@ -41,6 +42,7 @@ mount -t tmpfs -o size=1m none /srv/full; head -c 1048576 /dev/zero > /srv/full/
 mount -t tmpfs -o size=1m,nr_inodes=10 none /srv/many; (cd /srv/many && touch 1 2 3 4 5 6 7 8 9)
 mount -t tmpfs -o size=1m none /srv/half; head -c 655360 /dev/zero > /srv/half/x
 systemd-run --quiet --unit=lab-dead false || true
+systemd-run --quiet --unit=lab-asked -p RemainAfterExit=yes false || true
 systemd-run --quiet --unit=lab-extra python3 -m http.server 4444
 cp /bin/sleep /opt/lab-sleep; systemd-run --quiet --unit=lab-old /opt/lab-sleep 600
 for n in 1 2 3 4 5 6 7 8 9; do sleep 0.1; pgrep -x lab-sleep > /dev/null && break; done; rm /opt/lab-sleep
@@ -55,6 +57,8 @@ NAMED = {
     ("disk_inodes", "/srv/many", "critical"),
     ("disk_space", "/srv/half", "warning"),
     ("unit_failed", "lab-dead.service", "warning"),
+    ("unit_dead", "lab-asked.service", "critical"),
+    ("unit_dead", "lab-none.service", "critical"),
     ("port_missing", "tcp/443", "critical"),
     ("port_unexpected", "tcp/4444", "warning"),
     ("old_code", "/opt/lab-sleep", "warning"),

@@ -61,14 +61,15 @@ LIST = ["Situs web kantor", "Basis data kepegawaian", ""]
 
 
 def test_what_is_typed_becomes_the_form(assignment: RunFolder) -> None:
-    given, screen = asked(assignment, ["1", *LIST, "", "", "y"])
+    given, screen = asked(assignment, ["1", *LIST, "", "", "", "y"])
     assert given == Filled("kabid", ANSWERS["penugasan"], ())
     assert "1  Nama Kabid (kabid)" in screen
-    assert "Satu jenis perbaikan per baris" in screen
+    assert "Yang tidak dipilih hanya diusulkan" in screen
+    assert "8  Menyalakan layanan" in screen
 
 
 def test_what_must_be_filled_in_is_asked_for_again(assignment: RunFolder) -> None:
-    given, screen = asked(assignment, ["7", "2", "", *LIST, "", "", "y"])
+    given, screen = asked(assignment, ["7", "2", "", *LIST, "", "", "", "y"])
     assert given is not None
     assert given.official == "pengelola"
     assert "please answer with 1 to 2" in screen
@@ -76,7 +77,7 @@ def test_what_must_be_filled_in_is_asked_for_again(assignment: RunFolder) -> Non
 
 
 def test_all_of_it_is_asked_again_when_something_is_not_right(assignment: RunFolder) -> None:
-    given, _ = asked(assignment, ["1", "Salah", "", "", "", "n", *LIST, "", "", "ya"])
+    given, _ = asked(assignment, ["1", "Salah", "", "", "", "", "n", *LIST, "", "", "", "ya"])
     assert given == Filled("kabid", ANSWERS["penugasan"], ())
 
 

@@ -280,7 +280,7 @@ def sent(action: ModuleType, wanted: dict[str, Any], *flags: str) -> subprocess.
     return subprocess.run(python, input=program, capture_output=True, text=True, timeout=60, check=False)
 
 
-WANTED = {"certificates": [], "backup_marker": "/nowhere/\u00e9'\"", "seconds": 50}
+WANTED = {"certificates": [], "expected_units": [], "backup_marker": "/nowhere/\u00e9'\"", "seconds": 50}
 
 
 def test_the_program_answers_in_one_line_of_its_own(action: ModuleType) -> None:
@@ -289,7 +289,7 @@ def test_the_program_answers_in_one_line_of_its_own(action: ModuleType) -> None:
     assert done.stderr == ""
     assert set(answer["facts"]) | set(answer["errors"]) == {
         "system", "boot", "load", "memory", "processes", "kernel", "old_code", "units", "reboot", "disks",
-        "ports", "clock", "certificates", "journal", "packages", "backup", "antivirus",
+        "expected_units", "ports", "clock", "certificates", "journal", "packages", "backup", "antivirus",
     }  # fmt: skip
 
 

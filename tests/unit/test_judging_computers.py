@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from runner.checks import Check
+from runner.findings import is_disturbed
 from runner.judges.base import Finding
 from runner.judges.computer import days_until_full, judge
 
@@ -50,6 +51,7 @@ GOOD: dict[str, Any] = {
     "kernel": {"running": "6.1.0-18-amd64", "installed": ["6.1.0-9-amd64", "6.1.0-18-amd64"]},
     "old_code": {**listed(), "hidden": 0},
     "units": listed(),
+    "expected_units": {"a.service": {"LoadState": "loaded", "ActiveState": "active", "SubState": "running"}},
     "reboot": {"required": False, "packages": []},
     "disks": {**listed(disk()), "declared_read_only": []},
     "ports": listed({"port": "tcp/22", "local": False, "chosen": False}),
@@ -101,8 +103,9 @@ def test_a_good_computer_has_nothing_that_is_not() -> None:
 
 
 def test_everything_looked_at_is_told_also_when_it_is_good() -> None:
-    assert {f["code"] for f in judged({"expected_ports": ["tcp/22"]})} == {
-        "disk_space", "disk_inodes", "unit_failed", "port_missing", "port_unexpected", "load", "memory",
+    assert {f["code"] for f in judged({"expected_ports": ["tcp/22"], "expected_units": ["a.service"]})} == {
+        "unit_dead", "disk_space", "disk_inodes", "unit_failed", "port_missing", "port_unexpected", "load",
+        "memory",
         "zombies", "blocked", "packages_broken", "reboot_required", "kernel", "old_code", "last_boot",
         "time_sync", "clock_offset", "certificate", "journal_errors", "backup_age", "antivirus_age",
         "antivirus_loaded",
@@ -240,6 +243,46 @@ def test_each_failed_unit_is_named() -> None:
         ("a.service", "warning", None, None),
         ("b.mount", "warning", None, None),
     ]
+
+
+def unit(active: str = "active", load: str = "loaded", **other: str) -> dict[str, str]:
+    return {"LoadState": load, "ActiveState": active, "SubState": "x", "Type": "simple", **other}
+
+
+@pytest.mark.parametrize(
+    ("told", "measured"),
+    [
+        (unit(), None),
+        (unit("activating"), None),
+        (unit("inactive", TriggeredBy="x.socket"), None),
+        (unit("inactive", Type="oneshot"), None),
+        (unit("inactive"), "inactive"),
+        (unit("failed"), "failed"),
+        (unit("failed", Type="oneshot"), "failed"),
+        (unit("activating", SubState="auto-restart"), "restarting"),
+        (unit("inactive", "masked"), "masked"),
+        (unit("inactive", "not-found"), "not_there"),
+    ],
+)
+def test_a_unit_that_has_to_be_up_and_is_not_is_critical(told: dict[str, str], measured: str | None) -> None:
+    found = judged({"expected_units": ["a.service"]}, expected_units={"a.service": told})
+    expected = [("", "good", None, None)] if measured is None else [("a.service", "critical", measured, None)]
+    assert of("unit_dead", found) == expected
+
+
+def test_an_expected_unit_is_a_disturbance_and_its_failure_told_once() -> None:
+    limits = {"expected_units": ["a.service", "b.service"]}
+    units = {"a.service": unit("failed"), "b.service": unit()}
+    found = judged(limits, units=listed("a.service", "c.service"), expected_units=units)
+    assert of("unit_dead", found) == [("a.service", "critical", "failed", None)]
+    assert of("unit_failed", found) == [("c.service", "warning", None, None)]
+    assert is_disturbed("ok", {"check_host": {"kind": "computer", "facts": {}, "findings": found}})
+
+
+@pytest.mark.parametrize("told", [{}, {"a.service": unit("odd")}, {"a.service": {}}, {"a.service": 3}, [], 3])
+def test_an_expected_unit_that_was_not_told_of_is_unmeasured(told: object) -> None:
+    found = judged({"expected_units": ["a.service"]}, expected_units=told)
+    assert "unmeasured" in {severity for _, severity, _, _ in of("unit_dead", found)}
 
 
 PORTS = listed(
@@ -431,7 +474,7 @@ def test_what_the_host_could_not_tell_is_unmeasured_with_its_reason() -> None:
 
 def test_what_the_host_did_not_tell_is_unmeasured() -> None:
     answer = {"facts": {}, "errors": {}, "now": NOW, "offset_seconds": 0.0, "earlier": {}}
-    found = judge(answer, LIMITS)
+    found = judge(answer, LIMITS | {"expected_units": ["a.service"]})
     assert {(f["severity"], f["why"]) for f in found} == {("unmeasured", "not_told")}
     assert len(found) == len(GOOD)
 
@@ -446,7 +489,7 @@ def test_a_part_that_cannot_be_read_says_so(part: str) -> None:
     # The clock's offset is the controller's own measurement: of the system nothing is judged.
     own = {
         f["code"]
-        for f in judged({"expected_ports": ["tcp/22"]}, **{part: "nonsense"})
+        for f in judged({"expected_ports": ["tcp/22"], "expected_units": ["a.service"]}, **{part: 3})
         if f["why"] == "unreadable"
     }
     assert len(own) == 1

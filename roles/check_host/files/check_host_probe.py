@@ -211,6 +211,19 @@ def units(_: Facts) -> Facts:
     return capped(line.split()[0] for line in listed.splitlines() if line.split())
 
 
+def expected_units(wanted: Facts) -> Facts:
+    """Tell how the units are that the office expects, by the name it gives them."""
+    names = wanted["expected_units"]
+    if not names:
+        return {}
+    asked = "LoadState,ActiveState,SubState,UnitFileState,Type,TriggeredBy"
+    told = printed_by(["systemctl", "show", f"--property={asked}", "--", *names])
+    blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in told.strip().split("\n\n")]
+    if len(blocks) != len(names):
+        raise UnmeasuredError(f"systemctl told of {len(blocks)} units, not of {len(names)}")
+    return {name: blocks[number] for number, name in enumerate(names)}
+
+
 def reboot(_: Facts) -> Facts:
     """Tell whether installed updates ask for a restart."""
     if Path("/etc/debian_version").exists():
@@ -518,8 +531,8 @@ def antivirus(_: Facts) -> Facts:
 
 
 LOOKED_AT = (
-    system, boot, load, memory, processes, kernel, old_code, units, reboot, disks, ports, clock, certificates,
-    journal, packages, backup, antivirus,
+    system, boot, load, memory, processes, kernel, old_code, units, expected_units, reboot, disks, ports,
+    clock, certificates, journal, packages, backup, antivirus,
 )  # fmt: skip
 
 
