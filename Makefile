@@ -27,7 +27,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
+.PHONY: demo test bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -66,6 +66,9 @@ campaign-redhat: setup ## Hosts of the RHEL family planned, updated, tested and 
 
 campaign-repair: setup ## Disturbances planted on lab hosts and cured, runners killed amid cures; some fifteen minutes
 	$(BIN)/python -m pytest -s -m campaign tests/campaign/repair
+
+campaign-drill: setup ## The restore drill on lab hosts with real backups, some minutes
+	$(BIN)/python -m pytest -m campaign tests/campaign/drill
 
 campaign-palembang: setup ## Every path of the Palembang SOP on lab hosts with a unit that died, some minutes
 	$(BIN)/python -m pytest -m campaign tests/campaign/palembang

@@ -21,9 +21,13 @@ pytestmark = [pytest.mark.campaign, pytest.mark.lab, pytest.mark.timeout(1800)]
 LAB = "palembangtest"
 SOP = str(ROOT / "sops" / "palembang-information-system-maintenance.yml")
 UNIT = "lab-good.service"
-PORTS = "check_host_expected_ports: [tcp/22, tcp/8090]\n"
+LOCK = "/etc/group.lock"
+# No port of it is expected: that the unit is dead is all that there is to see.
+EXPECTED = f"check_host_expected_units: [{UNIT}]\nrepair_host_expected_units: [{UNIT}]\n"
 
 ASSIGNMENT = "aplikasi: [Situs web kantor, Basis data]\n"
+ALLOWED = ASSIGNMENT + "perbaikan: [Menyalakan layanan]\n"
+LOCKS_ONLY = ASSIGNMENT + "perbaikan: [Menghapus kunci yang tertinggal]\n"
 REPAIR = (
     "gangguan: Layanan pada web1 mati.\nupaya: Layanan dijalankan ulang.\n"
     "hasil: Tidak dapat diperbaiki oleh internal\n"
@@ -54,10 +58,10 @@ class Office(Unattended):
         """Decide at the open gate."""
         self.rawat("decide", "--outcome", outcome, "--official", official, "--reason", reason)
 
-    def assigned(self) -> None:
-        """Begin a run, and have Staf TI assigned."""
+    def assigned(self, answers: str = ASSIGNMENT) -> None:
+        """Begin a run, and have Staf TI assigned; without names in it no cure is allowed."""
         self.rawat("run", SOP, "-i", str(self.hosts), expect=3)
-        self.fill(ASSIGNMENT)
+        self.fill(answers)
         self.sign("ditugaskan", "kasubbag")
 
     def received(self) -> None:
@@ -79,12 +83,12 @@ class Office(Unattended):
 
 @pytest.fixture(scope="module", name="hosts")
 def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Bring up two hosts, of which one has ports that the office expects."""
+    """Bring up two hosts, of which one has a unit that the office expects."""
     inventory = tmp_path_factory.mktemp("lab") / "inventory"
     driver.up(driver.Wish(name=LAB, count=2, inventory=inventory))
     try:
         with (inventory / "host_vars" / "web1.yml").open("a", encoding="utf-8") as stream:
-            stream.write(PORTS.replace("tcp/8090", "tcp/8090, tcp/8091"))
+            stream.write(EXPECTED)
         yield inventory
     finally:
         driver.down(LAB)
@@ -94,9 +98,10 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def office(hosts: Path, tmp_path: Path) -> Iterator[Office]:
     """Give the office with all well on its hosts, and leave it so."""
     office = Office(tmp_path, hosts)
-    office.on_host("web1", f"systemctl start {UNIT}")
+    well = f"rm -f {LOCK}; systemctl start {UNIT}"
+    office.on_host("web1", well)
     yield office
-    office.on_host("web1", f"systemctl start {UNIT}")
+    office.on_host("web1", well)
 
 
 def dead(office: Office) -> None:
@@ -113,16 +118,61 @@ def test_a_month_without_disturbance_and_a_report_sent_back(office: Office) -> N
     assert office.rows == [*head, (11, "dikembalikan"), (10, None), (11, "diterima")]
 
 
-def test_a_dead_unit_is_found_and_its_repair_is_proved(office: Office) -> None:
+def state(office: Office) -> tuple[bool, bool]:
+    """Tell whether the unit is up, and whether the lock is still there, as the host says."""
+    said = office.on_host("web1", f"systemctl is-active {UNIT}; test -e {LOCK} && echo locked")
+    return "\nactive" in f"\n{said}", "locked" in said
+
+
+def row_4(office: Office) -> list[tuple[str, str]]:
+    """Return what was done and left out in row 4, as (event, kind of part)."""
+    told = {"action_finished", "action_skipped", "form_filled"}
+    found = [e for e in office.journal() if e["event"] in told and e["step"] == 4]
+    return [(e["event"], e.get("kind", "form")) for e in found]
+
+
+def document(office: Office, name: str) -> str:
+    """Return the words of a document of the run."""
+    (path,) = office.runs.glob(f"*/documents/{name}")
+    return " ".join(path.read_text(encoding="utf-8").split())
+
+
+def test_a_dead_unit_is_cured_as_allowed_and_a_cure_that_was_not_is_only_proposed(office: Office) -> None:
     dead(office)
-    office.assigned()
+    office.on_host("web1", f": > {LOCK}")
+    office.assigned(ALLOWED)
+    before = state(office)
     office.rawat("resume", expect=3)
+    office.received()
+    assert (before, state(office)) == ((False, True), (True, True))
+    assert office.rows[2:5] == [(3, "YA"), (4, "diperbaiki"), (9, None)]
+    done = [("action_finished", kind) for kind in ("propose", "cure", "playbook")]
+    assert row_4(office) == [*done, ("action_skipped", "form")]
+    said = json.loads(office.report())
+    assert said["disturbances"][0]["is_resolved"] is True
+    repairs = {line["repair"]["cure"]: line for line in said["repairs"]}
+    assert (repairs["start_unit"]["allowed"], repairs["start_unit"]["done"]["outcome"]) == (True, "done")
+    assert repairs["start_unit"]["done"]["proof"]["state"] == "active"
+    assert (repairs["remove_lock"]["allowed"], repairs["remove_lock"]["done"]) == (False, None)
+    report = document(office, "04-1-laporan-perbaikan-final.html")
+    assert f"Menyalakan layanan, {UNIT}: sudah diperbaiki dan terbukti." in report
+    assert f"Menghapus kunci {LOCK}" in report
+    assert "<b>Tidak dilakukan</b>: tidak diizinkan dalam penugasan yang ditandatangani." in report
+
+
+def test_without_the_cure_in_the_assignment_it_stays_dead_until_a_person_repairs_it(office: Office) -> None:
+    dead(office)
+    office.assigned(LOCKS_ONLY)
+    office.rawat("resume", expect=3)
+    assert state(office)[0] is False
+    assert row_4(office) == [("action_finished", "propose")]
     office.on_host("web1", f"systemctl start {UNIT}")
     office.fill(REPAIR)
     office.rawat("resume", expect=3)
     office.received()
     assert office.rows[2:5] == [(3, "YA"), (4, "diperbaiki"), (9, None)]
-    assert json.loads(office.report())["disturbances"][0]["is_resolved"] is True
+    repairs = json.loads(office.report())["repairs"]
+    assert [(r["repair"]["cure"], r["allowed"], r["done"]) for r in repairs] == [("start_unit", False, None)]
 
 
 def unrepaired(office: Office) -> None:
