@@ -33,3 +33,8 @@ def computers(hosts: Iterable[str], groups: Groups) -> tuple[str, ...]:
     """Return the hosts that are computers, in the order given."""
     services = {host for group in SERVICES for host in groups.get(group, ())}
     return tuple(host for host in hosts if host not in services)
+
+
+def with_data(hosts: Iterable[str], groups: Groups) -> tuple[str, ...]:
+    """Return the hosts that keep something which can be backed up: computers and RouterBOARDs, as given."""
+    return tuple(host for host in hosts if {"computer", "routerboard"} & set(kinds_of(host, groups)))

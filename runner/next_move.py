@@ -27,7 +27,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from runner import cures, moves
-from runner.kinds import computers
+from runner.kinds import computers, with_data
 from runner.moves import Part, wave_of
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Target, Waves
 from runner.state import PartState, RunState
@@ -335,6 +335,7 @@ def concerned_hosts(action: Action, state: RunState) -> tuple[str, ...]:
     chosen: Iterable[str] = {
         "all": state.hosts,
         "computers": computers(state.hosts, state.groups),
+        "with_data": with_data(state.hosts, state.groups),
         "planned": state.plan.hosts if state.plan else (),
         "ready": state.ready,
         "changed": state.changed,

@@ -21,6 +21,7 @@ from runner.findings import Evidence
 from runner.forms import rupiah_text
 from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
+from runner.kinds import computers
 from runner.moves import NO_LOOK
 from runner.owed import owed_hosts
 from runner.procedure import procedure_of, standings
@@ -53,6 +54,7 @@ from runner.view import (
     ProposedRepair,
     RosterChange,
     RosterDifference,
+    RouterBackup,
     RowTime,
     Schedule,
     SharedFinding,
@@ -147,6 +149,7 @@ class _Builder:
             repairs=self._repairs(),
             repairs_unseen=self._repairs_unseen(),
             backup_tried=self._backup_tried(),
+            router_backups=self._router_backups(),
         )
 
     def _operator(self) -> Person:
@@ -230,10 +233,19 @@ class _Builder:
         told = [e for e in told if (e["step"], e["attempt"], e["kind"]) == own]
         return [self._evidence(entry) for each in told for entry in each["evidence"]]
 
-    def _backup_tried(self) -> tuple[str, ...]:
+    def _backed_up(self) -> list[Event]:
         rows = {row.no for row in self.sop.steps if row.action and row.action.backup}
-        told = [e for e in self.events if e.name == "action_finished" and e["step"] in rows]
-        return in_natural_order({host for event in told for host in event["hosts"]})
+        return [e for e in self.events if e.name == "action_finished" and e["step"] in rows]
+
+    def _backup_tried(self) -> tuple[str, ...]:
+        tried = {host for event in self._backed_up() for host in event["hosts"]}
+        return in_natural_order(computers(tried, self.begin["inventory"]["groups"]))
+
+    def _router_backups(self) -> tuple[RouterBackup, ...]:
+        routers = set(self.begin["inventory"]["groups"].get("routerboards", ()))
+        told = [self._evidence(entry) for event in self._backed_up() for entry in event["evidence"]]
+        newest = {found.host: found for found in told if found.host in routers}
+        return tuple(_router_backup(newest[host]) for host in in_natural_order(newest))
 
     def _disturbances(self) -> tuple[Disturbance, ...]:
         looks: dict[str, list[Look]] = {}
@@ -583,6 +595,15 @@ def _look(event: Event, found: Evidence) -> Look:
         findings=tuple(SharedFinding(kind=check.kind, finding=f, hosts=()) for f in disturbing)
         if check
         else (),
+    )
+
+
+def _router_backup(found: Evidence) -> RouterBackup:
+    return RouterBackup(
+        host=found.host,
+        status=found.status,
+        kept=found.results.back_up_routerboard if found.status == "ok" else None,
+        message=found.failure.message if found.failure else "",
     )
 
 

@@ -129,9 +129,10 @@ class Action(_Model):
         default=None,
         description="Of a form with proof: what Rawat cures by itself before it asks for the form",
     )
-    hosts: Literal["all", "computers", "planned", "ready", "changed", "disturbed"] = Field(
+    hosts: Literal["all", "computers", "with_data", "planned", "ready", "changed", "disturbed"] = Field(
         default="all",
         description="all of the run; computers: those of them that are no service (websites, printers, ...); "
+        "with_data: computers and RouterBOARDs, which keep something to be backed up; "
         "planned: with something to do in the plan; "
         "ready: planned and ok in every action since; changed: where a change was started; "
         "disturbed: found disturbed when they were last looked at",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from runner.checks import WORST_FIRST, CheckFinding, Severity
-from runner.findings import Change, Finding, PlanUpdates, Update
+from runner.findings import Change, Finding, KeptConfiguration, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
 from runner.kinds import Kind as HostKind
 from runner.procedure import Procedure
@@ -329,6 +329,15 @@ class ProposedRepair(Finding):
     """The cure was begun, and nothing was told of what came of it."""
 
 
+class RouterBackup(Finding):
+    """What backing the configuration of a RouterBOARD up came to; without a file nothing was kept."""
+
+    host: str
+    status: str
+    kept: KeptConfiguration | None
+    message: str
+
+
 class CveGroup(Finding):
     """Vulnerabilities of the same packages that are closed and open on the same hosts."""
 
@@ -404,7 +413,9 @@ class DocumentView(Finding):
     repairs_unseen: tuple[str, ...] = ()
     """Hosts on which nobody could look for known disturbances there."""
     backup_tried: tuple[str, ...] = ()
-    """Hosts of the rows that back up."""
+    """Computers of the rows that back up."""
+    router_backups: tuple[RouterBackup, ...] = ()
+    """RouterBOARDs of the rows that back up, as it was tried last."""
 
     @property
     def backup_wanted(self) -> tuple[HostFacts, ...]:

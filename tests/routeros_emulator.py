@@ -12,8 +12,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from office_services import put
+from testinfra.host import Host
+
 Rows = Mapping[str, list[dict[str, str]]]
 USER, PASSWORD = "pantau", "kata-sandi-router"
+EXPORT = """\
+# 2026-11-21 10:00:00 by RouterOS 7.15.3
+# software id = AAAA-BBBB
+/interface bridge
+add name=bridge1
+/ip address
+add address=192.168.88.1/24 interface=bridge1
+"""
+SHELL = """\
+#!/bin/sh
+# sshd calls it as -c COMMAND
+[ "$2" = '/export; :put "# rawat: end of the export"' ] || { echo "bad command name: $2"; exit 1; }
+sed 's/$/\\r/' /srv/router/export
+[ -e /srv/router/cut ] || printf '# rawat: end of the export\\r\\n'
+"""
 ROWS: Rows = {
     "/system/resource/print": [
         {
@@ -137,3 +155,14 @@ def router(
             yield found
         finally:
             listening.shutdown(socket.SHUT_RDWR)
+
+
+def answer_over_ssh(host: Host) -> None:
+    """Let a lab host take a user ``router`` in whose shell answers as RouterOS does."""
+    put(host, "/srv/router/export", EXPORT)
+    put(host, "/srv/router/shell", SHELL)
+    host.check_output(
+        "sh -c 'chmod 755 /srv/router/shell; rm -f /srv/router/cut;"
+        " id router || useradd -m -s /srv/router/shell router;"
+        " mkdir -p ~router/.ssh; cp ~/.ssh/authorized_keys ~router/.ssh/; chown -R router: ~router/.ssh'"
+    )

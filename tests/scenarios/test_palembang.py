@@ -284,3 +284,33 @@ def test_what_people_type_is_text_in_documents(palembang: Office) -> None:
     html = report.render_html(document_view(now, *at))
     assert "<script>" not in html
     assert "{{ view.run }}" in html
+
+
+# Row 9 and routers -------------------------------------------------------------------------------------
+
+KEPT = {"file": "router/2026-11-21.rsc", "bytes": 2048, "sha256": "a1" * 32}
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (HostResult("router", "ok", {"back_up_routerboard": KEPT}), ("router/2026-11-21.rsc", "a1a1a1a1")),
+        (
+            HostResult("router", "failed", {}, Failure("Make sure", "is no whole configuration")),
+            ("TIDAK TERSIMPAN", "is no whole configuration"),
+        ),
+    ],
+    ids=["kept", "not whole"],
+)
+def test_the_configuration_of_a_router_is_kept_and_told(
+    palembang: Office, result: HostResult, words: tuple[str, ...]
+) -> None:
+    palembang.hosts = (*HOSTS, "router", "printer")
+    palembang.groups = {**palembang.groups, "routerboards": ["router"], "printers": ["printer"]}
+    palembang.playbooks.answer(9, "1", {"router": result})
+    told = documents(whole(palembang, {}))
+    assert set(palembang.playbooks.hosts_of(9, "1") or ()) == {*HOSTS, "router"}
+    for page in (told[9, 1, "laporan-backup"], told[11, 1, "laporan-pemeliharaan"]):
+        assert [word for word in words if word not in page] == []
+        # An export is no backup that was restored from.
+        assert "0 dari 5 host memiliki backup yang telah diuji pulih" in page

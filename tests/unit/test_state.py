@@ -302,6 +302,12 @@ def test_computers_are_those_that_are_no_service() -> None:
     assert hosts(book, "computers") == ("web1", "web10")
 
 
+def test_what_has_something_to_back_up_are_computers_and_routerboards() -> None:
+    book = Book().run()
+    book.state.groups = {"printers": ["web2"], "routerboards": ["db1"], "web": ["web1"]}
+    assert hosts(book, "with_data") == ("db1", "web1", "web10")
+
+
 def test_planned_are_those_with_something_to_do() -> None:
     assert hosts(Book().run().start().part("1", "playbook", ALL).plan(["web2"]), "planned") == ("web2",)
 

@@ -6,12 +6,16 @@ officials sit elsewhere. What is found, repaired and backed up is so on the host
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
+from labs import connection
+from routeros_emulator import EXPORT, PASSWORD, USER, answer_over_ssh, router
 from unattended import ROOT, Unattended
 
 from lab import driver
@@ -24,6 +28,15 @@ UNIT = "lab-good.service"
 LOCK = "/etc/group.lock"
 # No port of it is expected: that the unit is dead is all that there is to see.
 EXPECTED = f"check_host_expected_units: [{UNIT}]\nrepair_host_expected_units: [{UNIT}]\n"
+
+# Its API is the emulator's on this machine; its ssh, a real one that answers as RouterOS does, is a host's.
+ROUTER = {
+    "ansible_user": "router",
+    "check_routerboard_address": "127.0.0.1",
+    "check_routerboard_user": USER,
+    "check_routerboard_password": PASSWORD,
+    "check_routerboard_tls": False,
+}
 
 ASSIGNMENT = "aplikasi: [Situs web kantor, Basis data]\n"
 ALLOWED = ASSIGNMENT + "perbaikan: [Menyalakan layanan]\n"
@@ -89,7 +102,15 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         with (inventory / "host_vars" / "web1.yml").open("a", encoding="utf-8") as stream:
             stream.write(EXPECTED)
-        yield inventory
+        answer_over_ssh(connection(inventory, "db1"))
+        with router() as there:
+            said = ROUTER | {
+                "ansible_host": driver.load(LAB).address(driver.load(LAB).host("db1")),
+                "check_routerboard_port": there.port,
+            }
+            group = {"routerboards": {"hosts": {"router": said}}}
+            (inventory / "office.yml").write_text(yaml.safe_dump(group), encoding="utf-8")
+            yield inventory
     finally:
         driver.down(LAB)
 
@@ -116,6 +137,10 @@ def test_a_month_without_disturbance_and_a_report_sent_back(office: Office) -> N
     office.received()
     head = [(1, "ditugaskan"), (2, None), (3, "TIDAK"), (9, None), (10, None)]
     assert office.rows == [*head, (11, "dikembalikan"), (10, None), (11, "diterima")]
+    (kept,) = json.loads(office.report())["router_backups"]
+    file = office.hosts / "backups" / "routerboards" / kept["kept"]["file"]
+    assert file.read_text(encoding="utf-8") == EXPORT + "# rawat: end of the export\n"
+    assert hashlib.sha256(file.read_bytes()).hexdigest() == kept["kept"]["sha256"]
 
 
 def state(office: Office) -> tuple[bool, bool]:

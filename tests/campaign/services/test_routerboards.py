@@ -10,28 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from office_services import certificate, put
-from routeros_emulator import PASSWORD, ROWS, USER, Rows, router, with_row
+from office_services import certificate
+from routeros_emulator import EXPORT, PASSWORD, ROWS, USER, Rows, answer_over_ssh, router, with_row
 from service_field import Office, found, not_good
 
 pytestmark = pytest.mark.campaign
 MADE = certificate(names=("router",))
 UPDATE = "/system/package/update/print"
-EXPORT = """\
-# 2026-11-21 10:00:00 by RouterOS 7.15.3
-# software id = AAAA-BBBB
-/interface bridge
-add name=bridge1
-/ip address
-add address=192.168.88.1/24 interface=bridge1
-"""
-SHELL = """\
-#!/bin/sh
-# sshd calls it as -c COMMAND
-[ "$2" = '/export; :put "# rawat: end of the export"' ] || { echo "bad command name: $2"; exit 1; }
-sed 's/$/\\r/' /srv/router/export
-[ -e /srv/router/cut ] || printf '# rawat: end of the export\\r\\n'
-"""
 
 
 @pytest.fixture(name="tls")
@@ -87,13 +72,7 @@ def test_a_router_that_is_off_does_not_stop_the_others(office: Office, tls: ssl.
 def _sshd(office: Office) -> Iterator[dict[str, Any]]:
     """Let svc1 take a user in whose shell answers as RouterOS does."""
     host = office.host("svc1")
-    put(host, "/srv/router/export", EXPORT)
-    put(host, "/srv/router/shell", SHELL)
-    host.check_output(
-        "sh -c 'chmod 755 /srv/router/shell; rm -f /srv/router/cut;"
-        " id router || useradd -m -s /srv/router/shell router;"
-        " mkdir -p ~router/.ssh; cp ~/.ssh/authorized_keys ~router/.ssh/; chown -R router: ~router/.ssh'"
-    )
+    answer_over_ssh(host)
     yield {
         "ansible_host": office.address("svc1"),
         "ansible_user": "router",
