@@ -25,6 +25,7 @@ from runner.models import judged
 from runner.moves import Gate
 from runner.officials import Holder
 from runner.sop import Sop, duration_seconds
+from runner.state import RunState
 
 Occasion = Literal["opened", "reminded", "standard", "deadline"]
 """Why somebody is told: the gate opened, it still waits, its standard time or its deadline has passed."""
@@ -105,7 +106,7 @@ class Settings(_Model):
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a run waits for, an open gate or a form, as somebody is told of it.
+    """What a run waits for, an open gate, a form or a row under way, as somebody is told of it.
 
     ``begun`` is the record with which the waiting began; ``form`` is the title of the form, empty at a gate;
     ``gate`` is None where a form is awaited; ``holders`` are who is awaited today.
@@ -121,10 +122,14 @@ class Waiting:
     events: Sequence[Event]
     holders: tuple[Holder, ...]
     zone: ZoneInfo
+    standing: str = ""
+    """Of a row that is at work or stands still: how it stands; empty at a gate and at a form."""
 
     @property
     def name(self) -> str:
         """Return what tells this waiting from any other of the run."""
+        if self.standing:
+            return f"row-{self.begun.seq}"
         return self.gate.nonce if self.gate else f"form-{self.begun.seq}"
 
 
@@ -152,14 +157,30 @@ def parse_settings(text: str, name: str) -> Settings:
 def due(waiting: Waiting, settings: Settings, now: Instant) -> list[Occasion]:
     """Return for what a run's waiting calls by now, the first of it first."""
     standard = waiting.sop.step(waiting.step).standard_seconds
-    occasions: list[Occasion] = ["opened"]
-    if _has_passed(waiting, duration_seconds(settings.remind_after), now):
+    # Nobody is told that a row is at work, only that it is so for too long.
+    occasions: list[Occasion] = [] if waiting.standing else ["opened"]
+    if waiting.standing and not (standard and _has_passed(waiting, standard, now)):
+        return []
+    if not waiting.standing and _has_passed(waiting, duration_seconds(settings.remind_after), now):
         occasions.append("reminded")
     if standard and _has_passed(waiting, standard, now):
         occasions.append("standard")
     if waiting.gate and gates.is_overdue(waiting.gate, waiting.events, now):
         occasions.append("deadline")
     return occasions
+
+
+def standing_of(state: RunState) -> str:
+    """Return how the row that is under way stands, for a letter."""
+    if state.failed:
+        return "gagal dan berhenti; setelah sebabnya diatasi: rawat resume"
+    if state.window_awaited:
+        return "menunggu waktu pemeliharaan"
+    if state.freed:
+        return "berhenti; komputernya telah dilepaskan"
+    if state.decision:
+        return "sudah diputuskan, tetapi belum dilanjutkan: rawat resume"
+    return "dikerjakan, atau terhenti"
 
 
 def _has_passed(waiting: Waiting, seconds: int, now: Instant) -> bool:
@@ -225,22 +246,41 @@ def _body(waiting: Waiting, holder: Holder, occasion: Occasion) -> list[str]:
         ("SOP", f"{_line(sop.identity.nama_sop)} ({_line(sop.identity.unit)})"),
         ("Pelaksanaan", waiting.run),
         ("Langkah", f"{step.no}. {_line(step.kegiatan)}"),
-        ("Ditunggu", _line(waiting.awaited)),
+        ("Pelaksana" if waiting.standing else "Ditunggu", _line(waiting.awaited) or "-"),
         ("Sejak", _moment(waiting.begun.instant.at, waiting.zone)),
         ("Waktu baku", step.waktu or "tidak ditentukan"),
-        *(_of_gate(waiting.gate, waiting.zone) if waiting.gate else [("Formulir", _line(waiting.form))]),
+        *_told_besides(waiting),
     ]
     return [
         f"Yth. {_line(holder.official.name)}",
         f"{_line(holder.title)}",
         "",
-        f"Dengan hormat, {_SENTENCES[occasion].format(what=_what_for(waiting))}",
+        f"Dengan hormat, {_sentence(waiting, occasion)}",
         "",
         *(f"{name + ' ':.<16} {what}" for name, what in told),
         "",
-        *(_how_to_decide(waiting, holder) if waiting.gate else _how_to_fill(waiting, holder)),
+        *_what_to_type(waiting, holder),
         "Surat ini dikirim oleh Rawat. Membalasnya tidak memutuskan apa pun.",
     ]
+
+
+def _sentence(waiting: Waiting, occasion: Occasion) -> str:
+    if waiting.standing:
+        return "sebuah langkah SOP belum selesai dan telah melampaui waktu bakunya."
+    return _SENTENCES[occasion].format(what=_what_for(waiting))
+
+
+def _told_besides(waiting: Waiting) -> list[tuple[str, str]]:
+    if waiting.standing:
+        return [("Keadaan", _line(waiting.standing))]
+    return _of_gate(waiting.gate, waiting.zone) if waiting.gate else [("Formulir", _line(waiting.form))]
+
+
+def _what_to_type(waiting: Waiting, holder: Holder) -> list[str]:
+    if waiting.standing:
+        lines = [f"    rawat status {waiting.run}", f"    rawat resume {waiting.run}"]
+        return ["Lihat keadaannya, dan lanjutkan bila terhenti, di terminal Rawat:", "", *lines, ""]
+    return _how_to_decide(waiting, holder) if waiting.gate else _how_to_fill(waiting, holder)
 
 
 def _of_gate(gate: Gate, zone: ZoneInfo) -> list[tuple[str, str]]:

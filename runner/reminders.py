@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ from runner import errors, mail, notices
 from runner.clock import Instant
 from runner.mail import Office, Undelivered
 from runner.notices import Letter, Occasion, Waiting
+from runner.officials import Holder
 from runner.record import Record
 
 TRIED, FAILED = "tried", "failed"
@@ -100,6 +102,8 @@ def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
     if waiting is None:
         return Told()
     occasions = notices.due(waiting, office.settings, at)
+    if not occasions:
+        return Told()
     try:
         with memory(path) as told:
             return _tell(waiting, occasions, office, told, at)
@@ -111,8 +115,8 @@ def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
 
 
 def waiting_of(now: Record, at: Instant) -> Waiting | None:
-    """Return what a run waits for of an official, or None: an open gate, or a form."""
-    if now.state.finished:
+    """Return what a run waits for: an open gate, a form, or a row that is under way; or None."""
+    if now.state.finished or now.state.stopped:
         return None
     today, gate, form = now.roster.day(at.at), now.state.gate, now.state.forms.awaited
     if gate is not None:
@@ -124,9 +128,38 @@ def waiting_of(now: Record, at: Instant) -> Waiting | None:
         step, begun, title, awaited = form["step"], form, now.sop.forms[form["form"]].title, form["position"]
         holders = {h.official.id: h for h in now.roster.holders(awaited, today)}
     else:
-        return None
+        return _row(now, today)
     zone, who = ZoneInfo(now.roster.timezone), tuple(holders.values())
     return Waiting(now.folder.name, now.sop, step, begun, awaited, gate, title, now.events, who, zone)
+
+
+def _row(now: Record, today: date) -> Waiting | None:
+    """Return the row that is under way, with whose row it is; where its gate is decided, whoever operates."""
+    state = now.state
+    if not isinstance(state.current, int) or not state.started:
+        return None
+    begun = next(e for e in reversed(now.events) if e.name == "step_started" and e["step"] == state.current)
+    actors = [now.sop.actors[actor] for actor in (state.step.pelaksana, state.step.bersama) if actor]
+    holders = {h.official.id: h for seat in actors for h in now.roster.holders(seat, today)}
+    decided = state.decision is not None and state.decision["attempt"] == state.attempt
+    if decided or state.failed or not holders:
+        operator = now.roster.official(now.started["operator"]["id"])
+        position = now.started["operator"]["position"]
+        holders = {operator.id: Holder(operator, position)} if operator else {}
+    zone = ZoneInfo(now.roster.timezone)
+    return Waiting(
+        now.folder.name,
+        now.sop,
+        state.current,
+        begun,
+        " dan ".join(actors),
+        None,
+        "",
+        now.events,
+        tuple(holders.values()),
+        zone,
+        notices.standing_of(state),
+    )
 
 
 def _tell(waiting: Waiting, occasions: Sequence[Occasion], office: Office, told: Memory, at: Instant) -> Told:

@@ -13,13 +13,14 @@ from typing import ClassVar
 import pytest
 
 from runner import errors, mail, record, reminders
+from runner.executors.base import ActionRequest, HostResult, HostStatus
 from runner.mail import Office as Settled
 from runner.notices import parse_settings
 from runner.reminders import Told
 from runner.source import SourceError
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
-from scenarios.office import Office
+from scenarios.office import HOSTS, Office
 from scenarios.palembang import ANSWERS
 from scenarios.post_office import HEAD, PASSWORD, PostOffice, free_port, occasions, post_office, settings_text
 
@@ -175,6 +176,56 @@ def test_a_deadline_that_passed_is_told(
         tell(office, folder, settled(post))
     assert occasions(post) == ["Menunggu", "Waktu baku", "Batas waktu"]
     assert "Minggu, 22 November 2026, pukul 00.00 WIB" in post.mails[-1].get_content()
+
+
+def test_a_row_that_works_over_its_standard_time_is_told_once_to_whose_row_it_is(
+    contoh: Office, post: PostOffice
+) -> None:
+    settings = settled(post)
+    folder = contoh.start()
+    told: list[int] = []
+
+    def hours_later(_request: ActionRequest) -> None:
+        for hours in (0.0, 30.0, 30.0):
+            contoh.clock.advance(hours * HOUR)
+            told.append(len(tell(contoh, folder, settings).sent))
+
+    contoh.playbooks.before = hours_later
+    contoh.go_on(folder, {})
+    assert told == [0, 1, 0]
+    assert post.recipients == [["pengelola@dinas.example"]]
+    (mail_,) = post.mails
+    assert "] Waktu baku terlampaui: langkah 1," in mail_["Subject"]
+    body = mail_.get_content()
+    for words in (
+        "belum selesai dan telah melampaui waktu bakunya",
+        "Keadaan ........ dikerjakan, atau",
+        "rawat status",
+    ):
+        assert words in body
+    assert "rawat decide" not in body
+
+
+def test_a_decision_that_nobody_goes_on_with_is_told_to_the_operator(
+    contoh: Office, waiting: RunFolder, post: PostOffice
+) -> None:
+    contoh.decide(waiting, "disetujui", "kabid")
+    contoh.clock.advance(2 * HOUR)
+    assert [letter.official for letter in tell(contoh, waiting, settled(post)).sent] == ["pengelola"]
+    assert "sudah diputuskan, tetapi belum dilanjutkan" in post.mails[0].get_content()
+
+
+def test_a_row_that_failed_is_told_over_its_time_to_the_operator(contoh: Office, post: PostOffice) -> None:
+    nobody: dict[str, HostStatus | HostResult] = dict.fromkeys(HOSTS, "unreachable")
+    contoh.playbooks.answer(1, "1", nobody)
+    folder = contoh.start()
+    with pytest.raises(errors.StepFailedError):
+        contoh.go_on(folder, {})
+    settings = settled(post)
+    assert tell(contoh, folder, settings).sent == ()
+    contoh.clock.advance(30 * HOUR)
+    assert [letter.official for letter in tell(contoh, folder, settings).sent] == ["pengelola"]
+    assert "gagal dan berhenti" in post.mails[0].get_content()
 
 
 def test_a_gate_that_opens_anew_is_told_anew(contoh: Office, waiting: RunFolder, post: PostOffice) -> None:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from labs import raised
 from unattended import ROOT, Unattended
-
-from lab import driver
 
 pytestmark = [pytest.mark.campaign, pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -46,12 +45,8 @@ class Office(Unattended):
 @pytest.fixture(name="office")
 def _office(tmp_path: Path) -> Iterator[Office]:
     """Give an office with two hosts that were never backed up."""
-    inventory = tmp_path / "inventory"
-    driver.up(driver.Wish(name=LAB, count=2, inventory=inventory))
-    try:
+    with raised(tmp_path, LAB, 2) as inventory:
         yield Office(tmp_path, inventory)
-    finally:
-        driver.down(LAB)
 
 
 def test_the_drill_restores_a_sample_of_real_backups_and_is_done_again_when_told_so(office: Office) -> None:

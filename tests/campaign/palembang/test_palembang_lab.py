@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from labs import connection
+from labs import connection, raised
 from routeros_emulator import EXPORT, PASSWORD, USER, answer_over_ssh, router
 from unattended import ROOT, Unattended
 
@@ -97,22 +97,18 @@ class Office(Unattended):
 @pytest.fixture(scope="module", name="hosts")
 def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Bring up two hosts, of which one has a unit that the office expects."""
-    inventory = tmp_path_factory.mktemp("lab") / "inventory"
-    driver.up(driver.Wish(name=LAB, count=2, inventory=inventory))
-    try:
+    with raised(tmp_path_factory.mktemp("lab"), LAB, 2) as inventory, router() as there:
         with (inventory / "host_vars" / "web1.yml").open("a", encoding="utf-8") as stream:
             stream.write(EXPECTED)
         answer_over_ssh(connection(inventory, "db1"))
-        with router() as there:
-            said = ROUTER | {
-                "ansible_host": driver.load(LAB).address(driver.load(LAB).host("db1")),
-                "check_routerboard_port": there.port,
-            }
-            group = {"routerboards": {"hosts": {"router": said}}}
-            (inventory / "office.yml").write_text(yaml.safe_dump(group), encoding="utf-8")
-            yield inventory
-    finally:
-        driver.down(LAB)
+        lab = driver.load(LAB)
+        said = ROUTER | {
+            "ansible_host": lab.address(lab.host("db1")),
+            "check_routerboard_port": there.port,
+        }
+        group = {"routerboards": {"hosts": {"router": said}}}
+        (inventory / "office.yml").write_text(yaml.safe_dump(group), encoding="utf-8")
+        yield inventory
 
 
 @pytest.fixture
