@@ -310,7 +310,7 @@ def _of_needs(sop: Sop, at: source.Path, step: Step, before: list[Step]) -> Iter
 def _of_cures(sop: Sop, at: source.Path, step: Step, named: Cures) -> Iterator[_Found]:
     """Tell which choices of the form name no cure: who ticks one would have signed for nothing."""
     row = next((one for one in sop.steps if one.no == named.allowed_by), None)
-    form = sop.form_of(row) if row else None
+    form = sop.forms.get(row.action.form) if row and row.action and row.action.form else None
     field = form.fields.get(named.field) if form else None
     for choice in cures.unknown_names(field.choices) if field else ():
         yield _Found(
