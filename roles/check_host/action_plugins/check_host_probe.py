@@ -32,7 +32,7 @@ _SOURCES = {
 _INPUTS = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
     "argument_specs"
 ]["main"]["options"]
-_WANTED = ("certificates", "backup_marker")
+_WANTED = ("certificates", "backup_marker", "expected_units")
 _PER_HOST = {"per_host": True, "aggregate": False}
 _MARK = "RAWAT-CHECK "
 _MOST_BYTES = 500_000
