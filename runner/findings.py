@@ -101,6 +101,17 @@ class RebootExpected(Finding):
     because: tuple[str, ...] = ()
 
 
+class SnapshotForeseen(Finding):
+    """What the check says of a snapshot of the host's root before the updates."""
+
+    file_system: str = ""
+    taken: bool = False
+    returns: bool = False
+    """Whether a rollback goes back by it."""
+    why_not: str = ""
+    not_covered: tuple[str, ...] = ()
+
+
 class PlanUpdates(Finding):
     """Everything the check found on one host."""
 
@@ -113,6 +124,7 @@ class PlanUpdates(Finding):
     conffiles: tuple[Conffile, ...] = ()
     antivirus: AntivirusFound | None = None
     reboot: RebootExpected = RebootExpected()
+    snapshot: SnapshotForeseen = SnapshotForeseen()
     dpkg_audit: tuple[str, ...] = ()
     free_bytes: int = 0
     needed_bytes: int = 0
@@ -313,6 +325,28 @@ class FileLeft(Finding):
     reason: str
 
 
+class ReturnToSnapshot(Finding):
+    """What going back to the snapshot of the root came to."""
+
+    outcome: str
+    reason: str = ""
+    not_undone: tuple[FileLeft, ...] = ()
+
+
+class TakenAway(Finding):
+    """The snapshot of an ended run, and the days that it lay on the host."""
+
+    run: str
+    days: int
+
+
+class TakeSnapshot(Finding):
+    """What taking a snapshot of the root came to."""
+
+    taken: bool = False
+    removed: tuple[TakenAway, ...] = ()
+
+
 class RestoreFiles(Finding):
     """What bringing configuration files back came to."""
 
@@ -367,6 +401,8 @@ class Results(Finding):
     save_packages: Annotated[SavePackages | None, _Maybe] = None
     compare_baseline: Annotated[CompareBaseline | None, _Maybe] = None
     restore_files: Annotated[RestoreFiles | None, _Maybe] = None
+    take_snapshot: Annotated[TakeSnapshot | None, _Maybe] = None
+    return_to_snapshot: Annotated[ReturnToSnapshot | None, _Maybe] = None
     verification: Annotated[Verification | None, _Maybe] = None
     repair_host: Annotated[RepairHost | None, _Maybe] = None
     check_host: Annotated[Check | None, _Maybe] = None

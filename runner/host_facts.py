@@ -30,9 +30,11 @@ from runner.findings import (
     Refused,
     RestoreFiles,
     Results,
+    ReturnToSnapshot,
     RollbackUpdates,
     SavePackages,
     ScanHost,
+    TakeSnapshot,
     Update,
     UpdateAntivirus,
     Verification,
@@ -103,6 +105,8 @@ class HostFacts(Finding):
     kept: SavePackages | None = None
     scan: ScanHost | None = None
     rungs: CompareBaseline | None = None
+    snapshot: TakeSnapshot | None = None
+    returned: ReturnToSnapshot | None = None
     files: RestoreFiles | None = None
     retest: Verification | None = None
     retest_status: str = ""
@@ -114,9 +118,21 @@ class HostFacts(Finding):
         return bool(self.backup and self.backup.snapshot) and self.backup_status == "ok"
 
     @property
+    def is_by_snapshot(self) -> bool:
+        """Tell whether the host runs from the snapshot of its root from before the update."""
+        return self.returned is not None and self.returned.outcome == "returned"
+
+    @property
+    def taken_back(self) -> tuple[Change, ...]:
+        """Return the changes that were taken back; with the root all that the run had made."""
+        if self.is_by_snapshot:
+            return tuple(Change(package=c.package, from_=c.to, to=c.from_) for c in self.changes)
+        return self.rollback.changes if self.rollback else ()
+
+    @property
     def undone(self) -> frozenset[str]:
         """Return the packages whose change was taken back."""
-        return frozenset(change.package for change in self.rollback.changes) if self.rollback else frozenset()
+        return frozenset(change.package for change in self.taken_back)
 
     @property
     def not_undone(self) -> tuple[NotUndone, ...]:
@@ -258,7 +274,7 @@ def _from_results(
         update["antivirus"] = results.update_antivirus
     if results.reboot_host:
         update["reboot"] = results.reboot_host
-    told = {"kept": results.save_packages, "scan": results.scan_host}
+    told = {"kept": results.save_packages, "scan": results.scan_host, "snapshot": results.take_snapshot}
     update |= {name: found for name, found in told.items() if found}
     if results.rollback_updates or kind == "recover":
         update |= _taken_back(results, status, span)
@@ -272,6 +288,7 @@ def _from_results(
 def _taken_back(results: Results, status: str, span: Span) -> dict[str, object]:
     return {
         "rungs": results.compare_baseline,
+        "returned": results.return_to_snapshot,
         "files": results.restore_files,
         "rollback": results.rollback_updates,
         "rollback_status": status,
@@ -293,6 +310,7 @@ def _applied(known: HostFacts, apply: ApplyUpdates) -> dict[str, object]:
         "tests": None,
         "rollback": None,
         "rungs": None,
+        "returned": None,
         "files": None,
         "retest": None,
     }
@@ -335,7 +353,9 @@ def _state_after_change(known: HostFacts) -> HostState:
 def _state_after_rollback(known: HostFacts) -> HostState:
     if _LOST & {known.rollback_status, known.retest_status}:
         return "unknown"
-    taken_back = known.rollback is not None and known.rollback.outcome == "rolled back"
+    taken_back = known.is_by_snapshot or (
+        known.rollback is not None and known.rollback.outcome == "rolled back"
+    )
     whole = known.rollback_status == "ok" and taken_back and has_passed(known.retest, known.retest_status)
     return "rolled_back" if whole else "failed"
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-_DECIDED_ON = ("updates", "new_packages", "held", "kept_back", "conffiles", "antivirus", "reboot")
+_DECIDED_ON = (
+    "updates", "new_packages", "held", "kept_back", "conffiles", "antivirus", "reboot", "snapshot",
+)  # fmt: skip
 _UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
 
 
@@ -45,7 +47,7 @@ def make_plan(
 def _is_readable(probed: dict[str, Any]) -> bool:
     """Tell whether what came from a host has the shape of a list of updates: one odd host stops no other."""
     updates = probed["updates"]
-    blocks = [probed.get("reboot"), probed.get("antivirus")]
+    blocks = [probed.get("reboot"), probed.get("antivirus"), probed.get("snapshot")]
     return (
         isinstance(updates, list)
         and all(isinstance(update, dict) and _is_update(update) for update in updates)

@@ -561,6 +561,8 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
     if entry["reboot"]["expected"]:
         because = one_line(", ".join(map(str, entry["reboot"]["because"])) or "it is required already")
         yield Text(f"  {name}: will be rebooted ({because})", style="bold yellow")
+    if entry["updates"]:
+        yield from _snapshot_notes(name, entry.get("snapshot") or {})
     if has_antivirus_update(entry):
         found = entry["antivirus"]
         old, new = one_line(found.get("database_on_disk")), one_line(found.get("database_offered"))
@@ -578,6 +580,24 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
         yield Text(f"  {name}: packages are not sound already, {one_line(problem)}", style="bold yellow")
     if not entry["updates"] and not has_antivirus_update(entry):
         yield Text(f"  {name}: nothing to do", style="dim")
+
+
+def _snapshot_notes(name: str, told: dict[str, Any]) -> Iterator[Text]:
+    """Say what a snapshot of the root would take back; nothing of a host that has none by its nature."""
+    if told.get("taken"):
+        outside = one_line(", ".join(map(str, told.get("not_covered") or [])), 300)
+        goes_back = (
+            "a rollback restarts the host into it and takes back whatever was written to the root since"
+            if told.get("returns")
+            else "a rollback does not go back by it: it is there for a person"
+        )
+        said = f"a snapshot of its root is taken before; {goes_back}"
+        said += f"; not part of it: {outside}" if outside else ""
+        yield Text(f"  {name}: {said}", style="bold yellow" if told.get("returns") else "yellow")
+    elif told.get("file_system") == "btrfs":
+        yield Text(
+            f"  {name}: no snapshot of its root is taken: {one_line(told.get('why_not'))}", style="dim"
+        )
 
 
 def _conffile_note(name: str, item: dict[str, Any]) -> Text:

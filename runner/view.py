@@ -577,12 +577,7 @@ class DocumentView(Finding):
     @property
     def changes_undone(self) -> tuple[SharedChange, ...]:
         """Return the changes that were taken back, equal ones together."""
-        return _shared(
-            (host.host, "", change)
-            for host in self.recovered
-            if host.rollback
-            for change in host.rollback.changes
-        )
+        return _shared((host.host, "", change) for host in self.recovered for change in host.taken_back)
 
     @property
     def cve_groups(self) -> tuple[CveGroup, ...]:

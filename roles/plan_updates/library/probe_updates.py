@@ -28,6 +28,7 @@ from ansible.module_utils import (
     package_files,
     redhat_transaction,
     redhat_updates,
+    root_snapshot,
     rpm_states,
     running_code,
 )
@@ -57,6 +58,9 @@ options:
   http_retries: {type: int, required: true, description: How often a download is tried again}
   reserve_bytes: {type: int, required: true, description: Bytes that have to stay free after the updates}
   conffiles: {type: dict, default: {}, description: "What is chosen for changed files: path to keep or new"}
+  snapshot:
+    {type: str, default: none, choices: [return, keep, none], description: What a snapshot of the root is for}
+  is_controller: {type: bool, default: false, description: Whether Rawat runs on this host}
 author: Rawat
 """
 EXAMPLES = """
@@ -444,10 +448,14 @@ def main() -> None:
             "http_retries": number,
             "reserve_bytes": number,
             "conffiles": {"type": "dict", "default": {}},
+            "snapshot": {"type": "str", "default": "none", "choices": ["return", "keep", "none"]},
+            "is_controller": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     evidence = ask_dnf(module) if rpm_states.is_redhat(rpm_states.os_release()) else ask_apt(module)
+    choice, is_controller = module.params["snapshot"], module.params["is_controller"]
+    evidence["snapshot"] = root_snapshot.look(choice, is_controller=is_controller)
     if evidence["shortages"]:
         said = "; ".join(evidence["shortages"])
         module.fail_json(
