@@ -24,9 +24,14 @@ from ansible.module_utils.back_up_host_repositories import (
     cause_of,
     kind_of,
     require_disk,
-    require_server,
 )
-from ansible.module_utils.back_up_host_restic import BackupError, Restic, digest_of
+from ansible.module_utils.back_up_host_restic import (
+    REPOSITORY_ARGUMENTS,
+    BackupError,
+    Restic,
+    digest_of,
+    opened,
+)
 from ansible.module_utils.basic import AnsibleModule
 
 if TYPE_CHECKING:
@@ -184,15 +189,13 @@ def restore_test(
     return result | ({"different": different[:20]} if different else {})
 
 
-def proven(params: dict[str, Any], evidence: dict[str, Any]) -> bool:
+def proven(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> bool:
     """Make or find the snapshot and prove it, filling in the evidence; return whether anything was added."""
     begun = time.monotonic()
     require_paths(params["paths"])
-    require_server(params["repository"])
     if kind_of(params["repository"]) == "local":
         table = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
         require_disk(params["repository"], params["paths"], table)
-    restic = Restic(params)
     evidence["tool"] = restic.require("restic does not run", "version").split(" compiled")[0]
     before = params["verified_before"]
     made = ensure_repository(restic, may_make=not before)
@@ -237,14 +240,7 @@ def dumps_before(path: Path) -> dict[str, Any]:
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "repository": {"type": "str", "required": True},
-    "rest_user": {"type": "str", "default": ""},
-    "rest_password": {"type": "str", "default": "", "no_log": True},
-    "s3_credentials": {"type": "str", "default": "", "no_log": True},
-    "sftp_key": {"type": "str", "default": "", "no_log": True},
-    "sftp_known_hosts": {"type": "str", "default": ""},
-    "password": {"type": "str", "required": True, "no_log": True},
-    "private": {"type": "path", "required": True},
+    **REPOSITORY_ARGUMENTS,
     "directory": {"type": "path", "required": True},
     "paths": {"type": "list", "elements": "str", "required": True},
     "about": {"type": "dict", "default": {}},
@@ -269,11 +265,10 @@ def main() -> None:
     evidence = {name: module.params[name] for name in ("repository", "paths")} | module.params["about"]
     changed, problem = False, ""
     try:
-        changed = proven(module.params, evidence)
+        with opened(module.params) as restic:
+            changed = proven(restic, module.params, evidence)
     except (BackupError, RepositoryError, SavingError, OSError, ValueError, KeyError, StopIteration) as error:
         problem = str(error) or error.__class__.__name__
-    finally:
-        shutil.rmtree(module.params["private"], ignore_errors=True)
     module.exit_json(changed=changed, problem=problem, evidence=evidence)
 
 

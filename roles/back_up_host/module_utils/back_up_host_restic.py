@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +19,24 @@ from ansible.module_utils.back_up_host_repositories import (
     RepositoryError,
     cause_of,
     kind_of,
+    require_server,
     sftp_command,
 )
 
 PIECE = 1024 * 1024
 SECRET_KEY = re.compile(r"(?im)^\s*aws_secret_access_key\s*=\s*(\S+)")
+
+REPOSITORY_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "repository": {"type": "str", "required": True},
+    "rest_user": {"type": "str", "default": ""},
+    "rest_password": {"type": "str", "default": "", "no_log": True},
+    "s3_credentials": {"type": "str", "default": "", "no_log": True},
+    "sftp_key": {"type": "str", "default": "", "no_log": True},
+    "sftp_known_hosts": {"type": "str", "default": ""},
+    "password": {"type": "str", "required": True, "no_log": True},
+    "private": {"type": "path", "required": True},
+}
+"""What a module is told of a repository; ``private`` is a root-only folder in memory for the credentials."""
 
 
 class BackupError(Exception):
@@ -110,6 +126,16 @@ class Restic:
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+
+@contextmanager
+def opened(params: dict[str, Any]) -> Iterator[Restic]:
+    """Give restic on the repository of a module; whatever happens, the credentials leave the host with it."""
+    try:
+        require_server(params["repository"])
+        yield Restic(params)
+    finally:
+        shutil.rmtree(params["private"], ignore_errors=True)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

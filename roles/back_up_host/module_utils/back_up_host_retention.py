@@ -12,10 +12,21 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.back_up_host_restic import BackupError, Restic
+from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic
 
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 ID = re.compile(r"[0-9a-f]{64}")
+_NAMES: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
+RETENTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    **REPOSITORY_ARGUMENTS,
+    "directory": {"type": "path", "required": True},
+    "host": {"type": "str", "required": True},
+    "policy": {"type": "dict", "required": True},
+    "open_runs": _NAMES,
+    "keep_tags": _NAMES,
+    "timeout": {"type": "int", "default": 3600},
+}
+"""What a module is told that proposes or prunes."""
 
 
 def policy_flags(policy: dict[str, Any]) -> list[str]:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Any
 
-from ansible.module_utils.back_up_host_repositories import RepositoryError, require_server
-from ansible.module_utils.back_up_host_restic import BackupError, Restic
-from ansible.module_utils.back_up_host_retention import look
+from ansible.module_utils.back_up_host_repositories import RepositoryError
+from ansible.module_utils.back_up_host_restic import BackupError, opened
+from ansible.module_utils.back_up_host_retention import RETENTION_ARGUMENTS, look
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -52,42 +51,18 @@ problem: {type: str, returned: always, description: What went wrong; empty when 
 evidence: {type: dict, returned: always, description: The evidence of the role propose_retention}
 """
 
-SECRET: dict[str, Any] = {"type": "str", "default": "", "no_log": True}
-NAMES: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
-
 
 def main() -> None:
     """Run the module; whatever happens, the credentials leave the host with it."""
-    module = AnsibleModule(
-        argument_spec={
-            "repository": {"type": "str", "required": True},
-            "rest_user": {"type": "str", "default": ""},
-            "rest_password": SECRET,
-            "s3_credentials": SECRET,
-            "sftp_key": SECRET,
-            "sftp_known_hosts": {"type": "str", "default": ""},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "private": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
-            "host": {"type": "str", "required": True},
-            "policy": {"type": "dict", "required": True},
-            "open_runs": NAMES,
-            "keep_tags": NAMES,
-            "timeout": {"type": "int", "default": 3600},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=RETENTION_ARGUMENTS, supports_check_mode=True)
     began = time.monotonic()
     evidence: dict[str, Any] = {"snapshots": 0, "keep": [], "remove": [], "proven": ""}
     problem = ""
     try:
-        require_server(module.params["repository"])
-        restic = Restic(module.params)
-        evidence |= look(restic, module.params)
+        with opened(module.params) as restic:
+            evidence |= look(restic, module.params)
     except (BackupError, RepositoryError, OSError, ValueError, KeyError) as error:
         problem = str(error) or error.__class__.__name__
-    finally:
-        shutil.rmtree(module.params["private"], ignore_errors=True)
     evidence["seconds"] = round(time.monotonic() - began, 1)
     module.exit_json(changed=False, problem=problem, evidence=evidence)
 

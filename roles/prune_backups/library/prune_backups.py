@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from typing import Any
 
-from ansible.module_utils.back_up_host_repositories import RepositoryError, require_server
-from ansible.module_utils.back_up_host_restic import BackupError, Restic
-from ansible.module_utils.back_up_host_retention import remove
+from ansible.module_utils.back_up_host_repositories import RepositoryError
+from ansible.module_utils.back_up_host_restic import BackupError, opened
+from ansible.module_utils.back_up_host_retention import RETENTION_ARGUMENTS, remove
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -54,43 +53,21 @@ problem: {type: str, returned: always, description: What went wrong; empty when 
 evidence: {type: dict, returned: always, description: The evidence of the role prune_backups}
 """
 
-SECRET: dict[str, Any] = {"type": "str", "default": "", "no_log": True}
-NAMES: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
-
 
 def main() -> None:
     """Run the module; whatever happens, the credentials leave the host with it."""
+    approved = {"type": "list", "elements": "str", "required": True}
     module = AnsibleModule(
-        argument_spec={
-            "repository": {"type": "str", "required": True},
-            "rest_user": {"type": "str", "default": ""},
-            "rest_password": SECRET,
-            "s3_credentials": SECRET,
-            "sftp_key": SECRET,
-            "sftp_known_hosts": {"type": "str", "default": ""},
-            "password": {"type": "str", "required": True, "no_log": True},
-            "private": {"type": "path", "required": True},
-            "directory": {"type": "path", "required": True},
-            "host": {"type": "str", "required": True},
-            "policy": {"type": "dict", "required": True},
-            "open_runs": NAMES,
-            "keep_tags": NAMES,
-            "approved": NAMES,
-            "timeout": {"type": "int", "default": 3600},
-        },
-        supports_check_mode=True,
+        argument_spec={**RETENTION_ARGUMENTS, "approved": approved}, supports_check_mode=True
     )
     began = time.monotonic()
     evidence: dict[str, Any] = {"approved": 0, "pending": 0, "removed": [], "refused": [], "check": ""}
     problem = ""
     try:
-        require_server(module.params["repository"])
-        restic = Restic(module.params)
-        remove(restic, {**module.params, "check_mode": module.check_mode}, evidence)
+        with opened(module.params) as restic:
+            remove(restic, {**module.params, "check_mode": module.check_mode}, evidence)
     except (BackupError, RepositoryError, OSError, ValueError, KeyError) as error:
         problem = str(error) or error.__class__.__name__
-    finally:
-        shutil.rmtree(module.params["private"], ignore_errors=True)
     evidence["seconds"] = round(time.monotonic() - began, 1)
     changed = bool(evidence["removed"]) or (module.check_mode and bool(evidence["pending"]))
     module.exit_json(changed=changed, problem=problem, evidence=evidence)

@@ -13,8 +13,8 @@ from typing import Any
 
 from ansible.module_utils import debian_packages, package_records
 from ansible.module_utils import recorded_files as recorded
-from ansible.module_utils.back_up_host_repositories import RepositoryError, require_server
-from ansible.module_utils.back_up_host_restic import BackupError, Restic
+from ansible.module_utils.back_up_host_repositories import RepositoryError
+from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic, opened
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -56,8 +56,6 @@ RETURN = r"""
 evidence: {type: dict, returned: always, description: Part of the evidence of the role restore_files}
 """
 
-SECRETS = ("rest_password", "s3_credentials", "sftp_key", "password")
-
 
 def newest_snapshot(restic: Restic, run: str, host: str) -> str:
     """Return the id of the newest snapshot of a run."""
@@ -84,11 +82,9 @@ def place(source: Path, target: Path, wanted: dict[str, Any]) -> None:
         raise
 
 
-def bring_back(parameters: dict[str, Any], evidence: dict[str, Any]) -> None:
+def bring_back(restic: Restic, parameters: dict[str, Any], evidence: dict[str, Any]) -> None:
     """Restore what is wanted, and note what came of each file."""
     wanted: dict[str, dict[str, Any]] = parameters["wanted"]
-    require_server(parameters["repository"])
-    restic = Restic(parameters)
     evidence["snapshot"] = newest_snapshot(restic, parameters["run"], parameters["host"])
     folder = Path(tempfile.mkdtemp(prefix="restored-", dir=parameters["state_directory"]))
     try:
@@ -135,18 +131,9 @@ def restart_units(paths: list[str]) -> list[str]:
 
 def main() -> None:
     """Run the module; whatever happens, the credentials leave the host with it."""
-    text = {"type": "str", "default": ""}
-    secret = {**text, "no_log": True}
     module = AnsibleModule(
         argument_spec={
-            "repository": {"type": "str", "required": True},
-            "rest_user": text,
-            "rest_password": secret,
-            "s3_credentials": secret,
-            "sftp_key": secret,
-            "sftp_known_hosts": text,
-            "password": {"type": "str", "required": True, "no_log": True},
-            "private": {"type": "path", "required": True},
+            **REPOSITORY_ARGUMENTS,
             "wanted": {"type": "dict", "required": True},
             "run": {"type": "str", "required": True},
             "host": {"type": "str", "required": True},
@@ -158,14 +145,13 @@ def main() -> None:
     began = time.monotonic()
     evidence: dict[str, Any] = {"snapshot": "", "restored": [], "not_restored": [], "restarted": []}
     try:
-        bring_back(module.params, evidence)
+        with opened(module.params) as restic:
+            bring_back(restic, module.params, evidence)
     except (BackupError, RepositoryError, OSError, ValueError, KeyError) as error:
         done = {*evidence["restored"], *(item["path"] for item in evidence["not_restored"])}
         evidence["not_restored"] += [
             {"path": path, "reason": str(error)} for path in module.params["wanted"] if path not in done
         ]
-    finally:
-        shutil.rmtree(module.params["private"], ignore_errors=True)
     evidence["restarted"] = restart_units(evidence["restored"])
     evidence["seconds"] = round(time.monotonic() - began, 1)
     module.exit_json(changed=bool(evidence["restored"]), evidence=evidence)
