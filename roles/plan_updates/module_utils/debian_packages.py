@@ -33,6 +33,13 @@ ENVIRONMENT = {
 # A locally changed configuration file stays, and the new one lands beside it: no prompt can hang the host.
 KEEP_CONFIGURATION = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 
+# A mirror that hangs is given up: two more tries, 30 seconds each.
+FETCH_LIMITS = (
+    *("-o", "Acquire::Retries=2"),
+    *("-o", "Acquire::http::Timeout=30"),
+    *("-o", "Acquire::https::Timeout=30"),
+)
+
 CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
 
 # apt names the holder of a lock while it waits at a terminal, and not when it gives up.
@@ -241,12 +248,7 @@ def install_command(
         "--no-remove",
         "-o",
         f"DPkg::Lock::Timeout={lock_timeout}",
-        "-o",
-        "Acquire::Retries=2",
-        "-o",
-        "Acquire::http::Timeout=30",
-        "-o",
-        "Acquire::https::Timeout=30",
+        *FETCH_LIMITS,
         *KEEP_CONFIGURATION,
         *options,
         "--",

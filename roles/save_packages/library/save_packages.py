@@ -282,15 +282,8 @@ def in_cache(package: str, version: str) -> Path | None:
 def download(package: str, version: str, file: Path, work: Path) -> bool:
     """Fetch a package file from a source of the host; tell whether it is there."""
     folder = Path(tempfile.mkdtemp(prefix="fetched-", dir=work))
-    limits = [
-        "-o",
-        "Acquire::Retries=2",
-        "-o",
-        "Acquire::http::Timeout=30",
-        "-o",
-        "Acquire::https::Timeout=30",
-    ]
-    command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", *limits, "--"]
+    download_there = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet"]
+    command = [*download_there, *packages.FETCH_LIMITS, "--"]
     done = packages.run_command([*command, f"{package}={version}"], timeout=600)
     found = sorted(folder.glob("*.deb"))
     if done.rc != 0 or len(found) != 1:
