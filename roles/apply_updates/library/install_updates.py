@@ -205,17 +205,11 @@ def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
     now = updates.changes_between(before, host.states)
     problems = problems_after(host.approved, host.states, now, finished)
     problems += chosen_conffiles.not_in_effect(host.chosen)
-    ours = host.changes_since_begun()
-    changes = ours + [change for change in now if change["package"] not in {c["package"] for c in ours}]
+    changes = updates.all_changes(host.changes_since_begun(), now)
     evidence = host.evidence("failed" if problems else "applied", changes, finished.output)
     if evidence["dpkg_audit"]:
         problems.append(f"dpkg --audit names {', '.join(evidence['dpkg_audit'])}")
-    try:
-        host.write_marker("failed" if problems else "applied")
-    except OSError as error:
-        problems.append(f"the end of the work could not be noted down: {error}")
-    evidence["outcome"] = "failed" if problems else "applied"
-    return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""
+    return updates.ended(host.write_marker, evidence, problems)
 
 
 def _change(update: updates.Approved) -> dict[str, str]:

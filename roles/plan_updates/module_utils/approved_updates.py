@@ -5,7 +5,8 @@ Approved is a package with its version before and after; everything that differs
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ansible.module_utils import debian_packages as packages
 
@@ -148,3 +149,21 @@ def drift_message(refused: list[dict[str, str]]) -> str:
         for r in refused
     ]
     return f"Nothing installed, the host is not as it was approved. {'; '.join(said)}"
+
+
+def all_changes(ours: list[dict[str, str]], now: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return what the run changed since it began, and what else changed in this call."""
+    named = {change["package"] for change in ours}
+    return ours + [change for change in now if change["package"] not in named]
+
+
+def ended(
+    write_marker: Callable[[str], None], evidence: dict[str, Any], problems: list[str]
+) -> tuple[dict[str, Any], str]:
+    """Note down the end of the work; return the evidence and, when the host failed, why."""
+    try:
+        write_marker("failed" if problems else "applied")
+    except OSError as error:
+        problems.append(f"the end of the work could not be noted down: {error}")
+    evidence["outcome"] = "failed" if problems else "applied"
+    return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""

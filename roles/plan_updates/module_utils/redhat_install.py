@@ -290,14 +290,8 @@ def install_and_prove(host: Host) -> tuple[dict[str, Any], str]:
     host.found = rpm_states.read()
     now = rpm_states.changes_between(before, host.found)
     problems = problems_after(host.approved, host.found, now, finished, host.known)
-    ours = host.changes_since_begun()
-    changes = ours + [change for change in now if change["package"] not in {c["package"] for c in ours}]
+    changes = updates.all_changes(host.changes_since_begun(), now)
     evidence = host.evidence("failed", changes, finished.output)
     # What was wrong before is the gate's to know; what is wrong now and was not is ours.
     problems += [line for line in evidence["dpkg_audit"] if line not in complaints]
-    try:
-        host.write_marker("failed" if problems else "applied")
-    except OSError as error:
-        problems.append(f"the end of the work could not be noted down: {error}")
-    evidence["outcome"] = "failed" if problems else "applied"
-    return evidence, f"Not all approved updates are in effect: {'; '.join(problems)}" if problems else ""
+    return updates.ended(host.write_marker, evidence, problems)
