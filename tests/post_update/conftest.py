@@ -30,6 +30,8 @@ WAIT_FOR_WORK = (
 )
 Ask = Callable[[str, list[str]], dict[str, Any]]
 ON_HOST = Path(__file__).parent / "on_host"
+# Those of the roles' own modules that can stand alone: one and the same code asks before and after.
+SHARED = Path(__file__).parents[2] / "roles" / "plan_updates" / "module_utils"
 
 
 class HostUnreachableError(RuntimeError):
@@ -96,10 +98,11 @@ def expect(host: Host) -> Expectation:
 
 @pytest.fixture
 def ask(host: Host) -> Ask:
-    """Run one of the small programs in ``on_host`` with the host's Python and return its answer."""
+    """Run one of the small programs with the host's Python and return its answer."""
 
     def asked(program: str, question: list[str]) -> dict[str, Any]:
-        source = (ON_HOST / f"{program}.py").read_text(encoding="utf-8")
+        places = (folder / f"{program}.py" for folder in (ON_HOST, SHARED))
+        source = next(place for place in places if place.exists()).read_text(encoding="utf-8")
         done = host.run("timeout 120 python3 -c %s %s", source, json.dumps(question))
         assert done.rc == 0, f"{program} tidak dapat dijalankan: {done.stderr.strip()[-300:]}"
         answer: dict[str, Any] = json.loads(done.stdout)

@@ -85,7 +85,7 @@ def test_addresses_answer_as_before(host: Host, expect: Expectation, ask: Ask) -
         pytest.skip("tidak ada alamat aplikasi yang tercatat untuk host ini")
 
     def wrong_answers() -> list[str]:
-        now = ask("addresses", sorted(before))
+        now = ask("asked_addresses", sorted(before))
         return [
             f"{url} menjawab {now[url] or 'tidak sama sekali'} (sebelumnya {status or 'tidak sama sekali'})"
             for url, status in before.items()

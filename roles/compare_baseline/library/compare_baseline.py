@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import http.client
 import time
-import urllib.parse
-from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils import debian_packages
+from ansible.module_utils.asked_addresses import answer_of
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = """
@@ -31,10 +29,6 @@ different: {type: list, returned: always, description: What is not as before}
 """
 
 SERVER_ERROR = 500
-KINDS: dict[str, Callable[..., http.client.HTTPConnection]] = {
-    "http": http.client.HTTPConnection,
-    "https": http.client.HTTPSConnection,
-}
 
 
 def inactive_units(units: list[str]) -> list[str]:
@@ -71,22 +65,9 @@ def closed_ports(ports: list[str]) -> list[str]:
     return [f"{port} is closed" for port in ports if port not in now]
 
 
-def status_of(url: str) -> int:
-    """Return the status of an address, 0 when nothing answers."""
-    parts = urllib.parse.urlsplit(url)
-    connection = KINDS[parts.scheme](parts.hostname or "", parts.port, timeout=10)
-    try:
-        connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")))
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
 def wrong_answers(urls: list[dict[str, Any]]) -> list[str]:
     """Return the addresses that answer otherwise than before, or with an error of the server."""
-    told = [(item["url"], item["status"], status_of(item["url"])) for item in urls]
+    told = [(item["url"], item["status"], answer_of(item["url"])["status"]) for item in urls]
     return [f"{url} answers {now}" for url, was, now in told if now != was or not 0 < now < SERVER_ERROR]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import subprocess
-import urllib.parse
 from pathlib import Path
 from typing import Any
 
 from ansible.module_utils import rpm_states
+from ansible.module_utils.asked_addresses import answer_of
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -100,23 +99,6 @@ def listening_ports() -> tuple[list[str], list[str]]:
     fixed = [f"{protocol}/{port}" for protocol, port in sorted(found) if not low <= port <= high]
     chosen = [f"{protocol}/{port}" for protocol, port in sorted(found) if low <= port <= high]
     return fixed, chosen
-
-
-def answer_of(url: str, timeout: int) -> dict[str, Any]:
-    """Ask one address from the host itself, following no redirection; status 0: nothing answered."""
-    parts = urllib.parse.urlsplit(url)
-    kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    if parts.scheme not in kinds or not parts.hostname:
-        message = f"not an http or https address: {url!r}"
-        raise RuntimeError(message)
-    connection = kinds[parts.scheme](parts.hostname, parts.port, timeout=timeout)
-    try:
-        connection.request("GET", urllib.parse.urlunsplit(("", "", parts.path or "/", parts.query, "")))
-        return {"url": url, "status": connection.getresponse().status}
-    except (OSError, http.client.HTTPException) as error:
-        return {"url": url, "status": 0, "error": f"{error.__class__.__name__}: {error}"[:200]}
-    finally:
-        connection.close()
 
 
 def installed_versions(packages: list[str]) -> dict[str, str]:
