@@ -15,7 +15,7 @@ WORKERS := 2
 
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
-	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime snmp iputils-ping
+	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime snmp iputils-ping btrfs-progs
 
 # What `make bench` measures: BENCH=check (all without), on so many lab hosts, so many times.
 HOSTS := 30
@@ -54,7 +54,7 @@ campaign-untrusted: setup ## Hosts that were broken into, hostile text and secre
 campaign-services: setup ## Websites, databases, network devices, printers and lines, good and broken, on lab hosts
 	$(BIN)/python -m pytest -m campaign tests/campaign/services
 
-campaign-ladder: setup ## Going back: kept packages, configuration files; choices, quarantine, retention; some ten minutes
+campaign-ladder: setup ## Going back: snapshots, kept packages, configuration files; choices, quarantine, retention; half an hour
 	$(BIN)/python -m pytest -m campaign tests/campaign/ladder
 
 campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp and a disk, good and broken; some ten minutes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 
@@ -10,6 +11,11 @@ import redhat_host
 from conftest import Ask, Expectation
 from testinfra.host import Host
 
+MOUNTED = {
+    "gone": "tidak terpasang",
+    "other kind": "kini sistem berkas jenis lain",
+    "read-only": "kini hanya dapat dibaca",
+}
 PATIENCE_SECONDS = 20
 """A service that has just been started opens its port a little later than its unit is active."""
 
@@ -95,6 +101,20 @@ def test_addresses_answer_as_before(host: Host, expect: Expectation, ask: Ask) -
     wrong = after_patience(host, wrong_answers)
 
     assert not wrong, f"alamat tidak menjawab semestinya: {', '.join(wrong)}"
+
+
+def test_file_systems_mounted_before_are_mounted_now(host: Host, expect: Expectation, ask: Ask) -> None:
+    """Semua sistem berkas yang terpasang sebelum pembaruan tetap terpasang dan dapat ditulis."""
+    before = [json.dumps(mount) for mount in expect.baseline.get("mounts", [])]
+    if not before:
+        pytest.fail("tidak ada sistem berkas yang tercatat sebelum pembaruan", pytrace=False)
+
+    def wrong_mounts() -> list[str]:
+        return [f"{place} {MOUNTED[what]}" for place, what in ask("mounted", before)["differences"]]
+
+    wrong = after_patience(host, wrong_mounts)
+
+    assert not wrong, f"sistem berkas tidak seperti semula: {', '.join(wrong)}"
 
 
 def test_restart_that_was_needed_is_done(host: Host, expect: Expectation, ask: Ask) -> None:

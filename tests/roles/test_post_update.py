@@ -55,6 +55,25 @@ def test_updated_healthy_host_passes_and_so_does_a_rolled_back_one(
 
 
 @pytest.mark.campaign
+def test_file_system_that_is_gone_or_cannot_be_written_any_more_is_noticed(
+    fresh_host: FreshHost, verified: Verified
+) -> None:
+    host = fresh_host("file1")
+    mount = "mkdir -p /srv/{0} /srv/of-{0} && mount --bind /srv/of-{0} /srv/{0}"
+    host.check_output(f"sh -c '{mount.format('arsip')}; {mount.format('data')}'")
+    verified.expect("file1", [])
+    sound = verified.test("file1")
+    host.check_output("sh -c 'umount /srv/arsip; mount -o remount,bind,ro /srv/data'")
+
+    broken = verified.test("file1")
+
+    assert failed_tests(sound) == {}
+    (said,) = failed_tests(broken).values()
+    assert "/srv/arsip tidak terpasang, /srv/data kini hanya dapat dibaca" in said
+    assert list(failed_tests(broken)) == ["test_file_systems_mounted_before_are_mounted_now"]
+
+
+@pytest.mark.campaign
 def test_approved_update_that_is_missing_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     fresh_host("file1")
     verified.expect("file1", [update_of("lab-good")])

@@ -521,7 +521,10 @@ def test_report_tells_the_rungs_of_a_rollback_and_what_was_left(sample: SampleRu
 
     assert "Dikembalikan dari backup: /etc/contoh.conf." in text
     assert "Sesudah paket dikembalikan: belum seperti semula (tcp/8092 tertutup)." in text
-    assert "Sesudah berkas konfigurasi dikembalikan: layanan, port dan alamat seperti semula." in text
+    assert (
+        "Sesudah berkas konfigurasi dikembalikan: layanan, port, alamat dan sistem berkas seperti semula."
+        in text
+    )
     assert "Dibiarkan: /etc/contoh.baru (dibawa oleh pembaruan, tidak dihapus)." in text
 
 

@@ -151,3 +151,25 @@ def test_with_the_root_every_change_is_taken_back() -> None:
     assert facts.undone == {"p"}
     other = HostFacts.model_validate(told | {"returned": {"outcome": "not possible", "reason": "x"}})
     assert other.undone == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"/srv": None}, [("/srv", "gone")]),
+        ({"/srv": {"read_only": True}}, [("/srv", "read-only")]),
+        ({"/srv": {"kind": "nfs4"}}, [("/srv", "other kind")]),
+        # Read-only before, and what has come since, are no difference.
+        ({"/boot": {"read_only": False}, "/new": {"place": "/new", "kind": "xfs", "read_only": False}}, []),
+    ],
+)
+def test_what_is_mounted_otherwise_than_before(changes: dict[str, Any], said: list[tuple[str, str]]) -> None:
+    before = {
+        "/boot": {"place": "/boot", "kind": "ext4", "read_only": True},
+        "/srv": {"place": "/srv", "kind": "xfs", "read_only": False},
+    }
+    now = {**before, **{p: {**before.get(p, {}), **new} for p, new in changes.items() if new}}
+    gone = {place for place, new in changes.items() if new is None}
+
+    assert mounted.differences([*before.values()], [m for p, m in now.items() if p not in gone]) == said

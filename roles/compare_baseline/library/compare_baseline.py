@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Ansible module: tells whether services, ports and addresses of a host are as they were before an update."""
+"""Ansible module: tells whether services, ports, addresses and mounts of a host are as before an update."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from ansible.module_utils import debian_packages
+from ansible.module_utils import debian_packages, mounted
 from ansible.module_utils.asked_addresses import answer_of
 from ansible.module_utils.basic import AnsibleModule
 
@@ -14,7 +14,7 @@ DOCUMENTATION = """
 module: compare_baseline
 short_description: Compare a host with its state before an update
 description:
-  - Asks services, listening ports and addresses until they are as before or the patience is over. Read-only.
+  - Asks services, ports, addresses and mounts until they are as before or the patience is over. Read-only.
 options:
   baseline: {type: dict, required: true, description: The evidence of the role record_baseline}
   patience: {type: int, required: true, description: Seconds a service may take to come up}
@@ -29,6 +29,11 @@ different: {type: list, returned: always, description: What is not as before}
 """
 
 SERVER_ERROR = 500
+MOUNTED = {
+    "gone": "is not mounted any more",
+    "other kind": "is another kind of file system now",
+    "read-only": "is mounted read-only now",
+}
 
 
 def inactive_units(units: list[str]) -> list[str]:
@@ -71,6 +76,11 @@ def wrong_answers(urls: list[dict[str, Any]]) -> list[str]:
     return [f"{url} answers {now}" for url, was, now in told if now != was or not 0 < now < SERVER_ERROR]
 
 
+def wrong_mounts(mounts: list[dict[str, Any]]) -> list[str]:
+    """Return the file systems that are mounted no more, or otherwise than before."""
+    return [f"{place} {MOUNTED[what]}" for place, what in mounted.differences(mounts, mounted.told())]
+
+
 def differences(baseline: dict[str, Any]) -> list[str]:
     """Return all that is not as before."""
     units = sorted({*baseline.get("units_active", []), *baseline.get("units_required", [])})
@@ -79,6 +89,7 @@ def differences(baseline: dict[str, Any]) -> list[str]:
         *newly_failed(baseline.get("units_failed", [])),
         *closed_ports(baseline.get("ports", [])),
         *wrong_answers(baseline.get("urls", [])),
+        *wrong_mounts(baseline.get("mounts", [])),
     ]
 
 

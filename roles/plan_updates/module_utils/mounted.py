@@ -1,12 +1,15 @@
 """What is mounted on a host, out of the kernel's own table.
 
 Rules: a place that is covered by a later mount is told as the later one; a name that has blanks comes back
-as it is; what systemd, containers and programs mount for themselves is no file system of the host.
+as it is; what systemd, containers and programs mount for themselves is no file system of the host. The tests
+after an update run its text on the host as it stands, so it imports only what Python brings along.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,5 +65,33 @@ def of_the_host(mounts: dict[str, Mount]) -> list[Mount]:
     ]
 
 
+def told() -> list[dict[str, object]]:
+    """Return the host's own mounts as they are recorded: ``place``, ``kind``, ``read_only``."""
+    return [{"place": m.place, "kind": m.kind, "read_only": m.is_read_only} for m in of_the_host(read())]
+
+
+def differences(before: list[dict[str, object]], now: list[dict[str, object]]) -> list[tuple[object, str]]:
+    """Return each place that is not as before, with ``gone``, ``other kind`` or ``read-only``.
+
+    What has come since is no difference, nor what can be written now and could not.
+    """
+    found = {mount["place"]: mount for mount in now}
+    told = [(mount["place"], _difference(mount, found.get(mount["place"]))) for mount in before]
+    return [(place, what) for place, what in told if what]
+
+
+def _difference(before: dict[str, object], now: dict[str, object] | None) -> str:
+    if now is None:
+        return "gone"
+    if now["kind"] != before["kind"]:
+        return "other kind"
+    return "read-only" if now["read_only"] and not before["read_only"] else ""
+
+
 def _plain(word: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 8)), word)
+
+
+if __name__ == "__main__":
+    asked = [json.loads(one) for one in json.loads(sys.argv[1])]
+    print(json.dumps({"differences": differences(asked, told())}))

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import rpm_states
+from ansible.module_utils import mounted, rpm_states
 from ansible.module_utils.asked_addresses import answer_of
 from ansible.module_utils.basic import AnsibleModule
 
@@ -131,6 +131,7 @@ def baseline(packages: list[str], urls: list[str], url_timeout: int) -> dict[str
         "ports": ports,
         "ports_not_compared": chosen,
         "urls": [answer_of(url, url_timeout) for url in urls],
+        "mounts": mounted.told(),
         "kernel": os.uname().release,
         "boot_id": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
         "packages": installed_versions(packages),
