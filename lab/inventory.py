@@ -46,7 +46,8 @@ def prepare_folder(lab: Lab) -> None:
     if folder != COMMITTED:
         for name in ("group_vars", "host_vars"):
             shutil.copytree(COMMITTED / name, folder / name, dirs_exist_ok=True)
-        shutil.copyfile(COMMITTED / "officials.yml", folder / "officials.yml")
+        for name in ("officials.yml", "office.yml"):
+            shutil.copyfile(COMMITTED / name, folder / name)
         (folder / "hosts.yml").write_text(hosts_file(lab), encoding="utf-8")
     for name in ("keys", "secrets"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)

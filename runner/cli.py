@@ -32,7 +32,7 @@ from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.form_prompt import FormPrompt
 from runner.inventory import read_inventory
-from runner.office import keys_of, notify_office, operator_of, read_text, roster_file, windows_of
+from runner.office import keys_of, look_of, notify_office, operator_of, read_text, roster_file, windows_of
 from runner.officials import load_roster
 from runner.prompt import Prompt
 from runner.questions import Questions
@@ -121,6 +121,7 @@ def run(
         operator=operator_of(roster, operator),
         failure_budget=failure_budget,
         windows=windows_of(inventory),
+        look=look_of(roster, roster_file(inventory)),
     )
     notify_office(roster_file(inventory))  # a mistake in it is told before anything is begun
     folder = start_run(workspace, SystemClock(), start)

@@ -106,6 +106,8 @@ class RunStarted(_Shape):
     sop: SopShape
     inventory: InventoryShape
     officials_sha256: Digest
+    office_sha256: Digest
+    number: Number
     operator: Person
     office: str
     timezone: str

@@ -1,4 +1,4 @@
-"""What stands beside an inventory: the roster, the maintenance windows and the officials' keys."""
+"""What stands beside an inventory: roster, maintenance windows, the office's look, the officials' keys."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from runner import errors, record
 from runner.clock import Instant
 from runner.mail import Office
 from runner.notices import parse_settings
+from runner.office_settings import MOST_LOGO_BYTES, OfficeLook, parse_office, picture_of
 from runner.officials import Official, Roster, load_roster
 from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
@@ -30,6 +31,32 @@ def windows_of(inventory: Path) -> Windows | None:
     """Return the office's maintenance windows; without the file hosts may be changed at any time."""
     file = roster_file(inventory).with_name("windows.yml")
     return parse_windows(read_text(file), str(file)) if file.exists() else None
+
+
+def look_of(roster: Roster, file: Path) -> OfficeLook:
+    """Return how the office's documents look, from ``office.yml`` beside its roster and the logos it names.
+
+    Raises:
+        InputError: when a logo cannot be read, or is no picture that a document takes.
+        SourceError: naming every problem of the file with its line.
+    """
+    said = file.with_name("office.yml")
+    if not said.exists():
+        return OfficeLook()
+    settings = parse_office(read_text(said), str(said), roster.timezone)
+    logos = [(logo, said.with_name(logo.file)) for logo in settings.letterhead.logos]
+    pictures = tuple(picture_of(logo, _read_logo(path, said), str(path)) for logo, path in logos)
+    return OfficeLook(settings=settings, pictures=pictures)
+
+
+def _read_logo(path: Path, said: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(MOST_LOGO_BYTES + 1)
+    except OSError as error:
+        raise errors.InputError(
+            f"{path}: cannot be read: {error.strerror}", hint=f"{said} names it as a logo; put it there"
+        ) from error
 
 
 def notify_office(roster: Path) -> Office | None:

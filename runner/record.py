@@ -18,6 +18,7 @@ from runner.checks import Check
 from runner.events import require_format
 from runner.findings import Results
 from runner.journal import Event
+from runner.office_settings import OfficeLook
 from runner.officials import Roster
 from runner.rosters import CHANGED
 from runner.sop import Sop, parse_sop
@@ -53,6 +54,13 @@ class Record:
     def roster(self) -> Roster:
         """Return the roster that holds now: that of the start, or the one it was changed to last."""
         return roster_at(self.folder, self.first_roster, self.events)
+
+    @cached_property
+    def look(self) -> OfficeLook:
+        """Return how the office's documents look, as it was when the run started."""
+        name = self.folder.office.name
+        data = self.folder.read({"path": name, "sha256": self.started["office_sha256"]})
+        return OfficeLook.from_snapshot(data, name)
 
     @cached_property
     def state(self) -> RunState:

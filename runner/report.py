@@ -84,9 +84,17 @@ def render_html(view: DocumentView) -> str:
         known = ", ".join(sorted(known_documents())) or "none"
         raise errors.InputError(f"there is no document {view.document!r}; there are {known}")
     digest = sha256_hex(view_json(view))
-    code = f"rawat:{view.run}:{view.document}:{view.version}:{digest}"
+    code = archive_code(view, digest)
     template = environment().get_template(f"{view.document}.html.j2")
     return template.render(view=view, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code))
+
+
+def archive_code(view: DocumentView, digest: str) -> str:
+    """Return what the QR code says: the office's address of the archive entry, or else the entry's name."""
+    if view.look.archive.link is None:
+        return f"rawat:{view.run}:{view.document}:{view.version}:{digest}"
+    to = view.look.archive.link.format(run=view.run, document=view.document, version=view.version)
+    return f"{to}#{digest[:_SHOWN_OF_DIGEST]}"
 
 
 def title_of(html: str) -> str:

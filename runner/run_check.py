@@ -21,6 +21,7 @@ from runner.findings import is_disturbed
 from runner.journal import Event
 from runner.moves import SCAN_EXTENSIONS, roster_name
 from runner.next_move import next_move
+from runner.office_settings import OfficeLook
 from runner.officials import Roster
 from runner.plan import hosts_to_change
 from runner.replay import replay
@@ -31,6 +32,7 @@ from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
 
 JOURNAL, SOP, OFFICIALS, SIGNERS = "journal.jsonl", "sop.yml", "officials.json", "allowed_signers"
+OFFICE = "office.json"
 _DOCUMENT_KINDS = ("json", "html", "pdf")
 
 
@@ -89,6 +91,7 @@ def _check(tree: Tree) -> CheckedRun:
             raise errors.VerificationError(display(path), "is not the file that the journal names")
     roster, sop = Roster.from_snapshot(tree.read(OFFICIALS), OFFICIALS), _sop(tree)
     _require_start(events[0], roster)
+    _require_look(OfficeLook.from_snapshot(tree.read(OFFICE), OFFICE), roster)
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
     decisions = [event for event in events if "statement" in event.fields]
@@ -128,11 +131,17 @@ def _require_start(started: Event, roster: Roster) -> None:
         raise errors.VerificationError(f"{JOURNAL}:1", f"was started by nobody of {OFFICIALS}")
 
 
+def _require_look(look: OfficeLook, roster: Roster) -> None:
+    if look.settings.timezone not in {None, roster.timezone}:
+        raise errors.VerificationError(OFFICE, f"is of another zone than {OFFICIALS}")
+
+
 def _recorded(events: tuple[Event, ...], tree: Tree, content: bytes) -> dict[str, str]:
     started = events[0]
     recorded = {
         SOP: started["sop"]["sha256"],
         OFFICIALS: started["officials_sha256"],
+        OFFICE: started["office_sha256"],
         SIGNERS: tree.sha256(SIGNERS),
         JOURNAL: sha256_hex(content),
     }

@@ -23,6 +23,7 @@ from runner.host_facts import HostFacts, host_facts
 from runner.journal import Event
 from runner.kinds import computers
 from runner.moves import NO_LOOK
+from runner.office_settings import number_of
 from runner.owed import owed_hosts
 from runner.procedure import procedure_of, standings
 from runner.reasons import condition_told, reasons_given
@@ -45,7 +46,9 @@ from runner.view import (
     Kind,
     KindCount,
     LockBreak,
+    LogoShown,
     Look,
+    OfficeShown,
     Owed,
     Paper,
     Person,
@@ -114,6 +117,8 @@ class _Builder:
             made_at=_at(self.events[-1]),
             timezone=self.begin["timezone"],
             office=self.record.roster.office,
+            number=self._number(document, version),
+            look=self._look(),
             started_at=_at(self.begin),
             sop=self._sop_block(),
             activity=row.kegiatan,
@@ -150,6 +155,29 @@ class _Builder:
             repairs_unseen=self._repairs_unseen(),
             backup_tried=self._backup_tried(),
             router_backups=self._router_backups(),
+        )
+
+    def _number(self, document: str, version: str) -> str:
+        if self._is_draft(document, version):
+            return ""
+        order = list(dict.fromkeys(output.document for row in self.sop.steps for output in row.documents))
+        # A report of a run that was stopped stands in no row of the SOP: it is numbered after all others.
+        number = order.index(document) + 1 if document in order else len(order) + 1
+        settings, made_at = self.record.look.settings, _at(self.events[-1])
+        return number_of(settings, self.begin["number"], number, made_at, self.begin["timezone"])
+
+    def _look(self) -> OfficeShown:
+        look = self.record.look
+        head, settings = look.settings.letterhead, look.settings
+        return OfficeShown(
+            sha256=self.begin["office_sha256"],
+            lines=tuple(head.lines) or (self.record.roster.office,),
+            address=tuple(head.address),
+            logos=tuple(LogoShown(name=p.name, sha256=p.sha256, address=p.address) for p in look.pictures),
+            paper=settings.paper,
+            font=settings.font,
+            place=settings.place,
+            archive=settings.archive,
         )
 
     def _operator(self) -> Person:

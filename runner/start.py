@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from runner import __version__, errors, filled, holds
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
-from runner.earlier_runs import find_owed
+from runner.earlier_runs import find_owed, runs_of_year
 from runner.events import FORMAT
 from runner.files import (
     RESERVE,
@@ -27,6 +27,7 @@ from runner.files import (
 from runner.inventory import Inventory
 from runner.journal import Journal
 from runner.kinds import SERVICES, computers
+from runner.office_settings import OfficeLook
 from runner.officials import Official, Roster
 from runner.sop import Sop, Step, sop_digest
 from runner.sop_check import Staff, can_be_filled, require_good, vacancy
@@ -46,6 +47,8 @@ class Start:
     operator: Official
     failure_budget: str = "0"
     windows: Windows | None = None
+    look: OfficeLook = field(default_factory=OfficeLook)
+    """What ``office.yml`` said."""
 
 
 def start_run(
@@ -104,6 +107,8 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
     roster = start.roster.snapshot()
     write_once(folder.officials, roster)
     write_once(folder.allowed_signers, start.roster.allowed_signers())
+    look = start.look.snapshot()
+    write_once(folder.office, look)
     journal = Journal(folder.journal, clock)
     with journal.lock():
         journal.append(
@@ -119,6 +124,8 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
                 "addresses": start.inventory.addresses,
             },
             officials_sha256=sha256_hex(roster),
+            office_sha256=sha256_hex(look),
+            number=runs_of_year(workspace, start.roster.office, day.year) + 1,
             operator=start.operator.person(),
             office=start.roster.office,
             timezone=start.roster.timezone,

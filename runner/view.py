@@ -11,16 +11,41 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal
 
+from pydantic import Field
+
 from runner.checks import WORST_FIRST, CheckFinding, Severity
 from runner.findings import Change, Finding, KeptConfiguration, PlanUpdates, Update
 from runner.host_facts import HostFacts, HostState, has_work
 from runner.kinds import Kind as HostKind
+from runner.office_settings import Archiving, Font
+from runner.office_settings import Paper as PaperSize
 from runner.procedure import Procedure
 from runner.repairs import Cure, Repair
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
 _DRAFT, _VERIFIED, _FINAL = "draft", "verified", ("ratified", "final")
+
+
+class LogoShown(Finding):
+    """A logo of the letterhead: its name for who does not see it, and its digest; the picture is no data."""
+
+    name: str
+    sha256: str
+    address: str = Field(exclude=True)
+
+
+class OfficeShown(Finding):
+    """How the office's documents look, what they are filed under, and the digest of those settings."""
+
+    sha256: str
+    lines: tuple[str, ...]
+    address: tuple[str, ...]
+    logos: tuple[LogoShown, ...]
+    paper: PaperSize
+    font: Font
+    place: str
+    archive: Archiving
 
 
 class StandsIn(Finding):
@@ -378,6 +403,9 @@ class DocumentView(Finding):
     made_at: str
     timezone: str
     office: str
+    number: str
+    """By the office's pattern; empty on a draft, and where the office has no pattern."""
+    look: OfficeShown
     started_at: str
     sop: SopBlock
     activity: str

@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "officials.json"
 
     @property
+    def office(self) -> Path:
+        """Return the settings of the office for its documents, as they were when the run started."""
+        return self.path / "office.json"
+
+    @property
     def allowed_signers(self) -> Path:
         """Return the officials' public keys in OpenSSH's form."""
         return self.path / "allowed_signers"

@@ -58,7 +58,7 @@ PARTS = {
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
-    | {"forms", "filled", "models", "cures"}
+    | {"forms", "filled", "models", "cures", "office_settings"}
     | {"description", "checkpoint", "archive_settings"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}

@@ -22,6 +22,7 @@ from runner.findings import is_disturbed
 from runner.journal import Event, Journal
 from runner.judges.base import at_most, finding, unmeasured
 from runner.moves import Part
+from runner.office_settings import OfficeLook
 from runner.officials import Official, Roster
 from runner.plan import hosts_to_change, make_plan
 from runner.sop import parse_sop, sop_digest
@@ -317,6 +318,7 @@ class SampleRun:
     roster: Roster = ROSTER
     marks: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     zone: str = "Asia/Jakarta"
+    look: OfficeLook = field(default_factory=OfficeLook)
 
     def __post_init__(self) -> None:
         text = SOP.read_text(encoding="utf-8")
@@ -325,6 +327,7 @@ class SampleRun:
         self.digest = sop_digest(text)
         write_once(self.folder.sop, text.encode())
         write_once(self.folder.officials, self.roster.snapshot())
+        write_once(self.folder.office, self.look.snapshot())
         self.journal = Journal(self.folder.journal, self.clock)
 
     def write(self, event: str, seconds: float = 1, **fields: object) -> Event:
@@ -344,6 +347,8 @@ class SampleRun:
                 "groups": {"canary": ["web1"]},
                 "controllers": [],
             },
+            office_sha256=hashlib.sha256(self.look.snapshot()).hexdigest(),
+            number=1,
             officials_sha256=hashlib.sha256(self.roster.snapshot()).hexdigest(),
             operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
             assumptions=[a.model_dump() for a in self.sop.assumptions],
@@ -572,9 +577,9 @@ class SampleRun:
         return record.load(self.folder)
 
 
-def whole_run(path: Path, roster: Roster = ROSTER) -> SampleRun:
+def whole_run(path: Path, roster: Roster = ROSTER, look: OfficeLook | None = None) -> SampleRun:
     """Return the sample run, done up to the ratified report."""
-    run = SampleRun(path, roster=roster)
+    run = SampleRun(path, roster=roster, look=look or OfficeLook())
     run.start()
     run.order()
     run.back_up()
