@@ -132,6 +132,8 @@ class _Builder:
             schedule=self._schedule(),
             order=order,
             order_outcomes=self._order_outcomes(order),
+            decided_outcomes=self._decided_outcomes(),
+            addressee=self._addressee(row),
             forwarded_to=self._forwarded_to(order),
             approvals=approvals,
             decisions=self._decisions(),
@@ -478,6 +480,17 @@ class _Builder:
     def _order_outcomes(self, order: DecisionMade | None) -> tuple[str, ...]:
         decision = self.sop.step(order.step).decision if order else None
         return tuple(outcome.name for outcome in decision.outcomes) if decision else ()
+
+    def _decided_outcomes(self) -> tuple[str, ...]:
+        with_form = {event["step"] for event in self.events if event.name == "form_filled"}
+        return self._order_outcomes(
+            next((d for d in reversed(self._decisions()) if d.step not in with_form), None)
+        )
+
+    def _addressee(self, row: Step) -> str:
+        later = (r for r in self.sop.steps if r.no > row.no and r.decision and r.decision.by == "official")
+        decides = next(later, None)
+        return self._position(decides) if decides else ""
 
     def _forwarded_to(self, order: DecisionMade | None) -> tuple[str, ...]:
         """Return the positions of the rows that the order sets going: up to the next decision."""

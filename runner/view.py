@@ -419,6 +419,10 @@ class DocumentView(Finding):
     schedule: Schedule | None
     order: DecisionMade | None
     order_outcomes: tuple[str, ...]
+    decided_outcomes: tuple[str, ...]
+    """The exits of the newest decision that was not made on a form of its own row."""
+    addressee: str
+    """The position that decides next after this row; empty for nobody."""
     forwarded_to: tuple[str, ...]
     approvals: tuple[Approval, ...]
     decisions: tuple[DecisionMade, ...]
