@@ -20,10 +20,12 @@ from runner.files import write_once
 from runner.pdf_worker import EXIT_FONT, EXIT_MEMORY, EXIT_REFUSED, FONT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from pathlib import Path
 
 ATTACHMENT_DESCRIPTION = "Data dokumen ini (JSON)"
+TABLE_DESCRIPTION = "Tabel untuk lembar kerja (CSV)"
 _SHOWN_OF_ERRORS = 600
 _FEWER = "run the SOP on fewer hosts at a time (--limit)"
 
@@ -48,14 +50,16 @@ def write_pdf(
     target: Path,
     *,
     description: str = ATTACHMENT_DESCRIPTION,
+    tables: Sequence[tuple[str, bytes]] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> None:
-    """Write the document as a tagged PDF/A-3a file with the attachment in it.
+    """Write the document as a tagged PDF/A-3a file with the attachment and the tables (CSV) in it.
 
     Raises:
         StepFailedError: the document went over a limit, wanted to load something, or could not be laid out.
     """
-    write_once(target, render_pdf(html, title, created, attachment, description=description, limits=limits))
+    pdf = render_pdf(html, title, created, attachment, description=description, tables=tables, limits=limits)
+    write_once(target, pdf)
 
 
 def render_pdf(
@@ -65,19 +69,19 @@ def render_pdf(
     attachment: tuple[str, bytes],
     *,
     description: str = ATTACHMENT_DESCRIPTION,
+    tables: Sequence[tuple[str, bytes]] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> bytes:
     """Return the bytes of the PDF; see ``write_pdf``."""
-    name, content = attachment
+    attached = [(*attachment, description), *((*table, TABLE_DESCRIPTION) for table in tables)]
     request = {
         "html": html,
         "title": title,
         "created": created.isoformat(),
-        "attachment": {
-            "name": name,
-            "description": description,
-            "content": base64.b64encode(content).decode("ascii"),
-        },
+        "attachments": [
+            {"name": name, "description": said, "content": base64.b64encode(content).decode("ascii")}
+            for name, content, said in attached
+        ],
     }
     # -I: neither the current folder nor PYTHON* variables decide what the worker imports.
     argv = [sys.executable, "-I", "-m", "runner.pdf_worker", str(limits.memory), str(limits.cpu_seconds)]

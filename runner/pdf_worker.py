@@ -89,15 +89,18 @@ def _lay_out(request: dict[str, Any], refused: list[str]) -> bytes:
     document = html.render(pdf_variant=VARIANT)
     document.metadata.title = request["title"]
     document.metadata.created = document.metadata.modified = created.strftime("%Y-%m-%dT%H:%M:%SZ")
-    attachment = weasyprint.Attachment(
-        string=base64.b64decode(request["attachment"]["content"]),
-        name=request["attachment"]["name"],
-        description=request["attachment"]["description"],
-        created=created,
-        modified=created,
-        relationship="Data",
-    )
-    pdf = document.write_pdf(pdf_variant=VARIANT, attachments=[attachment], finisher=_finish)
+    attachments = [
+        weasyprint.Attachment(
+            string=base64.b64decode(attached["content"]),
+            name=attached["name"],
+            description=attached["description"],
+            created=created,
+            modified=created,
+            relationship="Data",
+        )
+        for attached in request["attachments"]
+    ]
+    pdf = document.write_pdf(pdf_variant=VARIANT, attachments=attachments, finisher=_finish)
     _require_font(document)
     return cast("bytes", pdf)
 

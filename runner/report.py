@@ -23,6 +23,7 @@ from markupsafe import Markup
 
 from runner import errors, repair_sentences, wording
 from runner.canonical import canonical_json, sha256_hex
+from runner.data_tables import tables
 from runner.display import display
 from runner.files import write_once
 from runner.flow import flow_of
@@ -65,7 +66,8 @@ def build_document(  # noqa: PLR0917 - the engine's contract, one argument per f
     files = tuple(folder / f"{name}.{kind}" for kind in ("json", "html", "pdf"))
     write_once(files[0], data)
     write_once(files[1], html.encode())
-    write_pdf(html, title_of(html), moment_of(view.made_at), (files[0].name, data), files[2])
+    made_at = moment_of(view.made_at)
+    write_pdf(html, title_of(html), made_at, (files[0].name, data), files[2], tables=tables(view))
     return files
 
 

@@ -24,6 +24,8 @@ from runner.repairs import Cure, Repair
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
+MOST_TOLD = 60
+"""Hosts that a table of a signed document names one by one; all of them stand in the attached tables."""
 _DRAFT, _VERIFIED, _FINAL = "draft", "verified", ("ratified", "final")
 
 
@@ -483,6 +485,14 @@ class DocumentView(Finding):
     def form(self) -> FilledForm | None:
         """Return the form of the row that this document is of, or of the newest row before it."""
         return next((form for form in reversed(self.forms) if form.step <= self.step), None)
+
+    def told(self, hosts: Iterable[HostFacts]) -> tuple[HostFacts, ...]:
+        """Return those of the hosts that a table names: all of a few, of many only the exceptions."""
+        named = tuple(hosts)
+        if len(named) <= MOST_TOLD:
+            return named
+        bad = {"failed", "unknown", "untested", "rolled_back"} | ({"not_done"} if self.has_applied else set())
+        return tuple(host for host in named if host.state in bad or not host.plan)[:MOST_TOLD]
 
     def hosts_in(self, *states: HostState) -> tuple[HostFacts, ...]:
         """Return the hosts in one of these states."""
