@@ -77,6 +77,7 @@ PARTS = {
         "report",
         "sop_document",
         "run_view",
+        "data_tables",
         "pdf",
         "pdf_worker",
         "archive",
