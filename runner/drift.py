@@ -1,7 +1,8 @@
 """What differs between the plan that officials decided on and what hosts look like now. Pure.
 
-Only what would be installed differently counts: updates, packages that come with them, and a reboot that
-nobody approved. The antivirus database does not: its newest signatures are what the row is there for.
+Only what would be done differently counts: updates, packages that come with them, a reboot that nobody
+approved, and what would be removed. The antivirus database does not: its newest signatures are what the row
+is there for.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ Entry = dict[str, Any]
 """A host's entry in a plan."""
 Difference = dict[str, Any]
 """``appeared`` and ``gone``: [update]; ``changed``: [{package, architecture, approved, found}], each of the
-two {from, to}; ``new_packages``: {approved, found} or null; ``reboot``: whether one is now needed that was
-not approved."""
+two {from, to}; ``new_packages`` and ``removals`` (ids): {approved, found} or null; ``reboot``: whether one is
+now needed that was not approved."""
 
 
 def between(approved: Entry, found: Entry, *, ours: bool = False) -> Difference | None:
@@ -40,11 +41,13 @@ def between(approved: Entry, found: Entry, *, ours: bool = False) -> Difference 
         and _versions(before[package, architecture]) != _versions(now[package, architecture])
     ]
     come, come_now = _names(approved), _names(found)
+    go, go_now = _ids(approved), _ids(found)
     difference = {
         "appeared": [update for key, update in now.items() if key not in before],
         "gone": [] if ours else [update for key, update in before.items() if key not in now],
         "changed": changed,
         "new_packages": {"approved": come, "found": come_now} if come != come_now and not ours else None,
+        "removals": {"approved": go, "found": go_now} if go != go_now and not ours else None,
         "reboot": found["reboot"]["expected"] and not approved["reboot"]["expected"],
     }
     return difference if any(difference.values()) else None
@@ -99,3 +102,7 @@ def _versions(update: dict[str, Any]) -> dict[str, Any]:
 
 def _names(entry: Entry) -> list[str]:
     return sorted(f"{item.get('package')} {item.get('to')}" for item in entry.get("new_packages") or [])
+
+
+def _ids(entry: Entry) -> list[str]:
+    return sorted(item["id"] for item in entry.get("removals") or [])

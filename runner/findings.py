@@ -185,6 +185,31 @@ class KeptConfiguration(Finding):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
+class KeptBackup(Finding):
+    """A backup that stays, and why; or one that the policy lets go of, without a reason."""
+
+    id: str
+    time: str = ""
+    tags: tuple[str, ...] = ()
+    reason: str = ""
+
+
+class ProposeRetention(Finding):
+    """What the office's policy lets go of on one host."""
+
+    snapshots: int = 0
+    keep: tuple[KeptBackup, ...] = ()
+    removals: tuple[KeptBackup, ...] = ()
+
+
+class PruneBackups(Finding):
+    """What removing approved backups came to."""
+
+    approved: int = 0
+    removed: tuple[str, ...] = ()
+    check: str = ""
+
+
 class Change(Finding):
     """A package whose version changed."""
 
@@ -392,6 +417,8 @@ class Results(Finding):
 
     plan_updates: Annotated[PlanUpdates | None, _Maybe] = None
     back_up_host: Annotated[BackUp | None, _Maybe] = None
+    propose_retention: Annotated[ProposeRetention | None, _Maybe] = None
+    prune_backups: Annotated[PruneBackups | None, _Maybe] = None
     back_up_routerboard: Annotated[KeptConfiguration | None, _Maybe] = None
     apply_updates: Annotated[ApplyUpdates | None, _Maybe] = None
     update_antivirus: Annotated[UpdateAntivirus | None, _Maybe] = None

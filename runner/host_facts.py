@@ -26,6 +26,8 @@ from runner.findings import (
     Finding,
     NotUndone,
     PlanUpdates,
+    ProposeRetention,
+    PruneBackups,
     RebootHost,
     Refused,
     RestoreFiles,
@@ -105,6 +107,9 @@ class HostFacts(Finding):
     kept: SavePackages | None = None
     scan: ScanHost | None = None
     rungs: CompareBaseline | None = None
+    retention: ProposeRetention | None = None
+    pruned: PruneBackups | None = None
+    pruned_status: str = ""
     snapshot: TakeSnapshot | None = None
     returned: ReturnToSnapshot | None = None
     files: RestoreFiles | None = None
@@ -213,7 +218,7 @@ class _Fold:
         if event["kind"] == "reprobe":
             return  # it confirms the plan, or has it made anew: it tells nothing of its own about the host
         known, results = self.known[evidence.host], evidence.results
-        if results.plan_updates and evidence.status == "ok":
+        if (results.plan_updates or results.propose_retention) and evidence.status == "ok":
             known = _anew(known)
             self._checked[evidence.host] = (event["step"], event["attempt"])
         update = _from_results(known, results, evidence.status, self._span(event), event["kind"])
@@ -274,8 +279,7 @@ def _from_results(
         update["antivirus"] = results.update_antivirus
     if results.reboot_host:
         update["reboot"] = results.reboot_host
-    told = {"kept": results.save_packages, "scan": results.scan_host, "snapshot": results.take_snapshot}
-    update |= {name: found for name, found in told.items() if found}
+    update |= _noted(results, status)
     if results.rollback_updates or kind == "recover":
         update |= _taken_back(results, status, span)
     if kind == "retest":
@@ -283,6 +287,19 @@ def _from_results(
     elif kind in {"suite", "check"}:
         update |= {"tests": results.verification, "tests_status": status}
     return update
+
+
+def _noted(results: Results, status: str) -> dict[str, object]:
+    """Return what is told of a host as it was published, where it was."""
+    told: dict[str, object] = {
+        "kept": results.save_packages,
+        "scan": results.scan_host,
+        "snapshot": results.take_snapshot,
+        "retention": results.propose_retention,
+        "pruned": results.prune_backups,
+        "pruned_status": status if results.prune_backups else "",
+    }
+    return {name: found for name, found in told.items() if found}
 
 
 def _taken_back(results: Results, status: str, span: Span) -> dict[str, object]:

@@ -1,8 +1,9 @@
 """The plan: the exact changes proposed, host by host, made from the evidence of a plan action. Pure.
 
 A host's entry is what its roles published: the role that lists updates publishes ``updates`` (package,
-from, to, kind, cves), ``antivirus`` and ``reboot``. Only what a decision is about goes in, so that two
-looks at an unchanged host give the same digest.
+from, to, kind, cves), ``antivirus`` and ``reboot``; one that lists what is to be removed publishes
+``removals`` (id, time, tags). Only what a decision is about goes in, so that two looks at an unchanged host
+give the same digest.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 _DECIDED_ON = (
     "updates", "new_packages", "held", "kept_back", "conffiles", "antivirus", "reboot", "snapshot",
 )  # fmt: skip
+_PROPOSED = frozenset({"updates", "removals"})
 _UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
 
 
@@ -26,7 +28,8 @@ def make_plan(
     hosts: dict[str, Any] = {}
     not_planned: dict[str, str] = {}
     for item in evidence:
-        probed = next((r for r in item["results"].values() if isinstance(r, dict) and "updates" in r), None)
+        told = (r for r in item["results"].values() if isinstance(r, dict) and _PROPOSED & r.keys())
+        probed = next(told, None)
         if item["status"] == "ok" and probed is not None and not _is_readable(probed):
             not_planned[item["host"]] = "failed: its list of updates cannot be read"
         elif item["status"] == "ok" and probed is not None:
@@ -46,11 +49,13 @@ def make_plan(
 
 def _is_readable(probed: dict[str, Any]) -> bool:
     """Tell whether what came from a host has the shape of a list of updates: one odd host stops no other."""
-    updates = probed["updates"]
+    updates, removals = probed.get("updates", []), probed.get("removals", [])
     blocks = [probed.get("reboot"), probed.get("antivirus"), probed.get("snapshot")]
     return (
         isinstance(updates, list)
         and all(isinstance(update, dict) and _is_update(update) for update in updates)
+        and isinstance(removals, list)
+        and all(isinstance(removal, dict) and _is_removal(removal) for removal in removals)
         and all(block is None or isinstance(block, dict) for block in blocks)
     )
 
@@ -60,10 +65,21 @@ def _is_update(update: dict[str, Any]) -> bool:
     return all(isinstance(word, str) for word in words) and isinstance(update.get("architecture"), str | None)
 
 
+def _is_removal(removal: dict[str, Any]) -> bool:
+    tags = removal.get("tags", [])
+    words = [removal.get("id"), removal.get("time"), *(tags if isinstance(tags, list) else [None])]
+    return all(isinstance(word, str) for word in words)
+
+
 def _entry(probed: dict[str, Any]) -> dict[str, Any]:
     entry = {key: probed.get(key) for key in _DECIDED_ON}
-    updates = [_update(update) for update in probed["updates"]]
+    updates = [_update(update) for update in probed.get("updates", [])]
     entry["updates"] = sorted(updates, key=lambda u: (u["package"], u["architecture"] or ""))
+    removals = [
+        {"id": one["id"], "time": one["time"], "tags": one.get("tags", [])}
+        for one in probed.get("removals", [])
+    ]
+    entry["removals"] = sorted(removals, key=lambda one: (one["time"], one["id"]))
     reboot = probed.get("reboot") or {}
     entry["reboot"] = {"expected": bool(reboot.get("expected")), "because": reboot.get("because", [])}
     # What is not sound before the change is for the official to know, and nothing of the plan heals it.
@@ -79,7 +95,11 @@ def _update(probed: dict[str, Any]) -> dict[str, Any]:
 
 def hosts_to_change(plan: dict[str, Any]) -> list[str]:
     """Return the hosts on which the plan proposes to do something."""
-    return [host for host, entry in plan["hosts"].items() if entry["updates"] or has_antivirus_update(entry)]
+    return [
+        host
+        for host, entry in plan["hosts"].items()
+        if entry["updates"] or entry.get("removals") or has_antivirus_update(entry)
+    ]
 
 
 def has_antivirus_update(entry: dict[str, Any]) -> bool:

@@ -708,6 +708,9 @@ def _plan_changes(host: str, told: drift.Difference | str) -> Iterator[PlanChang
     if come := told["new_packages"]:
         before, now = (", ".join(come[key]) for key in ("approved", "found"))
         yield PlanChange(host=host, what="new_packages", before=before, now=now)
+    if go := told["removals"]:
+        before, now = (", ".join(one[:8] for one in go[key]) for key in ("approved", "found"))
+        yield PlanChange(host=host, what="removals", before=before, now=now)
     if told["reboot"]:
         yield PlanChange(host=host, what="reboot")
 

@@ -423,6 +423,9 @@ def _difference_rows(told: drift.Difference) -> Iterator[tuple[str, str, str]]:
         yield item["package"], approved, found
     if come := told["new_packages"]:
         yield "(new packages)", ", ".join(come["approved"]) or "-", ", ".join(come["found"]) or "-"
+    if go := told["removals"]:
+        approved, found = (", ".join(one[:8] for one in go[key]) or "-" for key in ("approved", "found"))
+        yield "(to be removed)", approved, found
     if told["reboot"]:
         yield "(reboot)", "not needed", "needed"
 
@@ -553,7 +556,20 @@ def plan_view(plan: dict[str, Any] | None) -> list[Any]:
         notes += _plan_notes(host, entry)
     for host, why in plan["not_planned"].items():
         notes.append(Text(f"  {one_line(host)}: not checked, {one_line(why)}", style="bold yellow"))
-    return [table, *notes]
+    removals = _removals_view(plan)
+    return [*([table] if table.row_count or not removals else []), *removals, *notes]
+
+
+def _removals_view(plan: dict[str, Any]) -> list[Any]:
+    """Return what the plan removes for good, as a table; nothing where it removes nothing."""
+    table = Table(title="Backups to be removed for good", title_justify="left", header_style="bold")
+    for column in ("Host", "Backup", "Made", "Run"):
+        table.add_column(column, overflow="fold")
+    for host, entry in plan["hosts"].items():
+        for one in entry.get("removals") or []:
+            row = (host, one["id"][:16], one["time"], ", ".join(one["tags"]) or "-")
+            table.add_row(*(Text(one_line(cell)) for cell in row), style="bold yellow")
+    return [table] if table.row_count else []
 
 
 def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
@@ -578,7 +594,7 @@ def _plan_notes(host: str, entry: dict[str, Any]) -> Iterator[Text]:
         yield _conffile_note(name, item)
     for problem in entry.get("dpkg_audit") or []:
         yield Text(f"  {name}: packages are not sound already, {one_line(problem)}", style="bold yellow")
-    if not entry["updates"] and not has_antivirus_update(entry):
+    if not entry["updates"] and not entry.get("removals") and not has_antivirus_update(entry):
         yield Text(f"  {name}: nothing to do", style="dim")
 
 

@@ -378,7 +378,7 @@ class PlanChange(Finding):
     """Something that is not as it was in the plan officials decided on before: one line of a table."""
 
     host: str
-    what: Literal["added", "left_out", "appeared", "gone", "changed", "new_packages", "reboot"]
+    what: Literal["added", "left_out", "appeared", "gone", "changed", "new_packages", "removals", "reboot"]
     package: str = ""
     before: str = ""
     now: str = ""

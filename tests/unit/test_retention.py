@@ -30,7 +30,7 @@ def numbers(told: list[dict[str, Any]]) -> list[int]:
 def test_only_what_nobody_needs_is_let_go_of() -> None:
     found = retention.judged(answer(1, 2, 3, 4, 5, keep=(6,)), f"{4:064x}", ["run-open"], ["run-kept"])
 
-    assert numbers(found["remove"]) == [5, 1]
+    assert numbers(found["removals"]) == [5, 1]
     assert {int(one["id"], 16): one["reason"] for one in found["keep"]} == {
         6: "the policy keeps it",
         4: "it is the newest one that was proven by a restore",
@@ -42,7 +42,7 @@ def test_only_what_nobody_needs_is_let_go_of() -> None:
 def test_the_newest_stays_even_when_the_policy_would_let_it_go() -> None:
     found = retention.judged(answer(1, 2), "", [], [])
 
-    assert (numbers(found["remove"]), numbers(found["keep"])) == ([1], [2])
+    assert (numbers(found["removals"]), numbers(found["keep"])) == ([1], [2])
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,11 @@ from typing import Any
 from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic
 
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+FORBIDDEN = re.compile(r"\b403\b|forbidden|append-only", re.IGNORECASE)
+APPEND_ONLY = (
+    "nothing was removed: the server is append-only, it takes backups and lets nobody remove one; "
+    "give the address by which its administrator may prune (retention_repository in the inventory)"
+)
 ID = re.compile(r"[0-9a-f]{64}")
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
 RETENTION_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -78,7 +83,7 @@ def judged(
             else "the policy keeps it"
         )
         (keep if why else remove).append({**told, "reason": why} if why else told)
-    return {"snapshots": len(every), "keep": keep, "remove": remove, "proven": proven}
+    return {"snapshots": len(every), "keep": keep, "removals": remove, "proven": proven}
 
 
 def _why_kept(
@@ -97,7 +102,7 @@ def _why_kept(
 def remove(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> None:
     """Remove exactly the approved snapshots, or nothing; then have the repository checked."""
     before = look(restic, params)
-    there = {one["id"] for one in (*before["keep"], *before["remove"])}
+    there = {one["id"] for one in (*before["keep"], *before["removals"])}
     wrong = [one for one in params["approved"] if not ID.fullmatch(one)]
     protected = {one["id"]: one["reason"] for one in before["keep"]}
     refused = [f"{one}: not the whole id of a snapshot" for one in wrong]
@@ -108,11 +113,14 @@ def remove(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> 
         raise BackupError(f"nothing was removed, it is not as approved: {'; '.join(refused)}")
     if not pending or params["check_mode"]:
         return
-    restic.require("the snapshots cannot be removed", "forget", *pending)
+    try:
+        restic.require("the snapshots cannot be removed", "forget", *pending)
+    except BackupError as error:
+        raise BackupError(APPEND_ONLY if FORBIDDEN.search(str(error)) else str(error)) from error
     evidence["removed"] = pending
     restic.require("what the snapshots held cannot be freed", "prune")
     restic.require("the repository is damaged", "check")
     evidence["check"] = "ok"
-    left = {one["id"] for group in ("keep", "remove") for one in look(restic, params)[group]}
+    left = {one["id"] for group in ("keep", "removals") for one in look(restic, params)[group]}
     if left != there - {*pending}:
         raise BackupError("other snapshots are there now than those that were to stay: a person has to look")

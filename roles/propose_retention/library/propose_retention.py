@@ -56,7 +56,7 @@ def main() -> None:
     """Run the module; whatever happens, the credentials leave the host with it."""
     module = AnsibleModule(argument_spec=RETENTION_ARGUMENTS, supports_check_mode=True)
     began = time.monotonic()
-    evidence: dict[str, Any] = {"snapshots": 0, "keep": [], "remove": [], "proven": ""}
+    evidence: dict[str, Any] = {"snapshots": 0, "keep": [], "removals": [], "proven": ""}
     problem = ""
     try:
         with opened(module.params) as restic:

@@ -38,7 +38,7 @@ def filled(field: LadderField) -> Host:
     return host
 
 
-def variables(field: LadderField, **more: object) -> dict[str, Any]:
+def variables(**more: object) -> dict[str, Any]:
     return {
         "retention_repository": REPOSITORY,
         "back_up_host_rest_user": "",
@@ -46,29 +46,28 @@ def variables(field: LadderField, **more: object) -> dict[str, Any]:
         "retention_keep_tags": ["run-kept"],
         "rawat_open": ["run-open", RUN],
         "rawat_changes": True,
-        "rawat_host_state": str(field.folder / "host_state"),
         **more,
     }
 
 
 def approve(field: LadderField, proposal: dict[str, Any]) -> None:
-    state = field.folder / "host_state"
-    state.mkdir(exist_ok=True)
-    (state / "web1.json").write_text(json.dumps({"propose_retention": proposal}))
+    (field.folder / "plan.json").write_text(
+        json.dumps({"hosts": {"web1": {"removals": proposal["removals"]}}})
+    )
 
 
 def test_exactly_what_was_approved_goes_and_the_rest_can_be_restored(field: LadderField) -> None:
     host = filled(field)
     before = snapshots(host)
 
-    proposal = field.evidence("propose-retention.yml", **variables(field))["propose_retention"]
+    proposal = field.evidence("propose-retention.yml", **variables())["propose_retention"]
     unchanged = snapshots(host)
     approve(field, proposal)
-    pruned = field.evidence("prune-backups.yml", **variables(field))["prune_backups"]
-    again = field.evidence("prune-backups.yml", **variables(field))["prune_backups"]
+    pruned = field.evidence("prune-backups.yml", **variables())["prune_backups"]
+    again = field.evidence("prune-backups.yml", **variables())["prune_backups"]
 
     assert unchanged == before
-    assert [one["id"] for one in proposal["remove"]] == [before["run-d"], before["run-a"]]
+    assert [one["id"] for one in proposal["removals"]] == [before["run-d"], before["run-a"]]
     assert {one["tags"][0]: one["reason"] for one in proposal["keep"]} == {
         "run-newest": "the policy keeps it",
         "run-proven": "it is the newest one that was proven by a restore",
@@ -86,20 +85,20 @@ def test_exactly_what_was_approved_goes_and_the_rest_can_be_restored(field: Ladd
 def test_a_proposal_that_no_longer_holds_removes_nothing(field: LadderField) -> None:
     host = filled(field)
     before = snapshots(host)
-    approve(field, field.evidence("propose-retention.yml", **variables(field))["propose_retention"])
+    approve(field, field.evidence("propose-retention.yml", **variables())["propose_retention"])
 
-    undecided = field.play("prune-backups.yml", **variables(field, rawat_changes=False))
+    undecided = field.play("prune-backups.yml", **variables(rawat_changes=False))
     assert "no decision was asked for" in undecided.failures["web1"]
 
     # Meanwhile a run was opened that refers to one of them.
-    played = field.play("prune-backups.yml", **variables(field, rawat_open=["run-d"]))
+    played = field.play("prune-backups.yml", **variables(rawat_open=["run-d"]))
 
     assert f"{before['run-d'][:8]}: an open run refers to it" in played.failures["web1"]
     assert snapshots(host) == before
 
 
 def test_without_knowing_the_open_runs_nothing_is_proposed(field: LadderField) -> None:
-    said = variables(field)
+    said = variables()
     del said["rawat_open"]
 
     played = field.play("propose-retention.yml", **said)
