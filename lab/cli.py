@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from lab import driver
+from lab import driver, mail, services
 from lab.errors import ImpossibleHereError, LabError
 from lab.inventory import COMMITTED, DEMO_WORDS
 from lab.layout import DEFAULT_HOSTS, DEFAULT_NAME, HERMETIC, PROFILES
@@ -132,6 +132,18 @@ def publish(
     )
 
 
+@app.command("mail")
+def show_mail(name: Name = DEFAULT_NAME) -> None:
+    """Show the mails that Rawat sent to the lab's officials, the oldest first."""
+    with told_errors():
+        mails = mail.received(driver.load(name))
+    for letter in mails:
+        for field in ("To", "Date", "Subject"):
+            screen.print(f"{field}: {letter[field]}", style="bold", markup=False, soft_wrap=True)
+        screen.print(f"\n{letter.get_content()}", markup=False, soft_wrap=True)
+    screen.print(f"{len(mails)} mails")
+
+
 def with_time(message: str, act: Callable[[], object]) -> None:
     """Do something and say how long it took."""
     begun = time.monotonic()
@@ -146,9 +158,9 @@ def show(found: driver.LabStatus) -> None:
     for host in found.hosts:
         colour = "green" if host.state == "running" else "red"
         table.add_row(host.name, host.address, " ".join(host.groups), f"[{colour}]{host.state}[/{colour}]")
-    for service, is_up in found.services.items():
-        state = "[green]listening[/green]" if is_up else "[red]down[/red]"
-        table.add_row(service, found.lab.controller, "controller", state)
+    for service, (address, _) in services.places(found.lab).items():
+        state = "[green]listening[/green]" if found.services[service] else "[red]down[/red]"
+        table.add_row(service, address, "controller", state)
     screen.print(table)
 
 

@@ -232,7 +232,7 @@ def load(name: str) -> Lab:
 
 def look(lab: Lab) -> LabStatus:
     """Return how a lab is now."""
-    listening = {name: services.is_listening(lab, port) for name, port in services.ports(lab).items()}
+    listening = {name: services.is_listening(place) for name, place in services.places(lab).items()}
     with ThreadPoolExecutor(max_workers=20) as pool:
         return LabStatus(lab, tuple(pool.map(lambda plan: look_at(lab, plan), lab.hosts)), listening)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from lab import hosts
+from lab import hosts, mail
 from lab.command import run
 from lab.errors import ImpossibleHereError
 from lab.layout import DEFAULT_HOSTS, DEFAULT_NAME, Lab
@@ -54,6 +54,7 @@ def prepare_folder(lab: Lab) -> None:
     make_key(folder / "keys/ssh_lab", "")
     for name in OFFICIALS:
         make_key(folder / "keys" / name, DEMO_WORDS)
+    (folder / "notify.yml").write_text(mail.settings(lab, OFFICIALS), encoding="utf-8")
 
 
 def make_key(file: Path, passphrase: str) -> None:
@@ -74,7 +75,7 @@ def finish_folder(lab: Lab) -> None:
     write_secret(folder / "secrets/restic_password", secrets.token_hex(24) + "\n")
     for name, password in make_passwords(lab).items():
         write_secret(folder / f"secrets/restic_rest_{name}", password + "\n")
-    written = ["keys", "secrets", "known_hosts", "group_vars/all/connection.yml"]
+    written = ["keys", "secrets", "known_hosts", "notify.yml", "group_vars/all/connection.yml"]
     for top in [folder] if folder != COMMITTED else [folder / name for name in written]:
         give_to_caller(top)
     # ssh makes its control sockets there and does not make the folder.

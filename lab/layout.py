@@ -24,6 +24,7 @@ CHANNEL_PORT = 8800
 ANTIVIRUS_PORT = 8801
 MIRROR_PORT = 8802
 BACKUP_PORT = 8810
+MAIL_PORT = 8820
 HERMETIC = "hermetic"
 DEBIAN_SECURITY = "debian-security"
 SERVICES = "services"
@@ -131,6 +132,11 @@ class Lab:
     def controller(self) -> str:
         """The controller's address on the bridge."""
         return f"10.205.{self.number}.1"
+
+    @property
+    def mail_port(self) -> int:
+        """The mail server's port on the loopback, which all labs share."""
+        return MAIL_PORT + self.number
 
     def host(self, name: str) -> HostPlan:
         """Return a host's plan. Raises ImpossibleHereError when the lab has no such host."""

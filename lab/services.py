@@ -1,4 +1,4 @@
-"""The controller's services of a lab: the file server and the append-only backup server."""
+"""The controller's services of a lab: the file server, the append-only backup server and the mail server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from lab import processes, serve
+from lab import mail, processes, serve
 from lab.errors import LabError
 from lab.layout import (
     ANTIVIRUS_PORT,
@@ -26,15 +26,17 @@ from lab.mirror import find_mirror
 from lab.processes import Unit
 from lab.recipe import RELEASE
 
-FILES, BACKUPS = "files", "backups"
+FILES, BACKUPS, MAIL = "files", "backups", "mail"
 # Names of units, which share a folder with host names: no host may be called so.
-UNITS = (FILES, BACKUPS)
+UNITS = (FILES, BACKUPS, MAIL)
 
 
-def ports(lab: Lab) -> dict[str, int]:
-    """Return the services of a lab and the ports they listen on."""
-    names = {"channel": CHANNEL_PORT, "antivirus": ANTIVIRUS_PORT, "backup": BACKUP_PORT}
-    return names | ({"debian": MIRROR_PORT} if lab.profile == DEBIAN_SECURITY else {})
+def places(lab: Lab) -> dict[str, tuple[str, int]]:
+    """Return the services of a lab with the address and port on which they listen."""
+    ports = {"channel": CHANNEL_PORT, "antivirus": ANTIVIRUS_PORT, "backup": BACKUP_PORT}
+    ports |= {"debian": MIRROR_PORT} if lab.profile == DEBIAN_SECURITY else {}
+    own = {name: (lab.controller, port) for name, port in ports.items()}
+    return own | {MAIL: (mail.ADDRESS, lab.mail_port)}
 
 
 def start(lab: Lab) -> None:
@@ -46,11 +48,12 @@ def start(lab: Lab) -> None:
     for name, command in (
         (FILES, [sys.executable, "-I", serve.__file__, str(settings)]),
         (BACKUPS, backup_command(lab)),
+        (MAIL, mail.command(lab)),
     ):
         folder = lab.state / "services" / name
         processes.start_unit(Unit(lab.name, name), command, folder, always=True)
-    for name, port in ports(lab).items():
-        wait_for_port(lab, name, port)
+    for name, place in places(lab).items():
+        wait_for_service(lab, name, place)
 
 
 def file_settings(lab: Lab) -> dict[str, object]:
@@ -115,22 +118,22 @@ def write_secret(file: Path, text: str) -> None:
     file.write_text(text, encoding="utf-8")
 
 
-def is_listening(lab: Lab, port: int) -> bool:
-    """Tell whether a service of the lab takes connections."""
+def is_listening(place: tuple[str, int]) -> bool:
+    """Tell whether a service takes connections at its address and port."""
     try:
-        socket.create_connection((lab.controller, port), timeout=1).close()
+        socket.create_connection(place, timeout=1).close()
     except OSError:
         return False
     return True
 
 
-def wait_for_port(lab: Lab, name: str, port: int) -> None:
+def wait_for_service(lab: Lab, name: str, place: tuple[str, int]) -> None:
     """Wait until a service listens. Raises LabError when it does not within 20 seconds."""
     deadline = time.monotonic() + 20
-    while not is_listening(lab, port):
+    while not is_listening(place):
         if time.monotonic() > deadline:
             raise LabError(
-                f"the {name} service does not listen on {lab.controller}:{port}",
+                f"the {name} service does not listen on {place[0]}:{place[1]}",
                 f"see {lab.state / 'services'}/*/log",
             )
         time.sleep(0.05)

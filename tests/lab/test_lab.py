@@ -6,17 +6,19 @@ import os
 import re
 import shlex
 import signal
+import smtplib
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
-from lab import driver, hosts, network, packages, processes, services
+from lab import driver, hosts, mail, network, packages, processes, services
 from lab.clamav import EICAR
 from lab.cli import app
 from lab.driver import Wish, leftovers
@@ -24,6 +26,7 @@ from lab.errors import ImpossibleHereError
 from lab.inventory import COMMITTED, hosts_file
 from lab.layout import DEBIAN_SECURITY, HERMETIC, Lab
 from lab.processes import Unit
+from runner.notices import parse_settings
 
 NAME, OTHER = "test-lab", "test-lab-other"
 PENDING = {
@@ -279,6 +282,27 @@ def test_hosts_reach_nothing_but_the_lab(lab: Lab) -> None:
     assert status_of(lab, "web1", f"http://{lab.controller}:8800/dists/lab/InRelease") == "200"
 
 
+def test_mail_to_anybody_is_kept_and_shown(lab: Lab) -> None:
+    letter = EmailMessage()
+    letter["From"], letter["To"], letter["Subject"] = (
+        "rawat@lab.example",
+        "kabid@lab.example",
+        "Menunggu Anda",
+    )
+    letter.set_content("Lihat [b]apa[/b] yang diputuskan.\n")
+    settings = parse_settings((lab.inventory / "notify.yml").read_text(encoding="utf-8"), "notify.yml")
+    assert settings.smtp is not None
+    before = len(mail.received(lab))
+    with smtplib.SMTP(settings.smtp.host, settings.smtp.port, timeout=20) as server:
+        server.send_message(letter)
+
+    assert settings.addresses["kabid"] == "kabid@lab.example"
+    assert [kept["Subject"] for kept in mail.received(lab)][before:] == ["Menunggu Anda"]
+    shown = CliRunner().invoke(app, ["mail", "--name", NAME]).output
+    assert "To: kabid@lab.example" in shown
+    assert "Lihat [b]apa[/b] yang diputuskan." in shown
+
+
 def test_killed_service_comes_back(lab: Lab) -> None:
     unit = Unit(lab.name, services.FILES)
     before = processes.members(f"{unit.group}/{processes.GUEST}")
@@ -286,7 +310,7 @@ def test_killed_service_comes_back(lab: Lab) -> None:
     deadline = time.monotonic() + 20
     while processes.members(f"{unit.group}/{processes.GUEST}") <= before and time.monotonic() < deadline:
         time.sleep(0.1)
-    services.wait_for_port(lab, "channel", 8800)
+    services.wait_for_service(lab, "channel", (lab.controller, 8800))
 
 
 def test_up_again_leaves_a_running_lab_alone(lab: Lab) -> None:
