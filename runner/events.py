@@ -107,6 +107,7 @@ class RunStarted(_Shape):
     inventory: InventoryShape
     officials_sha256: Digest
     office_sha256: Digest
+    trends_sha256: Digest
     number: Number
     operator: Person
     office: str

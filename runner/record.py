@@ -24,6 +24,7 @@ from runner.rosters import CHANGED
 from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.timing import StepTime, step_times
+from runner.trends import Trends
 from runner.workspace import RunFolder
 
 
@@ -61,6 +62,13 @@ class Record:
         name = self.folder.office.name
         data = self.folder.read({"path": name, "sha256": self.started["office_sha256"]})
         return OfficeLook.from_snapshot(data, name)
+
+    @cached_property
+    def trends(self) -> Trends:
+        """Return what sealed runs before this one came to, as it was when the run started."""
+        name = self.folder.trends.name
+        data = self.folder.read({"path": name, "sha256": self.started["trends_sha256"]})
+        return Trends.from_snapshot(data, name)
 
     @cached_property
     def state(self) -> RunState:

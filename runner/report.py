@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from html import unescape
+from statistics import median
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -134,6 +135,8 @@ def environment() -> jinja2.Environment:
         "zone_name": _in_zone(wording.zone_name),
         "moment": _in_zone(wording.moment),
         "short_moment": _in_zone(wording.short_moment),
+        "day_month": _in_zone(wording.day_month),
+        "median": median,
         "duration": wording.duration,
         "deviation": wording.deviation,
         "shift": wording.shift,

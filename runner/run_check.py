@@ -29,10 +29,11 @@ from runner.rosters import CHANGED, judged
 from runner.sop import Sop, parse_sop
 from runner.state import RunState
 from runner.tree import Tree, list_tree
+from runner.trends import Trends
 from runner.workspace import RunFolder
 
 JOURNAL, SOP, OFFICIALS, SIGNERS = "journal.jsonl", "sop.yml", "officials.json", "allowed_signers"
-OFFICE = "office.json"
+OFFICE, TRENDS = "office.json", "trends.json"
 _DOCUMENT_KINDS = ("json", "html", "pdf")
 
 
@@ -91,6 +92,7 @@ def _check(tree: Tree) -> CheckedRun:
             raise errors.VerificationError(display(path), "is not the file that the journal names")
     roster, sop = Roster.from_snapshot(tree.read(OFFICIALS), OFFICIALS), _sop(tree)
     _require_start(events[0], roster)
+    Trends.from_snapshot(tree.read(TRENDS), TRENDS)
     _require_look(OfficeLook.from_snapshot(tree.read(OFFICE), OFFICE), roster)
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
@@ -142,6 +144,7 @@ def _recorded(events: tuple[Event, ...], tree: Tree, content: bytes) -> dict[str
         SOP: started["sop"]["sha256"],
         OFFICIALS: started["officials_sha256"],
         OFFICE: started["office_sha256"],
+        TRENDS: started["trends_sha256"],
         SIGNERS: tree.sha256(SIGNERS),
         JOURNAL: sha256_hex(content),
     }

@@ -31,6 +31,7 @@ from runner.record import Record
 from runner.rosters import CHANGED
 from runner.sop import TEST_AGAIN, Output, Step
 from runner.timing import StepTime, elapsed, step_times
+from runner.trends import Point, point_of
 from runner.view import (
     AnsweredField,
     Approval,
@@ -106,7 +107,7 @@ class _Builder:
             )
         order = self._order(row)
         approvals = self._approvals(document)
-        return DocumentView(
+        view = DocumentView(
             document=document,
             version=version,
             draft=self._is_draft(document, version),
@@ -158,6 +159,14 @@ class _Builder:
             backup_tried=self._backup_tried(),
             router_backups=self._router_backups(),
         )
+        return view.model_copy(update={"trend": self._trend(view)})
+
+    def _trend(self, view: DocumentView) -> tuple[Point, ...]:
+        earlier = self.record.trends
+        if not earlier.points:
+            return ()
+        said = view.model_dump(mode="json", by_alias=True, include={"run", "made_at", "plan", "cves", "rows"})
+        return (*earlier.points, point_of(said, view.hosts, earlier.seen()))
 
     def _number(self, document: str, version: str) -> str:
         if self._is_draft(document, version):

@@ -12,6 +12,7 @@ from runner import __version__, errors, filled, holds
 from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
+from runner.earlier_reports import earlier_trends
 from runner.earlier_runs import find_owed, runs_of_year
 from runner.events import FORMAT
 from runner.files import (
@@ -109,6 +110,8 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
     write_once(folder.allowed_signers, start.roster.allowed_signers())
     look = start.look.snapshot()
     write_once(folder.office, look)
+    trends = earlier_trends(workspace, sop.id, start.roster.office).snapshot()
+    write_once(folder.trends, trends)
     journal = Journal(folder.journal, clock)
     with journal.lock():
         journal.append(
@@ -125,6 +128,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
             },
             officials_sha256=sha256_hex(roster),
             office_sha256=sha256_hex(look),
+            trends_sha256=sha256_hex(trends),
             number=runs_of_year(workspace, start.roster.office, day.year) + 1,
             operator=start.operator.person(),
             office=start.roster.office,

@@ -21,6 +21,7 @@ from runner.office_settings import Archiving, Font
 from runner.office_settings import Paper as PaperSize
 from runner.procedure import Procedure
 from runner.repairs import Cure, Repair
+from runner.trends import Point, Recurring
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
@@ -438,6 +439,8 @@ class DocumentView(Finding):
     cves: tuple[Cve, ...]
     owed: tuple[Owed, ...]
     ending: Ending | None
+    trend: tuple[Point, ...] = ()
+    """Sealed runs before this one and, last, this run; empty without an earlier one."""
     forms: tuple[FilledForm, ...] = ()
     looked_for: tuple[str, ...] = ()
     """Hosts that some row looked at to tell whether they are disturbed."""
@@ -485,6 +488,20 @@ class DocumentView(Finding):
     def form(self) -> FilledForm | None:
         """Return the form of the row that this document is of, or of the newest row before it."""
         return next((form for form in reversed(self.forms) if form.step <= self.step), None)
+
+    @property
+    def recurring(self) -> tuple[tuple[SharedFinding, tuple[str, ...], int], ...]:
+        """Return what is not good and was not before either: the finding, its hosts, in how many runs."""
+        earlier = self.trend[:-1]
+        lines = []
+        for line in self.not_good:
+            code, subject = line.finding.code, line.finding.subject
+            keys = [Recurring(host=host, code=code, subject=subject) for host in line.hosts]
+            counts = [sum(key in point.found for point in earlier) for key in keys]
+            again = tuple(key.host for key, count in zip(keys, counts, strict=True) if count)
+            if again:
+                lines.append((line, again, max(counts) + 1))
+        return tuple(sorted(lines, key=lambda found: -found[2]))
 
     def told(self, hosts: Iterable[HostFacts]) -> tuple[HostFacts, ...]:
         """Return those of the hosts that a table names: all of a few, of many only the exceptions."""

@@ -85,6 +85,11 @@ def short_moment(at: datetime, zone: ZoneInfo) -> str:
     return format_datetime(at, "d MMM yyyy HH.mm", tzinfo=zone, locale=LOCALE)
 
 
+def day_month(at: datetime, zone: ZoneInfo) -> str:
+    """Return a date as ``21/11``, where a year of runs stands side by side."""
+    return format_datetime(at, "dd/MM", tzinfo=zone, locale=LOCALE)
+
+
 def number(value: float) -> str:
     """Return a number as ``12.345,6``."""
     return format_decimal(value, locale=LOCALE)

@@ -55,6 +55,11 @@ class RunFolder:
         return self.path / "office.json"
 
     @property
+    def trends(self) -> Path:
+        """Return what sealed runs before this one came to."""
+        return self.path / "trends.json"
+
+    @property
     def allowed_signers(self) -> Path:
         """Return the officials' public keys in OpenSSH's form."""
         return self.path / "allowed_signers"

@@ -58,7 +58,7 @@ PARTS = {
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
     | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
-    | {"forms", "filled", "models", "cures", "office_settings"}
+    | {"forms", "filled", "models", "cures", "office_settings", "trends"}
     | {"description", "checkpoint", "archive_settings"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
@@ -70,7 +70,16 @@ PARTS = {
     | {"executors.suite_limits", "mail"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
-    | {"inventory", "own_machine", "earlier_runs", "earlier_checks", "tree", "holder", "holds"}
+    | {
+        "inventory",
+        "own_machine",
+        "earlier_runs",
+        "earlier_checks",
+        "earlier_reports",
+        "tree",
+        "holder",
+        "holds",
+    }
     | {"ansible_settings", "scans", "archive_key"},
     # what only reads the run folder
     "readers": {

@@ -26,6 +26,7 @@ from runner.office_settings import OfficeLook
 from runner.officials import Official, Roster
 from runner.plan import hosts_to_change, make_plan
 from runner.sop import parse_sop, sop_digest
+from runner.trends import Trends
 from runner.workspace import RunFolder
 
 SOP = Path(__file__).parents[2] / "sops" / "surakarta-system-update.yml"
@@ -318,6 +319,7 @@ class SampleRun:
     roster: Roster = ROSTER
     marks: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     zone: str = "Asia/Jakarta"
+    trends: Trends = field(default_factory=Trends)
     look: OfficeLook = field(default_factory=OfficeLook)
 
     def __post_init__(self) -> None:
@@ -328,6 +330,7 @@ class SampleRun:
         write_once(self.folder.sop, text.encode())
         write_once(self.folder.officials, self.roster.snapshot())
         write_once(self.folder.office, self.look.snapshot())
+        write_once(self.folder.trends, self.trends.snapshot())
         self.journal = Journal(self.folder.journal, self.clock)
 
     def write(self, event: str, seconds: float = 1, **fields: object) -> Event:
@@ -348,6 +351,7 @@ class SampleRun:
                 "controllers": [],
             },
             office_sha256=hashlib.sha256(self.look.snapshot()).hexdigest(),
+            trends_sha256=hashlib.sha256(self.trends.snapshot()).hexdigest(),
             number=1,
             officials_sha256=hashlib.sha256(self.roster.snapshot()).hexdigest(),
             operator=ROSTER.officials[0].person("Pengelola Sistem dan Jaringan"),
@@ -577,9 +581,11 @@ class SampleRun:
         return record.load(self.folder)
 
 
-def whole_run(path: Path, roster: Roster = ROSTER, look: OfficeLook | None = None) -> SampleRun:
+def whole_run(
+    path: Path, roster: Roster = ROSTER, look: OfficeLook | None = None, trends: Trends | None = None
+) -> SampleRun:
     """Return the sample run, done up to the ratified report."""
-    run = SampleRun(path, roster=roster, look=look or OfficeLook())
+    run = SampleRun(path, roster=roster, look=look or OfficeLook(), trends=trends or Trends())
     run.start()
     run.order()
     run.back_up()
