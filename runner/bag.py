@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from runner import errors
@@ -18,6 +18,8 @@ from runner.display import display
 from runner.journal import Event
 from runner.sop import Sop
 
+Fate = Literal["inaktif", "musnah", "serah", "simpan"]
+"""What was decided about an archive: made inactive, destroyed, handed over as static, kept."""
 PAYLOAD = "data"
 BAGIT = "bagit.txt"
 BAG_INFO = "bag-info.txt"

@@ -43,7 +43,7 @@ def description(
         "hosts": sorted(started["inventory"]["hosts"]),
         "cves": sorted(_cves(plans)),
         "officials": _officials(events),
-        "documents": _documents(events),
+        "documents": _documents(events, zone),
         "archiving": {
             **{key: str(archiving.get(key) or "") for key in EMPTY},
             "retention": {key: archiving.get(key) for key in _RETENTION},
@@ -80,9 +80,14 @@ def _officials(events: Sequence[Event]) -> list[dict[str, str]]:
     return [{key: found[at][key] for key in ("id", "name", "nip", "position")} for at in sorted(found)]
 
 
-def _documents(events: Sequence[Event]) -> list[dict[str, str]]:
+def _documents(events: Sequence[Event], zone: ZoneInfo) -> list[dict[str, str]]:
+    """Return each document with the last of its files, which is the one to be read: the PDF."""
     return [
-        {"document": e["document"], "version": e["version"], "name": e["name"], **e["files"][-1]}
+        {
+            **{key: e[key] for key in ("document", "version", "name")},
+            "date": _day(e, zone),
+            **{key: e["files"][-1][key] for key in ("path", "sha256")},
+        }
         for e in events
         if e.name == "document_written"
     ]

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runner import archive_key, errors
-from runner.bag import place
+from runner.bag import Fate, place
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.checkpoint import Chain, Checkpoint, require_prefix
 from runner.checkpoint import parse as parse_checkpoint
@@ -83,10 +83,6 @@ class Kept(_Model):
 
     run: _Text
     tagmanifest_sha256: Digest
-
-
-Fate = Literal["inaktif", "musnah", "serah", "simpan"]
-"""What was decided: made inactive, destroyed, handed over to the archival institution, or kept."""
 
 
 class Decided(_Record):

@@ -30,6 +30,7 @@ from runner.bag_check import (
 from runner.canonical import sha256_hex
 from runner.checkpoint import Checkpoint, require_prefix
 from runner.display import display
+from runner.dispositions import require_decided
 from runner.holder import held_by
 from runner.register import Entry, Line
 from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run
@@ -217,6 +218,10 @@ def _read_archive(root: Path, outside: Outside) -> _Archive:
         if strange:
             raise errors.VerificationError(register.SIGNERS, f"holds a key that is not in {outside.signers}")
     register.require_head(tree, lines)
+    for line in lines:
+        if isinstance(line, register.Decided):
+            files = Tree(root, dict.fromkeys((file.path for file in line.files), 0), frozenset())
+            require_decided(line, files.read)
     return _Archive(root, lines, signers)
 
 

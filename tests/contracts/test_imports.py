@@ -63,6 +63,7 @@ PARTS = {
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
+    | {"retention", "srikandi"}
     | {"repairs", "repair_sentences"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
@@ -95,6 +96,10 @@ PARTS = {
         "register",
         "bag_check",
         "checkpoints",
+        "catalogue",
+        "dispositions",
+        "export",
+        "minutes",
     },
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
 }
