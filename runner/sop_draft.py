@@ -10,7 +10,7 @@ from runner import source
 from runner.sop_check import Judgement
 
 _HEAD = "---\n# yaml-language-server: $schema=sop.schema.json\n"
-_BLOCKS = re.compile(r"^(?=(?:identity|assumptions|actors|steps):|  - no:)", re.MULTILINE)
+_BLOCKS = re.compile(r"^(?=(?:identity|assumptions|actors|forms|steps):|  - no:)", re.MULTILINE)
 _KEEP = re.compile(r"[^a-z0-9]+")
 _LONGEST = 50
 """Letters of a name made from words; the model takes 60."""

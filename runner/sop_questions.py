@@ -6,7 +6,7 @@ An empty answer leaves out what the paper does not have. Ctrl-D ends the rows: w
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -16,13 +16,28 @@ from runner.sop import Available, duration_seconds
 from runner.sop_draft import name_of
 from runner.typed import read_line
 
-_NOTHING, _PLAYBOOK, _SUITE, _DOCUMENT, _ARCHIVE = (
+_NOTHING, _PLAYBOOK, _SUITE, _DOCUMENT, _ARCHIVE, _FORM = (
     "nothing: a person does it",
     "run a playbook on the hosts",
     "test the hosts",
     "draft the documents of the output",
     "check and seal the run",
+    "ask for a form that a person fills in",
 )
+_YES, _NO = "yes", "no"
+_FIELDS: Mapping[str, str] = {
+    "words": "text",
+    "a list of words": "lines",
+    "a whole number": "number",
+    "an amount in rupiah": "rupiah",
+    "a day": "date",
+    "one of some choices": "choice",
+    "some of some choices": "choices",
+    "a table": "table",
+    "files (PDF, JPEG, PNG)": "attachments",
+}
+"""What a field takes, as it is asked for -> its type."""
+_COLUMNS = ("text", "number", "rupiah", "date", "choice")
 _LOOK, _PLAN, _BACKUP, _CHANGE = "only looks", "makes the plan", "is the backup", "changes the hosts"
 _ONWARD, _PERSON, _RESULT = (
     "always to the same row",
@@ -44,6 +59,7 @@ class SopQuestions:
         self._console = console
         self._available = available
         self._read_line = read_line
+        self._forms: Data = {}
 
     def ask(self, file_name: str) -> Data:
         """Return the data of a SOP whose file is called ``file_name``, without its ending.
@@ -61,7 +77,8 @@ class SopQuestions:
         while position := self._line("Position"):
             actors[name_of(position, actors)] = position
         head = {"format": 1, "id": name_of(file_name), "identity": identity, "actors": actors}
-        return head | {"steps": self._rows(actors)}
+        rows = self._rows(actors)
+        return head | ({"forms": self._forms} if self._forms else {}) | {"steps": rows}
 
     def _rows(self, actors: dict[str, str]) -> list[Data]:
         rows: list[Data] = []
@@ -90,7 +107,7 @@ class SopQuestions:
         row |= {"output": outputs} if outputs else {}
         action = self._action()
         row |= {"action": action} if action else {}
-        row |= self._exits(row["no"], tested=bool(action and {"playbook", "suite"} & set(action)))
+        row |= self._exits(row["no"], tested=bool(action and {"playbook", "suite", "proof"} & set(action)))
 
     def _time(self) -> str | None:
         while answer := self._line("Waktu, such as 15 Menit, 2 Jam or 3 Hari (Enter: the paper has none)"):
@@ -111,7 +128,7 @@ class SopQuestions:
         return {"name": name, "document": made, "version": self._pick("Its version", versions) or "final"}
 
     def _action(self) -> Data | None:
-        kinds = [_NOTHING, _PLAYBOOK, _SUITE, _DOCUMENT, _ARCHIVE]
+        kinds = [_NOTHING, _PLAYBOOK, _SUITE, _DOCUMENT, _ARCHIVE, _FORM]
         what = self._pick("What does Rawat do in this row", kinds)
         if what == _PLAYBOOK:
             playbook = self._pick("Which playbook", sorted(self._available.playbooks))
@@ -119,7 +136,65 @@ class SopQuestions:
             return {"playbook": playbook} | ({_WHATS[does]: True} if does in _WHATS else {})
         if what == _SUITE:
             return {"suite": self._pick("Which tests", sorted(self._available.suites))}
+        if what == _FORM:
+            return self._form_of_row()
         return {_DOCUMENT: {"document": True}, _ARCHIVE: {"archive": True}}.get(what or "")
+
+    def _form_of_row(self) -> Data:
+        titles = [form["title"] for form in self._forms.values()]
+        name = self._pick("Which form", list(self._forms), shown=titles, none="a new one") if titles else None
+        action = {"form": name or self._new_form()}
+        proof = self._pick(
+            "Which playbook looks on the hosts whether it is so",
+            sorted(self._available.playbooks),
+            none="none",
+        )
+        return action | ({"proof": proof} if proof else {})
+
+    def _new_form(self) -> str:
+        """Ask for a form and return its name; a field that was begun and broken off is left out."""
+        title = self._words("Title of the form")
+        name, fields = name_of(title, self._forms), dict[str, Data]()
+        self._forms[name] = {"title": title, "fields": fields}
+        while label := self._line("Label of a field, as on the paper (Enter: no more)"):
+            fields[name_of(label, fields)] = self._field(label, fields)
+        return name
+
+    def _field(self, label: str, others: Data) -> Data:
+        has_files = any(field.get("type") == "attachments" for field in others.values())
+        kinds = [kind for kind, type_ in _FIELDS.items() if not (has_files and type_ == "attachments")]
+        type_ = _FIELDS[self._pick(f"What is {label!r}", kinds) or kinds[0]]
+        field: Data = {"label": label} | ({"type": type_} if type_ != "text" else {})
+        if type_ in {"choice", "choices"}:
+            field["choices"] = self._some("Choice")
+        if type_ == "table":
+            field |= self._columns()
+        if self._pick("Must it be filled in", [_YES, _NO]) == _NO:
+            field["required"] = False
+        return field
+
+    def _columns(self) -> Data:
+        columns: dict[str, Data] = {}
+        while not columns or (label := self._line("Next column (Enter: no more)")):
+            label = label if columns else self._words("First column")
+            type_ = self._pick(f"What is {label!r}", list(_COLUMNS)) or "text"
+            column: Data = {"label": label} | ({"type": type_} if type_ != "text" else {})
+            columns[name_of(label, columns)] = column | (
+                {"choices": self._some("Choice")} if type_ == "choice" else {}
+            )
+        numbers = [name for name, column in columns.items() if column.get("type") == "number"]
+        amounts = [name for name, column in columns.items() if column.get("type") == "rupiah"]
+        summed = len(amounts) == 1 and self._pick(
+            f"Multiply {' and '.join([*numbers, *amounts])} and sum the rows up in rupiah", [_YES, _NO]
+        )
+        return {"columns": columns} | ({"total": [*numbers, *amounts]} if summed == _YES else {})
+
+    def _some(self, question: str) -> list[str]:
+        found = self._lines(question)
+        while not found:
+            self._say("     at least one is needed")
+            found = self._lines(question)
+        return found
 
     def _exits(self, no: int, *, tested: bool) -> Data:
         ways = [_ONWARD, _PERSON, *([_RESULT] if tested else [])]
@@ -132,7 +207,7 @@ class SopQuestions:
             bad: Data = {"name": self._words("Name of the exit when one is not"), "when": "failed"}
             bad["next"] = self._target("It leads to row", no + 1)
             return {"decision": {"by": "result", "outcomes": [good, bad]}}
-        shows = self._pick("What is shown at the gate", ["results", "plan", "documents"])
+        shows = self._pick("What is shown at the gate", ["results", "plan", "documents", "forms"])
         outcomes: list[Data] = []
         while name := self._line("Name of an exit, such as disetujui (Enter: no more)"):
             outcomes.append({"name": name, "next": self._target("It leads to row", no + 1)})

@@ -97,6 +97,79 @@ def test_answers_become_a_sop_that_the_check_accepts(tmp_path: Path) -> None:
     assert "TODO" not in text
 
 
+PROPOSING = [
+    ("Kegiatan", "Mengajukan usulan"),
+    ("Pelaksana", "2"),
+    ("Waktu", "15 Menit"),
+    ("Kelengkapan", ""),
+    ("Output", ""),
+    ("What does Rawat do", "6"),
+    ("Title of the form", "Usulan Anggaran"),
+    ("Label of a field", "Dasar usulan"),
+    ("What is 'Dasar usulan'", "1"),
+    ("Must it be filled in", "1"),
+    ("Label of a field", "Rincian"),
+    ("What is 'Rincian'", "8"),
+    ("First column", "Uraian"),
+    ("What is 'Uraian'", "text"),
+    ("Next column", "Banyaknya"),
+    ("What is 'Banyaknya'", "2"),
+    ("Next column", "Harga satuan"),
+    ("What is 'Harga satuan'", "3"),
+    ("Next column", ""),
+    ("Multiply banyaknya and harga-satuan", "1"),
+    ("Must it be filled in", "1"),
+    ("Label of a field", "Sifat"),
+    ("What is 'Sifat'", "6"),
+    ("Choice", ""),
+    ("Choice", "Biasa"),
+    ("Choice", "Segera"),
+    ("Choice", ""),
+    ("Must it be filled in", "2"),
+    ("Label of a field", "Lampiran"),
+    ("What is 'Lampiran'", "9"),
+    ("Must it be filled in", "2"),
+    ("Label of a field", ""),
+    ("Which playbook looks", ""),
+    ("Where does the row lead", "2"),
+    ("What is shown", "4"),
+    ("Name of an exit", "diajukan"),
+    ("leads to row", ""),
+    ("Name of an exit", ""),
+]
+AGAIN = [
+    *PROPOSING[:6],
+    ("Which form", "1"),
+    ("Which playbook looks", "check-hosts.yml"),
+    ("Where does the row lead", "1"),
+    ("Leads to row", ""),
+]
+
+
+def test_forms_are_asked_for_field_by_field_and_used_again(tmp_path: Path) -> None:
+    file = tmp_path / "dinas-contoh-usulan.yml"
+    status, told = answered(file, [*HEAD, *CHECKING, *PROPOSING, *AGAIN, *ENDING])
+    assert (status, "good, 4 rows" in told) == (0, True), told
+    judged = judge(file.read_text(encoding="utf-8"), file.name, Workspace(ROOT).available())
+    assert (judged.errors, judged.sop is not None) == ([], True)
+    assert judged.sop is not None
+    (form,) = judged.sop.forms.values()
+    assert list(judged.sop.forms) == ["usulan-anggaran"]
+    assert {name: field.type for name, field in form.fields.items()} == {
+        "dasar-usulan": "text",
+        "rincian": "table",
+        "sifat": "choice",
+        "lampiran": "attachments",
+    }
+    assert form.fields["rincian"].total == ["banyaknya", "harga-satuan"]
+    assert [name for name, field in form.fields.items() if field.required] == ["dasar-usulan", "rincian"]
+    actions = [step.action for step in judged.sop.steps if step.action and step.action.form]
+    assert [(a.form, a.proof) for a in actions] == [
+        ("usulan-anggaran", None),
+        ("usulan-anggaran", "check-hosts.yml"),
+    ]
+
+
 def test_what_is_open_stands_at_the_top_with_its_line(tmp_path: Path) -> None:
     file = tmp_path / "dinas-contoh-pemeriksaan.yml"
     broken_off = [("Waktu", ""), ("Kelengkapan", "^D")]
