@@ -29,7 +29,7 @@ WRONG = {
     "a name of no cure": (
         "          - Menyalakan layanan\n",
         "          - Menyalakan layanan web\n",
-        "is the name of no cure; the names are those in roles/repair_host/README.md; did you mean 'Menyalakan",
+        "the names are those in roles/repair_host/README.md; did you mean 'Menyalakan layanan'?",
     ),
     "no such playbook": (
         "playbook: repair-hosts.yml",
