@@ -13,7 +13,7 @@ from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build
 
 from runner import filling, freeing, journal, record, signing
 from runner.clock import Clock
-from runner.engine import Closed, Engine, Restarting, Tools, Unfilled, Waiting
+from runner.engine import Closed, Engine, Restarting, Shut, Tools, Unfilled, Waiting
 from runner.filling import Due, Filled
 from runner.forms import Answers
 from runner.gates import Choice
@@ -151,7 +151,7 @@ class Office:
         forms: Mapping[int, Filled] | None = None,
         *,
         resumed: bool = False,
-    ) -> Waiting | Unfilled | Restarting | Closed:
+    ) -> Waiting | Unfilled | Shut | Restarting | Closed:
         """Go on, deciding each gate and filling in each form as planned, until the run is closed or waits."""
         asked: set[tuple[str, int]] = set()
 

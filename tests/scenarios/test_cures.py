@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from runner import errors, record, report, verify
-from runner.engine import Closed, Unfilled
+from runner.engine import Closed, Shut, Unfilled
 from runner.executors.base import ActionRequest, Failure, HostResult
 from runner.filling import Filled
 from runner.repair_sentences import NAMES
 from runner.run_view import document_view
+from runner.windows import parse_windows
 from runner.workspace import RunFolder
 from scenarios.forgery import Record, find, forge
 from scenarios.office import DAY, Office, events_of, rows_finished
@@ -253,6 +254,15 @@ def test_an_assignment_that_has_expired_is_asked_for_again(palembang: Office) ->
     assert "cure" not in parts(palembang)
     assert not isinstance(stopped, Closed)
     assert [e["step"] for e in events_of(folder, "decision_lapsed")] == [1]
+    verify.check_run(folder)
+
+
+def test_a_cure_waits_for_the_office_s_window_and_a_look_does_not(palembang: Office) -> None:
+    palembang.windows = parse_windows('windows:\n  - {days: [minggu], from: "01:00", until: "02:00"}\n', "w")
+    folder = sick(palembang, UNIT).start()
+    stopped = palembang.go_on(folder, WHOLE, assigned("start_unit"))
+    assert isinstance(stopped, Shut)
+    assert parts(palembang) == ["propose"]
     verify.check_run(folder)
 
 
