@@ -47,15 +47,19 @@ _SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args")
 # The playbooks say `become: true`; testinfra only knows what the inventory says. On this machine no user is
 # logged in to: it is whoever runs Rawat.
 _BECOME_HERE = "true" if os.geteuid() != 0 else "none"
-_BECOME_THERE = "true if ansible_user | default('root') != 'root' else none"
-_IS_HERE = "ansible_connection | default('ssh') == 'local'"
-_DEFAULTS = {"ansible_become": f"({_BECOME_HERE}) if {_IS_HERE} else ({_BECOME_THERE})"}
+_BECOME_THERE = "true if its.ansible_user | default('root') != 'root' else none"
+_IS_HERE = "its.ansible_connection | default('ssh') == 'local'"
+_DEFAULTS = {
+    "ansible_host": "host",
+    "ansible_become": f"({_BECOME_HERE}) if {_IS_HERE} else ({_BECOME_THERE})",
+}
 _PROGRESS = re.compile(r"::(?P<id>\w+\S*\[ansible://[^\]]+\]) (?P<outcome>PASSED|FAILED|ERROR|SKIPPED)")
 _PYTEST_DECIDED = (0, 1)
 _POLL_SECONDS = 0.2
 _OUT_OF_TIME = "the tests were not done in time"
+PLUGINS = ("testinfra.plugin", "runner.executors.suite_limits", "runner.executors.suite_sessions")
 _MAX_SHARDS = 4
-_HOSTS_PER_SHARD = 3
+_HOSTS_PER_SHARD = 8
 
 
 @dataclass
@@ -134,11 +138,27 @@ def _write_connections(
     request: ActionRequest, environment: dict[str, str], sockets: Path, deadline: float
 ) -> Path:
     """Write an inventory with nothing but evaluated connection settings of the hosts, and no secret."""
-    wanted = ", ".join(f"'{name}': {name} | default({_DEFAULTS.get(name, 'none')})" for name in _CONNECTION)
-    ansible = [sys.executable, "-m", "ansible", "adhoc", ",".join(request.hosts)]
-    question = ["-m", "ansible.builtin.debug", "-a", f"msg={{{{ {{{wanted}}} }}}}"]
+    # Asked of one host for all: each host that is asked would cost a process.
+    wanted = ", ".join(
+        f"'{name}': its.{name} | default({_DEFAULTS.get(name, 'none')})" for name in _CONNECTION
+    )
+    each = "{% set its = hostvars[host] %}{{ [host, {" + wanted + "}] | to_json }}"
+    question = (
+        "msg=[{% for host in rawat_hosts if host in groups.all %}"
+        + each
+        + "{{ ',' if not loop.last }}{% endfor %}]"
+    )
+    ansible = [sys.executable, "-m", "ansible", "adhoc", request.hosts[0], "-i", str(request.inventory)]
     done = subprocess.run(
-        [*ansible, "-i", str(request.inventory), *question],
+        [
+            *ansible,
+            "-e",
+            json.dumps({"rawat_hosts": request.hosts}),
+            "-m",
+            "ansible.builtin.debug",
+            "-a",
+            question,
+        ],
         cwd=_root(request),
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -146,10 +166,10 @@ def _write_connections(
         check=False,
         timeout=max(1.0, deadline - time.monotonic()),
     )
-    answers = dict(_answers(done.stdout.decode(errors="replace")))
+    answers = _answers(done.stdout.decode(errors="replace"))
     missing = [host for host in request.hosts if host not in answers]
     if missing:
-        said = display(done.stderr.decode(errors="replace").strip()[-MAX_MESSAGE:])
+        said = display((done.stderr + done.stdout).decode(errors="replace").strip()[-MAX_MESSAGE:])
         raise ResultsError(f"the inventory does not say how to reach {missing[0]}: {said}")
     hosts = {host: _connection(answers[host], sockets) for host in request.hosts}
     return write_once(request.work / "connections.json", canonical_json({"all": {"hosts": hosts}}))
@@ -167,11 +187,13 @@ def _connection(said: dict[str, Any], sockets: Path) -> dict[str, Any]:
     return {**kept, "ansible_ssh_common_args": shlex.join([*strict, *words])}
 
 
-def _answers(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read ``host | SUCCESS => {json}`` answers of ``ansible``."""
-    for match in re.finditer(r"^(?P<host>\S+) \| SUCCESS => ", text, re.MULTILINE):
-        answer, _ = json.JSONDecoder().raw_decode(text, match.end())
-        yield match.group("host"), answer["msg"]
+def _answers(text: str) -> dict[str, dict[str, Any]]:
+    """Read the answer ``host | SUCCESS => {json}`` of ``ansible``: what is said of each host."""
+    match = re.search(r"^\S+ \| SUCCESS => ", text, re.MULTILINE)
+    if match is None:
+        return {}
+    answer, _ = json.JSONDecoder().raw_decode(text, match.end())
+    return dict(json.loads(answer["msg"]))
 
 
 def _split(hosts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -195,8 +217,7 @@ def _start(
         f"--ansible-inventory={inventory.resolve()}",
         f"--junitxml={junit.resolve()}",
     ]
-    limits = ["-p", "runner.executors.suite_limits"]
-    plugins = ["-p", "testinfra.plugin", *limits, "-p", "no:cacheprovider"]
+    plugins = [word for name in (*PLUGINS, "no:cacheprovider") for word in ("-p", name)]
     process = processes.start(
         [sys.executable, "-m", "pytest", str(request.suite), *plugins, *options, "--verbose", "--tb=no"],
         cwd=_root(request),

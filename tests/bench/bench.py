@@ -16,6 +16,7 @@ from typing import Any
 
 import check
 import page
+import suite
 from ground import ROOT, lab_of, peer_versions
 from measuring import BenchError
 
@@ -30,7 +31,12 @@ def run_check(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, 
     return check.run(lab_of(hosts), rounds, say)
 
 
-BENCHES: dict[str, Bench] = {"check": run_check}
+def run_test(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the test row on lab hosts."""
+    return suite.run(lab_of(hosts), rounds, say)
+
+
+BENCHES: dict[str, Bench] = {"check": run_check, "test": run_test}
 
 
 def main() -> int:

@@ -32,6 +32,7 @@ AIMS = (
     Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 12 facts", 1.0),
     Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 1 fact (our probe)", 1.3),
     Aim("check row, wall time", "check", 30, "rawat: check row", "ansible, 12 tasks, tuned", 1 / 15),
+    Aim("test row, wall time", "test", 30, "rawat: test row", "testinfra, connections reused", 1 / 5),
     Aim("check row, wall time", "check", 100, "rawat: check row", "limit: asyncssh, one probe", 1.15),
 )
 

@@ -68,7 +68,7 @@ PARTS = {
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
-    | {"executors.suite_limits", "mail"},
+    | {"executors.suite_limits", "executors.suite_sessions", "executors.suite_on_host", "mail"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {

@@ -13,6 +13,7 @@ from verified import Verified, failed_tests
 
 from lab import driver
 from lab.packages import NEW, OLD
+from runner.executors import verification
 
 pytestmark = pytest.mark.lab
 
@@ -111,6 +112,27 @@ def test_service_that_runs_but_answers_an_error_is_noticed(fresh_host: FreshHost
 
     assert list(found) == ["test_addresses_answer_as_before"]
     assert "http://127.0.0.1:8091/ menjawab 500 (sebelumnya 200)" in found["test_addresses_answer_as_before"]
+
+
+def test_one_connection_a_host_and_one_a_command_give_the_same_verdicts(
+    fresh_host: FreshHost, verified: Verified, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound, broken = fresh_host("file1"), fresh_host("web1")
+    found = {}
+    for name, host in (("file1", sound), ("web1", broken)):
+        verified.expect(name, [update_of("lab-good")])
+        install(host, "lab-good", NEW)
+        if host is broken:
+            host.check_output("systemctl stop lab-good.service && touch /run/reboot-required")
+            host.check_output("sed -i '0,/^Status: install ok installed/s//Status: install ok unpacked/' "
+                              "/var/lib/dpkg/status")  # fmt: skip
+        over_one = verified.test(name)
+        with monkeypatch.context() as ordinary:
+            ordinary.setattr(verification, "PLUGINS", verification.PLUGINS[:-1])
+            over_many = verified.test(name)
+        found[name] = over_one.status
+        assert over_one.results == over_many.results
+    assert found == {"file1": "ok", "web1": "failed"}
 
 
 def test_service_that_died_of_the_update_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from runner.executors import processes
+from runner.executors import processes, verification
 from runner.executors.base import ActionRequest, HostResult, ProgressEvent
 from runner.executors.junit import HostTest, ResultsError, read_junit
 from runner.executors.verification import VerificationExecutor, judge
@@ -247,7 +247,10 @@ def test_templates_of_an_inventory_are_evaluated_and_secrets_stay_in_it(office: 
     assert found == LOCAL | {"ansible_host": "alpha"}
 
 
-def test_many_hosts_are_tested_in_parallel_and_all_are_told(office: Office) -> None:
+def test_many_hosts_are_tested_in_parallel_and_all_are_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "_HOSTS_PER_SHARD", 3)
     names = [f"host{number}" for number in range(7)]
     found = office.test(PASSING, dict.fromkeys(names, LOCAL))
 

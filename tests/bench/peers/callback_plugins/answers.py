@@ -33,7 +33,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         """Write down what a task answered."""
         answer = {
             "host": result.host.get_name(),
-            "fact": result.task.get_name(),
+            "fact": result.task.get_name().lower(),
             "said": result.result.get("stdout", ""),
         }
         self._out.write(json.dumps(answer) + "\n")
