@@ -6,11 +6,12 @@ import hashlib
 import json
 from typing import Any
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(data: Any) -> bytes:  # noqa: ANN401 - any JSON data
     """Return ``data`` as UTF-8 JSON with sorted keys, no spaces, no NaN and a final newline."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode() + b"\n"
+    return _ENCODER.encode(data).encode() + b"\n"
 
 
 def parse_canonical(data: bytes) -> Any:  # noqa: ANN401 - any JSON data

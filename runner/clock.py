@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,9 @@ def sleep_until(at: datetime, clock: Clock, sleep: Callable[[float], None] = tim
         sleep(min(left, _NAP))
 
 
+_UTC = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{1,6}Z", re.ASCII)
+
+
 def format_utc(at: datetime) -> str:
     """Return ``at`` as the journal writes it: ``2026-11-21T14:00:00.123456Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -73,4 +77,7 @@ def format_utc(at: datetime) -> str:
 
 def parse_utc(text: str) -> datetime:
     """Return the moment that ``format_utc`` wrote."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    # A pattern and fromisoformat: strptime took a third of the time that reading a journal took.
+    if _UTC.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no moment such as 2026-11-21T14:00:00.123456Z")
+    return datetime.fromisoformat(text)

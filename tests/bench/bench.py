@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import check
+import journals
 import page
 import suite
 from ground import ROOT, lab_of, peer_versions
@@ -36,7 +37,7 @@ def run_test(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, A
     return suite.run(lab_of(hosts), rounds, say)
 
 
-BENCHES: dict[str, Bench] = {"check": run_check, "test": run_test}
+BENCHES: dict[str, Bench] = {"check": run_check, "test": run_test, "journal": journals.run}
 
 
 def main() -> int:
@@ -56,9 +57,11 @@ def main() -> int:
             print(f"{name}, {asked.hosts} hosts, {asked.rounds} rounds", flush=True)
             began, load = datetime.now(UTC), os.getloadavg()[0]
             measured = BENCHES[name](asked.hosts, asked.rounds, lambda text: print(text, flush=True))
-            results[f"{name}-{asked.hosts}"] = {
+            # A journal is read without any host.
+            hosts = 0 if name == "journal" else asked.hosts
+            results[f"{name}-{hosts}"] = {
                 "at": began.isoformat(timespec="minutes"),
-                "hosts": asked.hosts,
+                "hosts": hosts,
                 "rounds": asked.rounds,
                 "load": [round(load, 1), round(os.getloadavg()[0], 1)],
                 "machine": page.machine(),

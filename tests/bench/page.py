@@ -24,7 +24,8 @@ class Aim:
     hosts: int
     ours: str
     theirs: str
-    most: float
+    most: float | None
+    """None where the aim is a time: it is told as a ratio, and judged by nobody."""
 
 
 AIMS = (
@@ -33,6 +34,14 @@ AIMS = (
     Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 1 fact (our probe)", 1.3),
     Aim("check row, wall time", "check", 30, "rawat: check row", "ansible, 12 tasks, tuned", 1 / 15),
     Aim("test row, wall time", "test", 30, "rawat: test row", "testinfra, connections reused", 1 / 5),
+    Aim(
+        "journal of 100,000 records, read and folded",
+        "journal",
+        0,
+        "rawat: read and fold",
+        "limit: sha256sum",
+        None,
+    ),
     Aim("check row, wall time", "check", 100, "rawat: check row", "limit: asyncssh, one probe", 1.15),
 )
 
@@ -83,7 +92,8 @@ def aims(results: Results) -> str:
             )
             continue
         told = ratios(fewer["sides"], aim.ours, aim.theirs)
-        verdict = "reached" if median(told) <= aim.most else "**not reached**"
+        verdict = "reached" if median(told) <= (aim.most or 0) else "**not reached**"
+        verdict = "the aim is 5 s" if aim.most is None else verdict
         verdict = verdict if found else "no verdict: fewer hosts than the aim names"
         shown = f"{_times(median(told))} ({_times(min(told))} to {_times(max(told))})"
         rows.append(
@@ -92,7 +102,9 @@ def aims(results: Results) -> str:
     return "\n".join(rows)
 
 
-def _times(value: float) -> str:
+def _times(value: float | None) -> str:
+    if value is None:
+        return ""
     return f"{value:.2f}x" if value >= 0.1 else f"{value:.3f}x"
 
 
