@@ -22,6 +22,8 @@ NAMESPACE = "rawat-archive"
 SIGNER = "arsip"
 _LINE = re.compile(rb'arsip namespaces="rawat-archive" ssh-ed25519 [A-Za-z0-9+/]+={0,2}\n')
 _ARMOR = re.compile(rb"-----BEGIN SSH SIGNATURE-----\n[A-Za-z0-9+/=\n]+-----END SSH SIGNATURE-----\n")
+# ssh-keygen takes version 0 for version 1, so that one bit of a signature would count for nothing.
+_BEGINNING = b"SSHSIG\x00\x00\x00\x01"
 # ssh-keygen breaks the text of a signature here.
 _WIDTH = 70
 
@@ -103,7 +105,9 @@ def _has_one_form(signature: bytes) -> bool:
     body = signature.splitlines()[1:-1]
     text = b"".join(body)
     try:
-        again = base64.b64encode(base64.b64decode(text, validate=True))
+        blob = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return False
-    return text == again and body == [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
+    if not blob.startswith(_BEGINNING) or text != base64.b64encode(blob):
+        return False
+    return body == [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]

@@ -65,7 +65,9 @@ signed() {
     echo
     echo '-----END SSH SIGNATURE-----'
   } > "$work/form" 2> "$work/said"
-  cmp -s "$2" "$work/form" || wrong "$4: the signature is not written as it was made"
+  # ssh-keygen takes version 0 for version 1: the beginning is compared here.
+  sed -n 2p "$2" | grep -q '^U1NIU0lHAAAAAQ' && cmp -s "$2" "$work/form" ||
+    wrong "$4: the signature is not written as it was made"
 }
 
 # checkpoint FILE SIGNERS NAME: signed; leaves it in $work/point.
@@ -175,11 +177,14 @@ record() {
     }
   }' data/journal.jsonl > "$work/named"
   sha256sum data/allowed_signers data/journal.jsonl data/officials.json data/sop.yml >> "$work/named"
-  if [ -f data/office.json ]; then
-    digest data/office.json
-    grep -qF "\"$digest\"" "$work/first" || wrong "data/office.json: is not the file that the journal names"
-    echo "$digest  data/office.json" >> "$work/named"
-  fi
+  # What else the run was started with is named by the first record, as "office_sha256" or "trends_sha256".
+  for name in office trends; do
+    [ -f "data/$name.json" ] || continue
+    digest "data/$name.json"
+    grep -qF "\"${name}_sha256\":\"$digest\"" "$work/first" ||
+      wrong "data/$name.json: is not the file that the journal names"
+    echo "$digest  data/$name.json" >> "$work/named"
+  done
   bad=$(sort "$work/named" | uniq -d | head -n 1 | cut -c67-)
   [ -z "$bad" ] || wrong "$bad: is named twice by the journal"
   sort manifest-sha256.txt > "$work/there"

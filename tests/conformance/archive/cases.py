@@ -444,6 +444,14 @@ def bag_signature_written_otherwise(a: Attacked) -> None:
 
 
 @case()
+def bit_of_a_signature_flipped_that_ssh_keygen_does_not_mind(a: Attacked) -> None:
+    path = a.bag / bag.SIGNATURE
+    data = path.read_bytes()
+    assert b"\nU1NIU0lHAAAAAQ" in data
+    path.write_bytes(data.replace(b"\nU1NIU0lHAAAAAQ", b"\nU1NIU0lHAAAAAA", 1))
+
+
+@case()
 def bag_signed_by_a_stranger(a: Attacked) -> None:
     key = a.strangers_key()
     (a.bag / bag.SIGNERS).write_bytes(archive_key.signers_line(key))
