@@ -389,6 +389,7 @@ def test_every_beginning_of_a_run_holds(long_run: RunFolder, tmp_path: Path) -> 
     for kept in range(1, len(lines), 8):
         copy = Path(shutil.copytree(long_run.path, tmp_path / str(kept) / long_run.name))
         named = {"journal.jsonl", "sop.yml", "officials.json", "allowed_signers"}
+        named |= {"office.json", "trends.json"}
         (copy / "journal.jsonl").write_bytes(b"".join(lines[:kept]))
         for event in journal.read(copy / "journal.jsonl"):
             named |= {path for path, _ in files_of(event)}
