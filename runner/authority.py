@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from runner import cures, errors, gates, signing
+from runner import conffiles, cures, errors, gates, signing
 from runner.events import require_shape, signer_of
 from runner.journal import Event
 from runner.officials import Roster
@@ -44,7 +44,11 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
     if not standing:
         raise errors.VerificationError(plan.path, "nobody has decided on this plan")
     signed = [record for made in standing for record in gates.signed_for(now.state, made)]
-    return [(made, json.loads(statements[made["statement"]["path"]])) for made in signed]
+    said = [(made, json.loads(statements[made["statement"]["path"]])) for made in signed]
+    for made, statement in said:
+        if refused := conffiles.refusal(decided_on, statement["conffiles"]):
+            raise errors.VerificationError(made["statement"]["path"], refused)
+    return said
 
 
 def standing_assignment(now: Record) -> list[tuple[Event, dict[str, Any]]]:

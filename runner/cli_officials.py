@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, freeing, gates, record, typed
+from runner import conffiles, errors, freeing, gates, record, typed
 from runner.clock import SystemClock
 from runner.consent import Shown
 from runner.console import RunArgument, console
@@ -53,6 +53,13 @@ def decide(
         str | None,
         typer.Option(metavar="CODE", callback=typed.name, help="Code of the gate that you have looked at"),
     ] = None,
+    conffile: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST:PATH=keep|new",
+            help="For a configuration file that was changed there; as often as needed, else as planned",
+        ),
+    ] = None,
     wet_ink: Annotated[Path | None, typer.Option(help="Scan of the paper that the official signed")] = None,
     entered_by: Annotated[
         str | None, typer.Option(callback=typed.name, help="With --wet-ink: who enters it and signs that")
@@ -85,8 +92,11 @@ def decide(
         outcome, wet_ink, entered_by, dated, official=official, confirm=confirm, withdraw=withdraw
     )
     who = now.roster.named(entered_by or official)
+    files = conffiles.parse(conffile or [])
+    if files and outcome is None:
+        raise errors.InputError("--conffile goes with --outcome")
     act = "confirm the paper" if confirm else "withdraw the paper" if withdraw else f"decide {outcome!r}"
-    shown.require_seen(gate, f"Sign as {who.name} ({who.id}) to {act}?")
+    shown.require_seen(gate, f"Sign as {who.name} ({who.id}) to {act}{_with(files)}?")
     clock = SystemClock()
     decisions = Decisions(now, Journal(folder.journal, clock), clock)
     own_key = key or keys_of(workspace, folder) / who.id
@@ -96,11 +106,16 @@ def decide(
         made = decisions.withdraw(official, reason, own_key, shown.code)
     elif wet_ink and entered_by:
         paper = Paper(wet_ink, entered_by, _day(dated))
-        made = decisions.enter(Choice(official, outcome or "", reason), paper, own_key, shown.code)
+        made = decisions.enter(Choice(official, outcome or "", reason, files), paper, own_key, shown.code)
     else:
-        made = decisions.decide(Choice(official, outcome or "", reason), own_key, shown.code)
+        made = decisions.decide(Choice(official, outcome or "", reason, files), own_key, shown.code)
     for line in decided_lines(made, folder.name):
         console.print(Text(line), soft_wrap=True)
+
+
+def _with(files: conffiles.Chosen) -> str:
+    told = "; ".join(conffiles.lines(files))
+    return f" with {told}" if told else ""
 
 
 def _require_one_way(

@@ -5,6 +5,7 @@ Who may sign what is for ``gates`` and ``statements`` to say; here it is signed,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from runner import errors, gates, signing
+from runner import conffiles, errors, gates, signing
 from runner.canonical import sha256_hex
 from runner.clock import Clock, Instant
 from runner.files import make_private_dir
@@ -107,6 +108,7 @@ class Decisions:
             if seen not in {None, gates.code(self._folder.name, gate)}:
                 raise errors.DecisionRefusedError("this is another gate than was shown; look at it again")
             signed = make(due, gate, now.at)
+            self._require_planned(signed.said["conffiles"])
         made = signing.made(signed.said, key, make_private_dir(self._folder.work))
         # The run was unlocked while the passphrase was asked for: look at the gate again.
         with self._open_gate() as (due, now_open, now):
@@ -135,6 +137,13 @@ class Decisions:
             # Another roster may hold by now than when this was begun.
             roster = self._now.told_by(self._journal.events).roster
             yield Statements(self._sop, roster, self._folder.name, state.operator), gate, now
+
+    def _require_planned(self, chosen: conffiles.Chosen) -> None:
+        """Require that only files are chosen which the plan has."""
+        state = RunState(self._sop, self._journal.events)
+        plan = json.loads(self._folder.read(state.plan.named)) if state.plan else None
+        if refused := conffiles.refusal(plan, chosen):
+            raise errors.DecisionRefusedError(refused, hint="the gate is still open")
 
     def _require_untouched(self, state: RunState) -> None:
         """Require that plan, evidence and documents are those whose digests are about to be signed."""

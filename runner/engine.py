@@ -477,6 +477,7 @@ class Engine:
             work=work,
             host_state=self._write_host_state(work, part.hosts),
             plan=self._plan_of(part),
+            conffiles=gates.chosen_conffiles(self._sop, state),
             allowed_cures=self._allowed_cures(part),
             playbook=self._playbook(step, part),
             suite=self._suite(step, part),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner import errors
+from runner.conffiles import Chosen
 from runner.display import display
 from runner.journal import Event
 from runner.models import path_text
@@ -259,6 +260,7 @@ class DecisionMade(_OfAttempt):
 
     outcome: str
     reason: str
+    conffiles: Chosen
     person: Person
     subject: Subject
     nonce: str
@@ -272,6 +274,7 @@ class PaperEntered(_OfAttempt):
 
     outcome: str
     reason: str
+    conffiles: Chosen
     person: Person
     date: str
     entered_by: Person

@@ -6,6 +6,7 @@ position, outcome, reason, nonce and expiry. It is checked when it is made and a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 from runner.canonical import digest_of, short_code
 from runner.clock import Instant, parse_utc
+from runner.conffiles import Chosen, merged
 from runner.expiry import is_past
 from runner.journal import Event
 from runner.moves import Gate
@@ -30,6 +32,8 @@ class Choice:
     official: str
     outcome: str
     reason: str = ""
+    conffiles: Chosen = dataclasses.field(default_factory=dict)
+    """What he chose for configuration files otherwise than the plan proposes."""
 
 
 def refusal(  # noqa: PLR0917 - all that a decision hangs on
@@ -57,7 +61,21 @@ def _refusal_of_outcome(sop: Sop, gate: Gate, choice: Choice) -> str | None:
     other = next((vote for vote in gate.votes if vote["outcome"] != choice.outcome), None)
     if other is not None and not sop.turns_down(step, choice.outcome):
         return f"{other['person']['name']} decided {other['outcome']!r}; both must decide the same"
-    return None
+    return _refusal_of_files(sop, gate, choice)
+
+
+def _refusal_of_files(sop: Sop, gate: Gate, choice: Choice) -> str | None:
+    """Files are chosen where the plan is shown and approved; two who decide there choose the same."""
+    step = sop.step(gate.step)
+    shows_plan = step.decision is not None and step.decision.shows == "plan"
+    if choice.conffiles and (not shows_plan or gate.subject["plan"] is None):
+        return f"row {gate.step} shows no plan, so no configuration file is chosen there"
+    if sop.turns_down(step, choice.outcome):
+        return f"with {choice.outcome!r} no configuration file is chosen" if choice.conffiles else None
+    other = next((vote for vote in gate.votes if vote["conffiles"] != choice.conffiles), None)
+    if other is None:
+        return None
+    return f"{other['person']['name']} chose otherwise for configuration files; both must choose the same"
 
 
 def settles(sop: Sop, gate: Gate, outcome: str) -> bool:
@@ -108,6 +126,12 @@ def standing(sop: Sop, state: RunState) -> dict[int, Event]:
     plan = state.plan
     latest = {made["step"]: made for made in state.decisions if _is_of_officials(sop, made)}
     return {no: made for no, made in latest.items() if plan and made["subject"]["plan"] == plan.sha256}
+
+
+def chosen_conffiles(sop: Sop, state: RunState) -> dict[str, dict[str, str]]:
+    """Return what the decisions on the plan that stands chose for configuration files."""
+    made = sorted(standing(sop, state).values(), key=lambda one: one.seq)
+    return merged(one["conffiles"] for one in made)
 
 
 def _is_of_officials(sop: Sop, made: Event) -> bool:

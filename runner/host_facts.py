@@ -198,6 +198,8 @@ class _Fold:
             self._each(event["hosts"], skipped_because=str(event["reason"]))
         elif event.name == "plan_made":
             self._forget_before(event)
+        elif event.name == "decision_made":
+            self._choose(event["conffiles"])
         elif event.name == "action_finished":
             for item in event["evidence"]:
                 self._take(self._read(item), event)
@@ -209,6 +211,17 @@ class _Fold:
             is_old = self._checked.get(host) != (plan["step"], plan["attempt"])
             found = _anew(known) if is_old else known
             self.known[host] = found.model_copy(update={"failures": kept})
+
+    def _choose(self, chosen: Mapping[str, Mapping[str, str]]) -> None:
+        """Put what was decided for configuration files in place of what the check proposed."""
+        for host, files in chosen.items():
+            if plan := self.known[host].plan:
+                decided = tuple(
+                    item.model_copy(update={"choice": files.get(item.path, item.choice)})
+                    for item in plan.conffiles
+                )
+                told = plan.model_copy(update={"conffiles": decided})
+                self.known[host] = self.known[host].model_copy(update={"plan": told})
 
     def _each(self, hosts: Iterable[str], **changes: str) -> None:
         for host in hosts:

@@ -10,17 +10,18 @@ import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.text import Text
 
-from runner import gates
+from runner import conffiles, gates
 from runner.clock import SystemClock
 from runner.gates import Choice
 from runner.moves import Gate
 from runner.officials import Official
 from runner.record import Record
-from runner.screens import gate_view
+from runner.screens import gate_view, one_line
 from runner.typed import read_line
 
 
@@ -44,6 +45,7 @@ class Prompt:
                 return None
             outcome = self._pick("Decision", gate.outcomes)
             reason = self._reason(gate, record, outcome)
+            files = self._conffiles(gate, record, outcome)
             key = self._key(official)
         except (EOFError, KeyboardInterrupt):
             self._console.print()
@@ -51,7 +53,7 @@ class Prompt:
         self._console.print(
             Text(f"     ssh-keygen asks {official.name} for the passphrase of {key}", style="dim")
         )
-        return Choice(official.id, outcome, reason), key
+        return Choice(official.id, outcome, reason, files), key
 
     def _official(self, gate: Gate, record: Record) -> Official | None:
         operator, today = record.started["operator"], record.roster.day(SystemClock().now().at)
@@ -91,6 +93,32 @@ class Prompt:
             if answer or not needed:
                 return answer
             self._console.print(Text(f"     {outcome!r} needs a reason", style="yellow"))
+
+    def _conffiles(self, gate: Gate, record: Record, outcome: str) -> conffiles.Chosen:
+        """Ask what becomes of each configuration file that was changed; without an answer, as planned."""
+        step, chosen = record.sop.step(gate.step), conffiles.Chosen()
+        shows = step.decision.shows if step.decision else ""
+        if shows != "plan" or record.plan is None or record.sop.turns_down(step, outcome):
+            return chosen
+        if gate.votes:
+            # Both choose the same: what the first one signed stands on the screen.
+            return dict(gate.votes[-1]["conffiles"])
+        plan = conffiles.applied(record.plan, gates.chosen_conffiles(record.sop, record.state))
+        for host, entry in plan["hosts"].items():
+            for item in conffiles.choosable(entry):
+                told = f"{host}: {item['path']} was {item['state']} there; keep it, or the package's new one"
+                self._console.print(Text(f"     {one_line(told)}"))
+                answer = self._keep_or_new(item["choice"])
+                if answer != item["choice"]:
+                    chosen.setdefault(host, {})[item["path"]] = answer
+        return chosen
+
+    def _keep_or_new(self, planned: str) -> Literal["keep", "new"]:
+        while True:
+            answer = self._read_line(f"     keep or new [{planned}]: ").strip() or planned
+            if answer in {"keep", "new"}:
+                return "new" if answer == "new" else "keep"
+            self._console.print(Text("     please answer keep or new", style="yellow"))
 
     def _key(self, official: Official) -> Path:
         usual = self._keys / official.id

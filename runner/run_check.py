@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner import cures, drift, errors, filled, journal, moves, signing
+from runner import conffiles, cures, drift, errors, filled, journal, moves, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -107,6 +107,7 @@ def _check(tree: Tree) -> CheckedRun:
             _require_form(event, sop, tree)
     _require_comparisons(events, tree)
     _require_proposals(sop, events, tree)
+    _require_chosen(events, tree)
     for made, holds in judged(roster, events, tree.read):
         if "statement" in made.fields:
             _require_signature(made, holds, tree)
@@ -226,6 +227,17 @@ def _require_proposals(sop: Sop, events: tuple[Event, ...], tree: Tree) -> None:
             raise errors.VerificationError(
                 f"{JOURNAL}:{event.seq}", "names other cures or hosts than its file"
             )
+
+
+def _require_chosen(events: tuple[Event, ...], tree: Tree) -> None:
+    """Require that decisions choose only configuration files which the plan of that moment has."""
+    plan: dict[str, Any] = {"hosts": {}}
+    for event in events:
+        if event.name == "plan_made":
+            plan = _require_says(event["path"], tree, {})
+        chosen = event.fields.get("conffiles") or {}
+        if refused := conffiles.refusal(plan, chosen):
+            raise errors.VerificationError(f"{JOURNAL}:{event.seq}", display(refused))
 
 
 def _require_comparisons(events: tuple[Event, ...], tree: Tree) -> None:

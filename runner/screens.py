@@ -20,7 +20,7 @@ from rich.progress import (
 from rich.table import Column, Table
 from rich.text import Text
 
-from runner import drift, errors, filled, gates
+from runner import conffiles, drift, errors, filled, gates
 from runner.checks import WORST_FIRST, CheckFinding
 from runner.display import display
 from runner.executors.base import HostResult, ProgressEvent
@@ -305,6 +305,12 @@ def _budget_text(given: str) -> str:
     return f"{share}; when more have failed, no further wave begins"
 
 
+def _as_decided(record: Record) -> dict[str, Any] | None:
+    """Return the plan with what earlier decisions on it chose for configuration files."""
+    chosen = gates.chosen_conffiles(record.sop, record.state)
+    return conffiles.applied(record.plan, chosen) if record.plan else None
+
+
 def gate_view(gate: Gate, record: Record) -> Group:
     """Return what is decided on at a gate, then the question."""
     step = record.sop.step(gate.step)
@@ -313,7 +319,7 @@ def gate_view(gate: Gate, record: Record) -> Group:
     body += [Text(f"  {line}", style="bold yellow") for line in gate_warnings(gate, record)]
     body += form_lines(record, record.state.forms.filled if shows == "forms" else _forms_of(gate, record))
     if shows == "plan":
-        body += plan_view(record.plan) if record.decided_before is None else difference_view(record)
+        body += plan_view(_as_decided(record)) if record.decided_before is None else difference_view(record)
         body += health_lines(record)
         given, most = record.started["failure_budget"], record.state.failure_budget
         said = f"{given}, that is {most} of these hosts" if given.endswith("%") else f"{given} host(s)"
@@ -445,6 +451,7 @@ def _entry_lines(gate: Gate) -> list[Text]:
     entered = f"entered by {_named(entry['entered_by'])}, scan {entry['scan']['path']}"
     return [
         Text(f"     {one_line(said)}", style="bold yellow"),
+        *_chosen_lines(entry),
         Text(f"     {one_line(entered)}", style="yellow"),
         Text(
             "     a second person looks at the scan and confirms: rawat decide --confirm --official ID",
@@ -454,8 +461,19 @@ def _entry_lines(gate: Gate) -> list[Text]:
 
 
 def _vote_lines(gate: Gate) -> list[Text]:
-    told = [f"{vote['outcome']}, decided by {_named(vote['person'])}" for vote in gate.votes]
-    return [Text(f"     {one_line(line)}; the other still decides", style="bold") for line in told]
+    told = []
+    for vote in gate.votes:
+        said = f"{vote['outcome']}, decided by {_named(vote['person'])}"
+        told.append(Text(f"     {one_line(said)}; the other still decides", style="bold"))
+        told += _chosen_lines(vote)
+    return told
+
+
+def _chosen_lines(made: Event) -> list[Text]:
+    """Return what somebody chose for configuration files, otherwise than the plan proposes."""
+    return [
+        Text(f"     {one_line(line)}", style="bold yellow") for line in conffiles.lines(made["conffiles"])
+    ]
 
 
 def _named(person: dict[str, Any]) -> str:
@@ -469,6 +487,7 @@ def decided_lines(made: Event, run: str) -> list[str]:
     if made.name == "paper_withdrawn":
         return [f"{row}: the paper was withdrawn by {_named(made['withdrawn_by'])}; the gate is still open"]
     said = f"{row}: {made['outcome']}, decided by {_named(made['person'])}"
+    said += "".join(f"; {one_line(line)}" for line in conffiles.lines(made["conffiles"]))
     if made.name == "paper_entered":
         confirm = f"it counts once a second person confirms it: rawat decide {run} --confirm --official ID"
         return [f"{said} on paper, entered by {_named(made['entered_by'])}", confirm]

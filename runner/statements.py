@@ -65,7 +65,7 @@ class Statements:
             gates.refusal_of_confirmation(gate, self.roster, self.operator, confirmer, self.roster.day(at))
         )
         entry = _entry(gate)
-        choice = Choice(entry["person"]["id"], entry["outcome"], entry["reason"])
+        choice = Choice(entry["person"]["id"], entry["outcome"], entry["reason"], entry["conffiles"])
         # The other official may have decided since it was entered.
         paper = date.fromisoformat(entry["date"])
         _refuse(gates.refusal(self.sop, gate, self.roster, self.operator, choice, paper))
@@ -87,7 +87,7 @@ class Statements:
         """Return the statement that a record of the journal tells of, as it is made at that moment."""
         match event.name:
             case "paper_entered":
-                choice = Choice(event["person"]["id"], event["outcome"], event["reason"])
+                choice = Choice(event["person"]["id"], event["outcome"], event["reason"], event["conffiles"])
                 paper, scan = date.fromisoformat(event["date"]), event["scan"]["sha256"]
                 return self.entry(gate, choice, paper, scan, event["entered_by"]["id"], at)
             case "paper_withdrawn":
@@ -95,7 +95,7 @@ class Statements:
             case _ if event["paper"] is not None:
                 return self.confirmation(gate, event["paper"]["confirmed_by"]["id"], at)
             case _:
-                choice = Choice(event["person"]["id"], event["outcome"], event["reason"])
+                choice = Choice(event["person"]["id"], event["outcome"], event["reason"], event["conffiles"])
                 return self.decision(gate, choice, at)
 
     def _made(  # noqa: PLR0917 - the fields of a decision
@@ -134,6 +134,7 @@ class Statements:
             "person": person,
             "outcome": choice.outcome,
             "reason": choice.reason.strip(),
+            "conffiles": choice.conffiles,
             "paper": paper,
             "nonce": gate.nonce,
             "decided": format_utc(at),
@@ -154,7 +155,12 @@ class Statements:
 
 
 def _decided(choice: Choice, person: dict[str, Any]) -> dict[str, Any]:
-    return {"outcome": choice.outcome, "reason": choice.reason.strip(), "person": person}
+    return {
+        "outcome": choice.outcome,
+        "reason": choice.reason.strip(),
+        "conffiles": choice.conffiles,
+        "person": person,
+    }
 
 
 def _about(entry: Event) -> dict[str, Any]:

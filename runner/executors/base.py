@@ -46,6 +46,8 @@ class ActionRequest:
     """Which of its hosts are, by the inventory, the machine that Rawat runs on."""
     earlier: Path | None = None
     """A file with what earlier runs measured: host -> place -> [[seconds since 1970, bytes used], ...]."""
+    conffiles: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """host -> path -> ``keep`` or ``new``: what was decided for changed configuration files."""
     allowed_cures: tuple[str, ...] | None = None
     """Of a part that cures: the codes of the cures that somebody signed for, and no others."""
     reprobe: bool = False

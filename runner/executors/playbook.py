@@ -89,6 +89,7 @@ class PlaybookExecutor:
                 "rawat_controller_boot": SystemClock().now().boot,
                 "rawat_earlier": str(request.earlier or ""),
                 "rawat_reprobe": request.reprobe,
+                "rawat_conffiles": request.conffiles,
                 **allowed,
             },
         }

@@ -57,7 +57,7 @@ PARTS = {
         "errors",
     }
     | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
-    | {"expiry", "drift", "addresses", "statements", "reasons", "breaks", "endpoints", "rosters"}
+    | {"expiry", "drift", "addresses", "statements", "conffiles", "reasons", "breaks", "endpoints", "rosters"}
     | {"forms", "filled", "models", "cures", "office_settings", "trends"}
     | {"description", "checkpoint", "archive_settings"}
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}

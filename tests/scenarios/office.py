@@ -198,10 +198,10 @@ def while_signing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
     """Let something happen while the next statement is signed: a person is slow to find his passphrase."""
     real = signing.sign
 
-    def sign_slowly(statement: Path, key: Path) -> Path:
+    def sign_slowly(statement: Path, key: Path, namespace: str) -> Path:
         monkeypatch.setattr(signing, "sign", real)
         act()
-        return real(statement, key)
+        return real(statement, key, namespace)
 
     monkeypatch.setattr(signing, "sign", sign_slowly)
 

@@ -72,7 +72,8 @@ def altered(said: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 del place[last]
             else:
                 place[last] = value
-            yield f"{'.'.join(way)} = {value!r}", changed
+            if changed != said:
+                yield f"{'.'.join(way)} = {value!r}", changed
     yield "a field more", {**said, "new": "x"}
 
 

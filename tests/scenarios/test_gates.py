@@ -184,6 +184,7 @@ def test_the_signed_statement_names_all_that_it_is_about(contoh: Office, decided
         "person": contoh.roster.officials[3].person("Kepala Contoh"),
         "outcome": "disetujui",
         "reason": "Alasan contoh",
+        "conffiles": {},
         "nonce": gate["nonce"],
         "decided": said["decided"],
         "expires": said["expires"],

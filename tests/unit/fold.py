@@ -126,11 +126,11 @@ class Book:
 
     def decide(self, outcome: str, reason: str = "") -> Book:
         at = {"step": self.state.current, "attempt": self.state.attempt}
-        return self.tell("decision_made", **at, outcome=outcome, reason=reason)
+        return self.tell("decision_made", **at, outcome=outcome, reason=reason, conffiles={})
 
     def vote(self, person: dict[str, str], outcome: str) -> Book:
         at = {"step": self.state.current, "attempt": self.state.attempt}
-        return self.tell("vote_made", **at, outcome=outcome, reason="", person=person)
+        return self.tell("vote_made", **at, outcome=outcome, reason="", person=person, conffiles={})
 
     def finish(self, outcome: str | None, target: int | str | None, step: int = 0) -> Book:
         no = step or self.state.current

@@ -435,6 +435,7 @@ class SampleRun:
             attempt=attempt,
             outcome=outcome,
             reason=reason,
+            conffiles={},
             paper=None,
             subject=self._subject(),
             nonce="00",

@@ -40,6 +40,7 @@ options:
   timeout: {type: int, required: true, description: Seconds to wait for the installation}
   reattach: {type: bool, default: false, description: Read what came of work begun earlier and start none}
   conffiles: {type: list, elements: dict, default: [], description: "The plan's changed files, with choices"}
+  chosen: {type: dict, default: {}, description: "What was chosen at the gate: path to keep or new"}
 author: Rawat
 """
 EXAMPLES = """
@@ -135,7 +136,8 @@ class Host:
 
     def fetch_chosen(self) -> list[str]:
         """Fetch the configuration files that were chosen; return in words why one cannot be placed."""
-        self.chosen = chosen_conffiles.to_place(self.parameters["conffiles"], self.verdict.pending)
+        decided = chosen_conffiles.as_decided(self.parameters["conffiles"], self.parameters["chosen"])
+        self.chosen = chosen_conffiles.to_place(decided, self.verdict.pending)
         self.new_files, problems = chosen_conffiles.fetch(self.chosen, self.verdict.pending)
         return list(problems)
 
@@ -227,6 +229,7 @@ def main() -> None:
             "timeout": {"type": "int", "required": True},
             "reattach": {"type": "bool", "default": False},
             "conffiles": {"type": "list", "elements": "dict", "default": []},
+            "chosen": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )

@@ -39,6 +39,11 @@ def digest_at(path: Path) -> str:
         return ""
 
 
+def as_decided(conffiles: Iterable[Mapping[str, Any]], chosen: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the entries of a plan with what was chosen at the gate in place of what it proposed."""
+    return [{**item, "choice": chosen.get(item["path"], item.get("choice", KEEP))} for item in conffiles]
+
+
 def to_place(conffiles: Iterable[Mapping[str, Any]], pending: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the entries of a plan whose new file is chosen, of packages that are to be installed."""
     return [dict(item) for item in conffiles if item.get("choice") == NEW and item["package"] in pending]
