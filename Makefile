@@ -83,8 +83,9 @@ campaign-officials: setup ## Every field of every statement altered, 1,000 races
 campaign-machine: setup ## 100,000 steps of everything that may happen to a run, in any order
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_machine.py
 
-campaign-archive: setup ## Every bit of a small archive flipped, some minutes
-	$(BIN)/python -m pytest -s -m campaign tests/conformance/archive
+campaign-archive: setup ## Every bit of a small archive flipped, the cases on the disk; hostile text in a real browser; some twenty minutes
+	dpkg-query -W chromium >/dev/null 2>&1 || apt-get -qy install --no-install-recommends chromium >/dev/null
+	$(BIN)/python -m pytest -s -m campaign tests/conformance/archive tests/unit/test_hostile_browser.py
 
 campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
 	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py
