@@ -70,7 +70,7 @@ def write(results: Results, folder: Path) -> None:
     parts = [(WORDS / "head.md").read_text(encoding="utf-8").strip(), aims(results)]
     in_order = sorted(results, key=lambda key: (key.rpartition("-")[0], results[key]["hosts"]))
     parts += [part(key.rpartition("-")[0], results[key]) for key in in_order]
-    parts.append(commands(results))
+    parts += [(WORDS / "limits.md").read_text(encoding="utf-8").strip(), commands(results)]
     (folder / "performance.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     (folder / "performance.svg").write_text(chart(results), encoding="utf-8")
 
