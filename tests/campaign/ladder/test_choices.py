@@ -41,6 +41,20 @@ def test_the_chosen_file_is_new_before_the_package_s_script_runs_and_comes_back(
     assert host.file("/etc/conf.d/other.ini").content_string == "mine too\n"
 
 
+def test_what_was_chosen_at_the_gate_counts_and_not_what_was_proposed(field: LadderField) -> None:
+    host = field.with_package()
+    host.check_output("sh -c 'echo mine too > /etc/conf.d/other.ini'")
+    planned = field.evidence("plan-updates.yml", plan_updates_conffiles={"/etc/conf.d/other.ini": "new"})
+    field.plan(CONF, conffiles=tuple(planned["plan_updates"]["conffiles"]))
+    chosen = {"web1": {"/etc/conf.ini": "new", "/etc/conf.d/other.ini": "keep"}}
+
+    applied = field.evidence("apply-updates.yml", rawat_conffiles=chosen)
+
+    assert applied["apply_updates"]["new_conffiles"] == ["/etc/conf.ini"]
+    assert host.file("/etc/conf.ini").content_string == "new\n"
+    assert host.file("/etc/conf.d/other.ini").content_string == "mine too\n"
+
+
 @pytest.mark.parametrize(
     ("breaks", "said"),
     [
