@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from runner.executors.junit import read_junit
 OURS = "rawat: test row"
 BEST, COLD = "testinfra, connections reused", "testinfra, a connection a command"
 SUITE = "post_update"
+# What the role that records a host before its change has too.
+MOUNTED = ROOT / "roles/plan_updates/module_utils/mounted.py"
 URL = "http://127.0.0.1:8090/"
 Verdicts = dict[tuple[str, str], str]
 
@@ -27,6 +30,7 @@ def state_of(ground: Ground, host: str) -> dict[str, Any]:
     """Return what is expected of a host: that it stays as it is, with the versions that it has."""
     units = ground.ssh(host, "systemctl list-units --type=service --state=active --plain --no-legend --full")
     ports = ground.ssh(host, "ss --no-header --listening --numeric --tcp")
+    source = MOUNTED.read_text(encoding="utf-8") + "\nimport json\nprint(json.dumps(told()))\n"
     running = [line.split()[0] for line in units.splitlines()]
     baseline = {
         # What runs for one login only is gone with it.
@@ -34,6 +38,7 @@ def state_of(ground: Ground, host: str) -> dict[str, Any]:
         "units_failed": [],
         "ports": sorted({f"tcp/{line.split()[3].rpartition(':')[2]}" for line in ports.splitlines()}),
         "urls": [{"url": URL, "status": 200}],
+        "mounts": json.loads(ground.ssh(host, f"python3 -c {shlex.quote(source)}")),
         "boot_id": ground.ssh(host, "cat /proc/sys/kernel/random/boot_id").strip(),
     }
     same = [{"package": name, "from": OLD, "to": OLD} for name in ("lab-good", "lab-tool")]
