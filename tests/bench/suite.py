@@ -30,7 +30,8 @@ def state_of(ground: Ground, host: str) -> dict[str, Any]:
     """Return what is expected of a host: that it stays as it is, with the versions that it has."""
     units = ground.ssh(host, "systemctl list-units --type=service --state=active --plain --no-legend --full")
     ports = ground.ssh(host, "ss --no-header --listening --numeric --tcp")
-    source = MOUNTED.read_text(encoding="utf-8") + "\nimport json\nprint(json.dumps(told()))\n"
+    code = MOUNTED.read_text(encoding="utf-8")
+    source = f"import json; a = {{'__name__': 'm'}}; exec({code!r}, a); print(json.dumps(a['told']()))"
     running = [line.split()[0] for line in units.splitlines()]
     baseline = {
         # What runs for one login only is gone with it.
