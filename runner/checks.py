@@ -57,4 +57,4 @@ class Check(_Model):
     @property
     def disturbing(self) -> tuple[CheckFinding, ...]:
         """Return what makes the host disturbed: a warning alone does not, what was not measured does."""
-        return tuple(finding for finding in self.not_good if finding.severity != "warning")
+        return tuple(finding for finding in self.not_good if finding.severity in {"critical", "unmeasured"})

@@ -137,7 +137,7 @@ def oversize(data: Any) -> str:
 def _prepare_to_fork() -> None:
     """Load here what each process of a host would load for itself, and share its memory with them for good.
 
-    Measured: 8 % of the controller's processor time and 11 % of its memory (docs/adr/0034).
+    Measured: 8 % of the controller's processor time and 11 % of its memory (docs/adr/0035).
     """
     for loader in (filter_loader, test_loader):
         for _ in loader.all():
