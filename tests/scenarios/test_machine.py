@@ -362,14 +362,16 @@ STEPS: list[int] = []
 def _quick_signatures() -> Iterator[None]:
     """Let the key's name and the statement's digest be the signature."""
 
-    def sign(statement: Path, key: Path) -> Path:
+    def sign(statement: Path, key: Path, _namespace: str = "") -> Path:
         if not key.exists():
             raise errors.DecisionRefusedError(f"there is no key at {key}")
         signature = statement.with_name(statement.name + ".sig")
         signature.write_text(f"{key.name} {sha256_hex(statement.read_bytes())}")
         return signature
 
-    def is_signed_by(statement: bytes, signature: bytes, signer: str, _allowed: bytes) -> bool:
+    def is_signed_by(
+        statement: bytes, signature: bytes, signer: str, _allowed: bytes, _namespace: str = ""
+    ) -> bool:
         return signature.decode() == f"{signer} {sha256_hex(statement)}"
 
     with pytest.MonkeyPatch.context() as patch:
