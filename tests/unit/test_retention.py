@@ -102,6 +102,44 @@ def test_one_that_may_not_go_keeps_all_others(tmp_path: Path, wrong: str) -> Non
     assert repository.told == []
 
 
+class Refusing(Repository):
+    """A repository whose server stops removing after the first ones."""
+
+    def __init__(self, words: str, *remove: int, goes_first: int = 0) -> None:
+        super().__init__(*remove, keep=(6,))
+        self.words, self.goes_first = words, goes_first
+
+    def require(self, what: str, verb: str, *arguments: str) -> str:
+        if verb == "forget" and "--dry-run" not in arguments:
+            self.remove = self.remove[self.goes_first :]
+            raise restic.BackupError(f"{what}: {self.words} (restic forget ended with 1)")
+        return super().require(what, verb, *arguments)
+
+
+def test_an_append_only_server_is_told_as_one(tmp_path: Path) -> None:
+    evidence: dict[str, Any] = {}
+
+    with pytest.raises(restic.BackupError, match="the server is append-only"):
+        retention.remove(
+            Refusing("the backup server forbids this", 1, 2), approved(tmp_path, f"{1:064x}"), evidence
+        )
+
+    assert (evidence["removed"], evidence["pending"]) == ([], 1)
+
+
+def test_what_went_before_removing_failed_is_told_as_removed(tmp_path: Path) -> None:
+    evidence: dict[str, Any] = {}
+
+    with pytest.raises(restic.BackupError, match="cannot be removed: the link broke"):
+        retention.remove(
+            Refusing("the link broke", 1, 2, goes_first=1),
+            approved(tmp_path, f"{1:064x}", f"{2:064x}"),
+            evidence,
+        )
+
+    assert evidence["removed"] == [f"{1:064x}"]
+
+
 def test_check_mode_removes_nothing(tmp_path: Path) -> None:
     repository, evidence = Repository(1, keep=(6,)), {}
 

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic
 
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
-FORBIDDEN = re.compile(r"\b403\b|forbidden|append-only", re.IGNORECASE)
+FORBIDDEN = re.compile(r"\b403\b|forbid|append-only", re.IGNORECASE)
 APPEND_ONLY = (
     "nothing was removed: the server is append-only, it takes backups and lets nobody remove one; "
     "give the address by which its administrator may prune (retention_repository in the inventory)"
@@ -116,7 +116,12 @@ def remove(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> 
     try:
         restic.require("the snapshots cannot be removed", "forget", *pending)
     except BackupError as error:
-        raise BackupError(APPEND_ONLY if FORBIDDEN.search(str(error)) else str(error)) from error
+        # restic removes one after another: what went before it was refused is gone, and told.
+        left = look(restic, params)
+        still = {one["id"] for group in ("keep", "removals") for one in left[group]}
+        evidence["removed"] = [one for one in pending if one not in still]
+        nothing = not evidence["removed"] and FORBIDDEN.search(str(error))
+        raise BackupError(APPEND_ONLY if nothing else str(error)) from error
     evidence["removed"] = pending
     restic.require("what the snapshots held cannot be freed", "prune")
     restic.require("the repository is damaged", "check")

@@ -77,9 +77,11 @@ def _administrator() -> Iterator[str]:
     command = [word for word in services.backup_command(lab) if word != "--append-only"]
     command = [f"--addr={lab.controller}:{MIRROR_PORT}" if w.startswith("--addr=") else w for w in command]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        services.wait_for_port(lab, "administrator's", MIRROR_PORT)
-        yield f"rest:{lab.url(MIRROR_PORT)}/{HOST}/"
-        server.terminate()
+        try:
+            services.wait_for_service(lab, "administrator's", (lab.controller, MIRROR_PORT))
+            yield f"rest:{lab.url(MIRROR_PORT)}/{HOST}/"
+        finally:
+            server.terminate()
 
 
 def up_to_the_removal(office: Office) -> None:

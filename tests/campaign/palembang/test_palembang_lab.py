@@ -107,7 +107,7 @@ def _hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "check_routerboard_port": there.port,
         }
         group = {"routerboards": {"hosts": {"router": said}}}
-        (inventory / "office.yml").write_text(yaml.safe_dump(group), encoding="utf-8")
+        (inventory / "routerboards.yml").write_text(yaml.safe_dump(group), encoding="utf-8")
         yield inventory
 
 

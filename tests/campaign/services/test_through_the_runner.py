@@ -66,7 +66,7 @@ def inventory(office: Office, port: int, digest: str) -> Path:
                                      "check_internet_link_resolver": one}},
     }  # fmt: skip
     tree = {group: {"hosts": hosts} for group, hosts in services.items()}
-    (folder / "office.yml").write_text(yaml.safe_dump(tree), encoding="utf-8")
+    (folder / "services.yml").write_text(yaml.safe_dump(tree), encoding="utf-8")
     return folder
 
 
