@@ -10,7 +10,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from runner.display import display
+from runner.display import cell
 from runner.host_facts import HostFacts
 from runner.view import DocumentView
 
@@ -25,8 +25,6 @@ _STATES = {
     "current": "sudah mutakhir",
 }
 _NOW = {"in_effect": "berlaku", "undone": "dikembalikan", "unknown": "tidak diketahui", "not_done": "tidak"}
-# A spreadsheet takes what begins with one of these for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tables(view: DocumentView) -> tuple[tuple[str, bytes], ...]:
@@ -83,12 +81,5 @@ def _csv(head: Iterable[str], rows: Iterable[Iterable[str | int]]) -> bytes:
     written = io.StringIO(newline="")
     writer = csv.writer(written, delimiter=";", lineterminator="\r\n")
     writer.writerow(head)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows([cell(value) if isinstance(value, str) else value for value in row] for row in rows)
     return written.getvalue().encode("utf-8-sig")
-
-
-def _cell(value: str | int) -> str:
-    if isinstance(value, int):
-        return str(value)
-    text = display(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

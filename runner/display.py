@@ -21,6 +21,8 @@ LONGEST = 4000
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 # Letters and symbols that are drawn as nothing (Hangul fillers, empty braille cell).
 _UNSEEN_CHARACTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# A spreadsheet takes what begins with one of these for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _PLANE_END = 0xFFFE
 _NONCHARACTER_FIRST, _NONCHARACTER_LAST = 0xFDD0, 0xFDEF
 
@@ -37,6 +39,12 @@ def display(text: str, *, multiline: bool = False, longest: int = LONGEST) -> st
     shown = "".join(_written_out(character, multiline=multiline) for character in kept)
     cut = len(text) - len(kept)
     return f"{shown} […+{cut}]" if cut else shown
+
+
+def cell(text: str) -> str:
+    """Return the text as a cell of a CSV file, which a spreadsheet takes for words and no formula."""
+    shown = display(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
 
 
 def _written_out(character: str, *, multiline: bool) -> str:

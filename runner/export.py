@@ -11,11 +11,10 @@ from runner import bag, errors, srikandi
 from runner.bag_check import check_bag
 from runner.canonical import canonical_json, sha256_hex
 from runner.catalogue import Sealed
-from runner.display import display
+from runner.display import cell
 from runner.files import make_private_dir, write_once
 from runner.tree import list_tree
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 FILES, ITEMS, DIGESTS = "daftar-berkas.csv", "daftar-isi-berkas.csv", "sha256.txt"
 
 
@@ -60,10 +59,5 @@ def as_csv(rows: Sequence[Mapping[str, str]]) -> bytes:
     if rows:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\r\n")
         writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+        writer.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return b"\xef\xbb\xbf" + stream.getvalue().encode()
-
-
-def _cell(text: str) -> str:
-    shown = display(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
