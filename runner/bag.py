@@ -34,6 +34,8 @@ TAG_FILES = (GUIDE, BAG_INFO, BAGIT, MANIFEST, DESCRIPTION, SIGNERS, SCRIPT)
 """The files that the tag manifest covers."""
 SIGNATURE = f"{TAG_MANIFEST}.sig"
 """The archive's signature over the tag manifest; whoever rewrites the bag cannot make it."""
+OWN_FILES = (*TAG_FILES, TAG_MANIFEST, SIGNATURE)
+"""What a bag holds beside its payload."""
 BAGIT_TEXT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 
 _ENTRY = re.compile(r"^([0-9a-f]{64})  (\S(?:.*\S)?)\Z")

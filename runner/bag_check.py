@@ -38,7 +38,7 @@ def check_bag(tree: Tree, entry: Entry | None, signers: bytes | None) -> Checked
         VerificationError: naming the first thing that is wrong, by its path in the bag.
     """
     _require_known_format(tree)
-    for name in (*bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE):
+    for name in bag.OWN_FILES:
         tree.require(name)
     if PAYLOAD not in tree.folders:
         raise errors.VerificationError(PAYLOAD, "is missing")
@@ -111,7 +111,7 @@ def _contradiction(tree: Tree, name: str, entry: Entry | None) -> errors.Verific
 
 def _require_payload(tree: Tree) -> None:
     listed = bag.parse_manifest(tree.read(MANIFEST), MANIFEST)
-    expected = {*listed, *bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE}
+    expected = {*listed, *bag.OWN_FILES}
     for path in sorted(expected ^ tree.files.keys()):
         problem = "is missing" if path in expected else f"is not listed in {MANIFEST}"
         raise errors.VerificationError(display(path), problem)

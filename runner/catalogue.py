@@ -71,7 +71,7 @@ def read_register(root: Path) -> list[Line]:
     """
     if not (root / register.NAME).exists():
         raise errors.InputError(f"there is no archive in {root}", hint="a closed run is sealed by itself")
-    tree = Tree(root, dict.fromkeys((register.NAME, register.HEAD, register.SIGNERS), 0), frozenset())
+    tree = register.tree_of(root)
     lines = register.parse(tree.read(register.NAME))
     if lines:
         register.require_head(tree, lines)

@@ -20,7 +20,6 @@ from runner.bag import Fate
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import format_utc
 from runner.files import make_private_dir, sync_dir, write_once
-from runner.journal import FIRST_PREV
 from runner.register import Decided, Register, Removed
 from runner.retention import Due, Parties
 
@@ -49,7 +48,7 @@ def decide(root: Path, key: Path, decision: Decision, at: datetime, minutes: Min
         VerificationError: when the register does not hold.
     """
     with register.held(root, key) as held:
-        head = sha256_hex(held.lines[-1].line) if held.lines else FIRST_PREV
+        head = register.head_of(held.lines)
         said = retention.statement(
             decision.fate, decision.dues, decision.parties, decision.reason, head=head, at=format_utc(at)
         )

@@ -382,8 +382,7 @@ class Engine:
                 f"the hosts of this run were freed by {freed_by}; nothing is done on them",
                 hint=f"'rawat resume {self._folder.name}' takes them again, unless another run holds them",
             )
-        cures = part.kind == "cure"
-        changes = cures or part.kind in AFTER_CHANGE or (part.kind == "playbook" and _changes(step))
+        changes = moves.changes_hosts(part, step)
         if (changes or part.kind == "reprobe") and not self._has_authority(part):
             return
         self._require_reserve(part)
@@ -718,7 +717,3 @@ class Engine:
 def _is_restarting(results: Sequence[HostResult]) -> bool:
     """Tell whether the machine that Rawat runs on was told to restart (roles/reboot_host)."""
     return any(result.results.get("reboot_host", {}).get("asked") is True for result in results)
-
-
-def _changes(step: Step) -> bool:
-    return bool(step.action and step.action.changes)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from runner import source
+from runner import errors, source
+from runner.canonical import canonical_json
 from runner.source import Problem, Source, SourceError
 
 if TYPE_CHECKING:
@@ -48,6 +49,26 @@ def judged(
         raise SourceError(
             read.name, list(_problems(error, model, read, expected or {}, secret=secret))
         ) from error
+
+
+def kept(model: BaseModel) -> bytes:
+    """Return what a run keeps of a model; ``from_kept`` reads it back."""
+    return canonical_json(model.model_dump(mode="json"))
+
+
+def from_kept(model: type[Model], data: bytes, name: str, *, what: str) -> Model:
+    """Read what ``kept`` wrote; ``what`` it should hold is for the message.
+
+    Raises:
+        VerificationError: when it is something else.
+    """
+    try:
+        found = model.model_validate_json(data)
+    except ValidationError as error:
+        raise errors.VerificationError(name, f"does not hold {what}") from error
+    if kept(found) != data:
+        raise errors.VerificationError(name, "is not in the form in which Rawat writes it")
+    return found
 
 
 def path_text(path: source.Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.journal import Event
-from runner.sop import Output, Target
+from runner.sop import Output, Step, Target
 
 SCAN_EXTENSIONS = (".pdf", ".jpg", ".png")
 PartKind = Literal[
@@ -40,6 +40,13 @@ class Part:
     name: str
     kind: PartKind
     hosts: tuple[str, ...]
+
+
+def changes_hosts(part: Part, step: Step) -> bool:
+    """Tell whether a part of that row changes its hosts."""
+    if part.kind in AFTER_CHANGE or part.kind == "cure":
+        return True
+    return part.kind == "playbook" and step.action is not None and step.action.changes
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from runner import errors, source
-from runner.canonical import canonical_json, sha256_hex
+from runner import errors, models, source
+from runner.canonical import sha256_hex
 from runner.models import judged
 from runner.source import Problem, SourceError
 
@@ -166,7 +166,7 @@ class OfficeLook(_Model):
 
     def snapshot(self) -> bytes:
         """Return what the run keeps; ``from_snapshot`` reads it back."""
-        return canonical_json(self.model_dump(mode="json"))
+        return models.kept(self)
 
     @staticmethod
     def from_snapshot(data: bytes, name: str) -> OfficeLook:
@@ -175,13 +175,7 @@ class OfficeLook(_Model):
         Raises:
             VerificationError: when it is something else.
         """
-        try:
-            look = OfficeLook.model_validate_json(data)
-        except ValidationError as error:
-            raise errors.VerificationError(name, "does not hold the settings of an office") from error
-        if look.snapshot() != data:
-            raise errors.VerificationError(name, "is not in the form in which Rawat writes it")
-        return look
+        return models.from_kept(OfficeLook, data, name, what="the settings of an office")
 
 
 def parse_office(text: str, name: str, zone: str) -> OfficeSettings:

@@ -33,6 +33,7 @@ HEAD = "register.head"
 """A checkpoint of the register, and after it in the same file the archive's signature."""
 SIGNERS = "arsip.signers"
 """Every public key that the archive was ever signed with."""
+FILES = (NAME, HEAD, SIGNERS)
 # Copying a bag takes a while; who hangs longer than this is named instead of waited for.
 _PATIENCE_SECONDS = 120.0
 _Text = Annotated[str, Field(min_length=1)]
@@ -178,6 +179,16 @@ def _require_fit(line: Line, before: Sequence[Line]) -> None:
         raise errors.VerificationError(line.where, "removes what nobody decided to remove")
 
 
+def tree_of(root: Path) -> Tree:
+    """Return the register's own files as a tree that nothing else of the archive is read through."""
+    return Tree(root, dict.fromkeys(FILES, 0), frozenset())
+
+
+def head_of(lines: Sequence[Line]) -> str:
+    """Return the digest that the next record of a register carries."""
+    return sha256_hex(lines[-1].line) if lines else FIRST_PREV
+
+
 def digests(lines: Sequence[Line]) -> list[str]:
     """Return the digest of each record."""
     return [sha256_hex(line.line) for line in lines]
@@ -185,8 +196,7 @@ def digests(lines: Sequence[Line]) -> list[str]:
 
 def checkpoint(lines: Sequence[Line], signers: bytes) -> Checkpoint:
     """Return how far a register has come; ``signers`` are the archive's public keys."""
-    head = sha256_hex(lines[-1].line) if lines else FIRST_PREV
-    chain = Chain(records=len(lines), head=head)
+    chain = Chain(records=len(lines), head=head_of(lines))
     at = lines[-1].at if lines else ""
     return Checkpoint(archive=chain, signers=sha256_hex(signers), run=None, at=at)
 
@@ -223,10 +233,8 @@ class Register:
 
     def append(self, kind: type[_Record], **fields: Any) -> Line:  # noqa: ANN401 - the fields of that record
         """Add a record, sign how far the register has come, and return it once both are durable."""
-        prev = sha256_hex(self.lines[-1].line) if self.lines else FIRST_PREV
-        text = canonical_json(
-            kind.model_validate({**fields, "no": len(self.lines) + 1, "prev": prev}).model_dump()
-        )
+        record = kind.model_validate({**fields, "no": len(self.lines) + 1, "prev": head_of(self.lines)})
+        text = record.line
         line = _LINE.validate_python(parse_canonical(text))
         _require_fit(line, self.lines)
         if os.write(self._descriptor, text) != len(text):
@@ -254,8 +262,7 @@ class Register:
         """Refuse to add to a register that is not the one whose head was signed: nothing is laundered."""
         if not self.lines or (len(self.lines) == 1 and not (self._root / HEAD).exists()):
             return
-        tree = Tree(self._root, dict.fromkeys((HEAD, SIGNERS), 0), frozenset())
-        require_head(tree, self.lines, may_be_behind=True)
+        require_head(tree_of(self._root), self.lines, may_be_behind=True)
 
 
 def require_head(tree: Tree, lines: Sequence[Line], *, may_be_behind: bool = False) -> None:

@@ -144,7 +144,11 @@ class _Judge:
                 listed = [{"name": p.name, "kind": p.kind, "hosts": list(p.hosts)} for p in parts]
                 return "step_started", {"step": step, "attempt": attempt, "parts": listed}
             case moves.DoPart(part):
-                return "action_started", {**here, **_part(part), "changes": self._changes(part)}
+                return "action_started", {
+                    **here,
+                    **_part(part),
+                    "changes": moves.changes_hosts(part, self.state.step),
+                }
             case moves.SkipPart(part, reason):
                 return "action_skipped", {**here, **_part(part), "reason": reason}
             case moves.MakePlan(step, attempt):
@@ -188,12 +192,6 @@ class _Judge:
                 return "run_finished", {"outcome": ending, "step": step, "reason": reason}
             case _:
                 return "", {}
-
-    def _changes(self, part: Part) -> bool:
-        action = self.state.step.action
-        if part.kind in AFTER_CHANGE or part.kind == "cure":
-            return True
-        return part.kind == "playbook" and bool(action and action.changes)
 
     # Single records ------------------------------------------------------------------------------
 
@@ -463,7 +461,8 @@ class _Judge:
 
     def _require_lapse(self, move: moves.Move, event: Event) -> None:
         due = isinstance(move, moves.DoPart) and (
-            move.part.kind == "reprobe" or (self._changes(move.part) and move.part.kind not in AFTER_CHANGE)
+            move.part.kind == "reprobe"
+            or (moves.changes_hosts(move.part, self.state.step) and move.part.kind not in AFTER_CHANGE)
         )
         made = None
         if due and isinstance(move, moves.DoPart):

@@ -11,10 +11,7 @@ from datetime import datetime
 from statistics import median
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from runner import errors
-from runner.canonical import canonical_json
+from runner import models
 from runner.findings import Finding
 from runner.host_facts import HostFacts
 
@@ -75,7 +72,7 @@ class Trends(Finding):
 
     def snapshot(self) -> bytes:
         """Return what the run keeps; ``from_snapshot`` reads it back."""
-        return canonical_json(self.model_dump(mode="json"))
+        return models.kept(self)
 
     @staticmethod
     def from_snapshot(data: bytes, name: str) -> Trends:
@@ -84,13 +81,7 @@ class Trends(Finding):
         Raises:
             VerificationError: when it is something else.
         """
-        try:
-            trends = Trends.model_validate_json(data)
-        except ValidationError as error:
-            raise errors.VerificationError(name, "does not hold what earlier runs came to") from error
-        if trends.snapshot() != data:
-            raise errors.VerificationError(name, "is not in the form in which Rawat writes it")
-        return trends
+        return models.from_kept(Trends, data, name, what="what earlier runs came to")
 
     def seen(self) -> dict[Update, str]:
         """Return since when each update waits."""

@@ -150,11 +150,11 @@ def _verify_bag(path: Path, outside: Outside) -> Verified:
     if archive is not None and entry is not None and entry.run in register.removed(archive.lines):
         _check_remains(list_tree(path), entry, archive)
         held = _held_against(outside, archive, [])
-        return Verified("removed", entry.run, 0, len(bag.TAG_FILES) + 2, 0, registered=True, checkpoints=held)
+        return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, registered=True, checkpoints=held)
     signers = archive.signers if archive else _signers_given(outside)
     run = check_bag(list_tree(path), entry, signers)
     held = _held_against(outside, archive, [run])
-    files = len(run.recorded) + len(bag.TAG_FILES) + 2
+    files = len(run.recorded) + len(bag.OWN_FILES)
     decisions = len(run.state.decisions)
     return Verified("archive", run.state.run, len(run.events), files, decisions, entry is not None, held)
 
@@ -177,16 +177,16 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
             where = error.path if error.path.startswith(register.NAME) else f"{entry.path}/{error.path}"
             raise errors.VerificationError(where, error.problem) from error
     held = _held_against(outside, archive, runs)
-    files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.TAG_FILES) + 2)
+    files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.OWN_FILES))
     decisions = sum(len(run.state.decisions) for run in runs)
     return Verified("register", str(len(entries)), len(archive.lines), files, decisions, True, held)  # noqa: FBT003 - its own field
 
 
 def _check_remains(tree: Tree, entry: Entry, archive: _Archive) -> None:
     """Check what is left of an archive that was destroyed: everything but the payload, as it was sealed."""
-    for name in (*bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE):
+    for name in bag.OWN_FILES:
         tree.require(name)
-    strangers = sorted(tree.files.keys() - {*bag.TAG_FILES, TAG_MANIFEST, bag.SIGNATURE})
+    strangers = sorted(tree.files.keys() - {*bag.OWN_FILES})
     if strangers:
         raise errors.VerificationError(strangers[0], "is still there, and the register says it was removed")
     require_tag_files(tree, entry)
@@ -207,7 +207,7 @@ def _archive_above(path: Path, outside: Outside) -> _Archive | None:
 
 
 def _read_archive(root: Path, outside: Outside) -> _Archive:
-    tree = Tree(root, dict.fromkeys((register.NAME, register.HEAD, register.SIGNERS), 0), frozenset())
+    tree = register.tree_of(root)
     lines = register.parse(tree.read(register.NAME))
     signers = tree.read(register.SIGNERS)
     given = _signers_given(outside)
@@ -252,7 +252,7 @@ def _require_no_strangers(root: Path, entries: Sequence[Entry], lines: Sequence[
     """Require that nothing stands in the archive that the register does not know."""
     bags = {entry.path for entry in entries}
     folders = {str(parent) for path in bags for parent in Path(path).parents} - {"."}
-    files = {register.NAME, register.HEAD, register.SIGNERS}
+    files = {*register.FILES}
     files |= {file.path for line in lines if isinstance(line, register.Decided) for file in line.files}
     folders |= {str(parent) for path in files for parent in Path(path).parents} - {"."}
     for folder in ("", *sorted(folders)):
