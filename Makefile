@@ -27,7 +27,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
+.PHONY: demo test golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -89,6 +89,9 @@ campaign-archive: setup ## Every bit of a small archive flipped, the cases on th
 
 campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
 	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py
+
+golden: setup ## The golden copies of documents, made anew; read git diff tests/golden afterwards
+	$(BIN)/python -m pytest -q --renew-golden tests/scenarios/test_golden.py
 
 bench: setup ## Rawat and its peers side by side, into docs/performance.md; BENCH=check HOSTS=10 ROUNDS=5 KEEP_LAB=1
 	$(BIN)/python tests/bench/bench.py --hosts $(HOSTS) --rounds $(ROUNDS) $(if $(KEEP_LAB),--keep-lab) $(BENCH)

@@ -13,6 +13,11 @@ ROOT = Path(__file__).parent.parent
 SHARED_LAB = "tests/roles/"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the golden copies of documents be made anew: ``make golden``."""
+    parser.addoption("--renew-golden", action="store_true", help="write tests/golden anew")
+
+
 def pytest_configure() -> None:
     """Let Ctrl-C be Ctrl-C: a shell starts what runs in its background with that signal ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

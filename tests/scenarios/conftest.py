@@ -113,16 +113,21 @@ PALEMBANG = {"pengelola": ["Staf TI"], "kabid": ["Kasubbag Adum"], "pranata": ["
 """Whose keys the officials of the other office have, and their positions; the first operates."""
 
 
-@pytest.fixture
-def palembang(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> Office:
-    """Return an office with the SOP of Palembang."""
-    tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "palembang"
+def palembang_roster(roster: Roster) -> Roster:
+    """Return the same officials in the positions of the other office."""
     officials = [
         official.model_copy(update={"positions": PALEMBANG.get(official.id, ["Staf Lain"])})
         for official in roster.officials
     ]
-    named = roster.model_copy(update={"officials": officials})
-    return make_office(tree, root / "sops" / "palembang-information-system-maintenance.yml", officials=named)
+    return roster.model_copy(update={"officials": officials})
+
+
+@pytest.fixture
+def palembang(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> Office:
+    """Return an office with the SOP of Palembang."""
+    tree = Path(tempfile.mkdtemp(dir=quick_dir)) / "palembang"
+    sop = root / "sops" / "palembang-information-system-maintenance.yml"
+    return make_office(tree, sop, officials=palembang_roster(roster))
 
 
 SURAKARTA_APPROVED = {
