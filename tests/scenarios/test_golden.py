@@ -265,7 +265,8 @@ def test_documents_read_as_their_golden_copies(
             (GOLDEN / f"{name}.html").write_text(golden(html), encoding="utf-8")
     found = [difference(name, html) for name, html in made.items()]
     changed = "\n\n".join(filter(None, found))
-    assert not changed, f"documents are not as their golden copies; {_RENEW}\n{changed}"
+    if changed:
+        pytest.fail(f"documents are not as their golden copies; {_RENEW}\n{changed}", pytrace=False)
 
 
 def test_every_document_has_a_golden_copy_and_no_copy_is_left_over(documents: dict[str, Documents]) -> None:
