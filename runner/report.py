@@ -22,7 +22,7 @@ import jinja2
 import segno
 from markupsafe import Markup
 
-from runner import errors, repair_sentences, wording
+from runner import errors, language, repair_sentences, wording
 from runner.canonical import canonical_json, sha256_hex
 from runner.data_tables import tables
 from runner.display import display
@@ -126,6 +126,13 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
+    environment.globals |= {
+        "_": _filling(language._),
+        "in_sense": _filling(language.in_sense),
+        "counted": _filling(language.counted),
+        "language": lambda: language.language().code,
+        "is_original": language.is_original,
+    }
     environment.filters |= {
         "date": _in_zone(wording.long_date),
         "day": wording.calendar_day,
@@ -145,7 +152,7 @@ def environment() -> jinja2.Environment:
         "listing": wording.listing,
         "some": wording.some,
         "sentence": lambda found: sentence(found.kind, found.finding),
-        "severity": lambda severity: SEVERITIES[severity],
+        "severity": lambda severity: language.in_sense("severity", SEVERITIES[severity]),
         "disturbance": repair_sentences.disturbance,
         "cure_proposal": repair_sentences.proposal,
         "cured": repair_sentences.cured,
@@ -155,6 +162,20 @@ def environment() -> jinja2.Environment:
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
     }
     return environment
+
+
+def _filling(message_of: Callable[..., str]) -> Callable[..., Markup]:
+    """Return a function of templates: a message, which stands in the template, with its places filled in.
+
+    What fills a place is printed as any other expression of a template is: written out, escaped, or refused.
+    """
+
+    def filled(*message: Any, **values: object) -> Markup:  # noqa: ANN401 - message, and sense or count
+        text = Markup(message_of(*message))  # noqa: S704 - words of templates and of the catalogue
+        places = ({"num": message[1]} if message_of is language.counted else {}) | values
+        return text % {name: _printed(value) for name, value in places.items()} if places else text
+
+    return filled
 
 
 def _printed(value: object) -> object:

@@ -64,7 +64,7 @@ PARTS = {
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
     | {"retention", "srikandi"}
-    | {"repairs", "repair_sentences"}
+    | {"repairs", "repair_sentences", "language"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
