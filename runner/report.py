@@ -136,6 +136,8 @@ def environment() -> jinja2.Environment:
     environment.filters |= {
         "date": _in_zone(wording.long_date),
         "day": wording.calendar_day,
+        "weekday": wording.weekday,
+        "month": _in_zone(wording.month),
         "weekday_date": _in_zone(wording.weekday_date),
         "clock": _in_zone(wording.clock),
         "clock_seconds": _in_zone(wording.clock_seconds),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
@@ -44,6 +44,8 @@ from runner.view import (
     DocumentView,
     Ending,
     FilledForm,
+    FreezeShown,
+    HostGroup,
     Kind,
     KindCount,
     LockBreak,
@@ -64,8 +66,10 @@ from runner.view import (
     SharedFinding,
     SopBlock,
     Waited,
+    WindowShown,
 )
 from runner.waves import in_natural_order
+from runner.windows import Windows
 
 _SIGNED = {"vote_made", "decision_made"}
 _DRAFT, _FINAL = "draft", ("ratified", "final")
@@ -622,7 +626,27 @@ class _Builder:
             standard=row.waktu or "",
             note=note,
             position=self._position(row),
+            groups=self._groups(),
+            windows=_windows(self.begin["windows"]),
+            freezes=_freezes(self.begin["windows"]),
         )
+
+    def _groups(self) -> tuple[HostGroup, ...]:
+        told = self.begin["inventory"]
+        groups = {name: hosts for name, hosts in sorted(told["groups"].items()) if hosts}
+        alone = set(told["hosts"]) - {host for hosts in groups.values() for host in hosts}
+        found = [HostGroup(name=name, hosts=in_natural_order(hosts)) for name, hosts in groups.items()]
+        return (*found, *([HostGroup(name="", hosts=in_natural_order(alone))] if alone else []))
+
+
+def _windows(recorded: Mapping[str, Any] | None) -> tuple[WindowShown, ...]:
+    windows = Windows.model_validate(recorded or {}).windows or []
+    return tuple(WindowShown(days=w.day_numbers, from_=w.from_, until=w.until) for w in windows)
+
+
+def _freezes(recorded: Mapping[str, Any] | None) -> tuple[FreezeShown, ...]:
+    freezes = Windows.model_validate(recorded or {}).freeze
+    return tuple(FreezeShown(from_=f.from_, until=f.until, reason=f.reason) for f in freezes)
 
 
 def _answered(told: filled.Answered) -> AnsweredField:

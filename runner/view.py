@@ -239,6 +239,29 @@ class PlanReference(Finding):
     made_at: str
 
 
+class HostGroup(Finding):
+    """Hosts of the inventory that stand together in it; without a name those that stand in no group."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+class WindowShown(Finding):
+    """A span of the week in which hosts may be changed; days from 0 for Monday, by the office's clock."""
+
+    days: tuple[int, ...]
+    from_: str
+    until: str
+
+
+class FreezeShown(Finding):
+    """Days of the office, the first and the last, on which no host is changed."""
+
+    from_: str
+    until: str
+    reason: str
+
+
 class Schedule(Finding):
     """When the check was done and when it is due again (empty when only done on demand)."""
 
@@ -248,6 +271,9 @@ class Schedule(Finding):
     standard: str
     note: str
     position: str
+    groups: tuple[HostGroup, ...]
+    windows: tuple[WindowShown, ...]
+    freezes: tuple[FreezeShown, ...]
 
 
 class Cve(Finding):

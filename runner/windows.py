@@ -82,6 +82,11 @@ class Window(_Model):
             raise ValueError("begins and ends at the same time; a whole day is from 00:00 until 24:00")
         return self
 
+    @property
+    def day_numbers(self) -> tuple[int, ...]:
+        """Return the days of the week on which the window begins, from 0 for Monday."""
+        return tuple(sorted({_DAYS[day] for day in self.days}))
+
     def __str__(self) -> str:
         """Return the window in one line."""
         return f"{', '.join(self.days)} {self.from_}-{self.until}"

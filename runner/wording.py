@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from babel.dates import format_date, format_datetime, format_time
+from babel.dates import format_date, format_datetime, format_time, get_day_names
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
@@ -52,6 +52,16 @@ def long_date(at: datetime, zone: ZoneInfo) -> str:
 def calendar_day(day: str) -> str:
     """Return a day of the office, such as ``2026-11-21``, as ``21 November 2026``."""
     return format_date(date.fromisoformat(day), "d MMMM yyyy", locale=LOCALE)
+
+
+def weekday(number: int) -> str:
+    """Return the name of a day of the week, from 0 for Monday: ``Senin``."""
+    return str(get_day_names("wide", locale=LOCALE)[number])
+
+
+def month(at: datetime, zone: ZoneInfo) -> str:
+    """Return a month as ``November 2026``."""
+    return format_date(at.astimezone(zone), "MMMM yyyy", locale=LOCALE)
 
 
 def weekday_date(at: datetime, zone: ZoneInfo) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from runner.notices import parse_settings
 from runner.sop import parse_sop
 from runner.windows import parse_windows
@@ -46,3 +48,21 @@ def test_the_settings_that_the_page_about_notices_shows_are_good_ones() -> None:
     page = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert parse_settings(shown, "notify.yml").remind_after == "1 Hari"
+
+
+@pytest.mark.parametrize(
+    ("sop", "title"),
+    [
+        ("surakarta-system-update", "Surakarta"),
+        ("palembang-information-system-maintenance", "Palembang"),
+    ],
+)
+def test_the_page_about_documents_names_every_output_of_both_sops(sop: str, title: str) -> None:
+    page = (ROOT / "docs" / "documents.md").read_text(encoding="utf-8")
+    part = next(part for part in page.split("\n## ") if part.partition("\n")[0].endswith(f"({title})"))
+    told = set()
+    for rows, output, template in re.findall(r"^\| ([0-9, ]+) \| ([^|]+) \| ([^|]+) \|", part, re.MULTILINE):
+        document = template.strip("` ") if template.startswith("`") else None
+        told |= {(int(row), output, document) for row in rows.split(",")}
+    steps = parse_sop((ROOT / "sops" / f"{sop}.yml").read_text(encoding="utf-8"), sop).steps
+    assert told == {(step.no, output.name, output.document) for step in steps for output in step.output}

@@ -321,6 +321,7 @@ class SampleRun:
     zone: str = "Asia/Jakarta"
     trends: Trends = field(default_factory=Trends)
     look: OfficeLook = field(default_factory=OfficeLook)
+    windows: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         text = SOP.read_text(encoding="utf-8")
@@ -359,7 +360,7 @@ class SampleRun:
             timezone=self.zone,
             versions={},
             failure_budget="3",
-            windows=None,
+            windows=self.windows,
             owed=[],
             owed_unread=[],
         )

@@ -262,6 +262,26 @@ def test_check_report_tells_what_is_not_good_worst_first_and_equal_things_once(s
     assert "Memori" not in text
 
 
+def test_schedule_tells_when_who_which_hosts_and_when_hosts_may_be_changed(tmp_path: Path) -> None:
+    windows = {
+        "windows": [{"days": ["minggu", "sat"], "from": "18:00", "until": "23:00"}],
+        "freeze": [{"from": "2026-12-20", "until": "2027-01-02", "reason": "Tutup buku"}],
+        "min_minutes": 0,
+    }
+    sample = SampleRun(tmp_path, windows=windows)
+    sample.start()
+    sample.check()
+    text = shown(sample, "jadwal-pengecekan", "draft")
+
+    assert "1 November 2026 Sabtu, 21 November 2026 08.05 WIB s.d. 08.06 WIB Nama Pengelola" in text
+    assert "Telah dilaksanakan pada 5 dari 6 host; dicek ulang: pc06" in text
+    assert "2 Desember 2026 paling lambat Senin, 21 Desember 2026" in text
+    assert "1 canary 1 web1 2 Tanpa kelompok 5 db1, file1, pc06, web2, dan web3" in text
+    assert "Sabtu dan Minggu, pukul 18.00 s.d. 23.00 WIB" in text
+    assert "20 Desember 2026 s.d. 2 Januari 2027, Tutup buku" in text
+    assert "Jadwal" not in shown(sample, "laporan-hasil-pengecekan", "draft")
+
+
 def test_the_view_of_a_document_holds_findings_and_not_every_measured_value(sample: SampleRun) -> None:
     host = view_of(sample, "laporan-hasil-pengecekan", "verified").hosts[0]
     assert host.check
@@ -431,10 +451,10 @@ def test_reports_name_every_change_of_the_roster(tmp_path: Path, document: str) 
 
 
 def test_check_schedule_is_due_a_month_later(sample: SampleRun) -> None:
-    text = shown(sample, "laporan-hasil-pengecekan", "draft")
+    text = shown(sample, "jadwal-pengecekan", "draft")
 
-    assert "Pengecekan berikutnya paling lambat Senin, 21 Desember 2026 (setiap bulan)" in text
-    assert "Waktu baku 2 Jam" in text
+    assert "paling lambat Senin, 21 Desember 2026" in text
+    assert "Berkala setiap bulan" in text
 
 
 def test_draft_is_marked_as_text_until_its_last_version(sample: SampleRun) -> None:
@@ -622,11 +642,11 @@ def test_report_tells_of_a_clock_that_was_set_and_of_a_reboot(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("zone", "begun", "ended", "named"),
     [
-        ("Asia/Jakarta", "21 Nov 2026 08.37", "21 Nov 2026 11.49", "Mulai (WIB)"),
-        ("Asia/Makassar", "21 Nov 2026 09.37", "21 Nov 2026 12.49", "Mulai (WITA)"),
-        ("Asia/Jayapura", "21 Nov 2026 10.37", "21 Nov 2026 13.49", "Mulai (WIT)"),
-        ("Pacific/Auckland", "21 Nov 2026 14.37", "21 Nov 2026 17.49", "Mulai (UTC+13:00)"),
-        ("Pacific/Honolulu", "20 Nov 2026 15.37", "20 Nov 2026 18.49", "Mulai (UTC-10:00)"),
+        ("Asia/Jakarta", "21 Nov 2026 08.37", "21 Nov 2026 11.50", "Mulai (WIB)"),
+        ("Asia/Makassar", "21 Nov 2026 09.37", "21 Nov 2026 12.50", "Mulai (WITA)"),
+        ("Asia/Jayapura", "21 Nov 2026 10.37", "21 Nov 2026 13.50", "Mulai (WIT)"),
+        ("Pacific/Auckland", "21 Nov 2026 14.37", "21 Nov 2026 17.50", "Mulai (UTC+13:00)"),
+        ("Pacific/Honolulu", "20 Nov 2026 15.37", "20 Nov 2026 18.50", "Mulai (UTC-10:00)"),
     ],
 )
 def test_report_shows_the_office_s_own_time(
