@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from runner import letters
 from runner.display import display
+from runner.language import _
 from runner.procedure import Mark, Procedure, Row
 from runner.routes import (
     CLEAR,
@@ -416,7 +417,10 @@ class _Chart:
     def _note(self, connector: Connector) -> str:
         rows = ", ".join(str(self.measured[row].row.no) for row in connector.rows)
         pages = ", ".join(dict.fromkeys(str(self.page_of[row]) for row in connector.rows))
-        return f"{connector.number} {'ke' if connector.out else 'dari'} langkah {rows} (lembar {pages})"
+        told = _("{number} ke langkah {rows} (lembar {pages})")
+        if not connector.out:
+            told = _("{number} dari langkah {rows} (lembar {pages})")
+        return told.format(number=connector.number, rows=rows, pages=pages)
 
 
 def _sliced(sheet: Sheet, top: float, bottom: float, row: int | None) -> Drawing:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Limits
 
-from runner import source
+from runner import source, wording
 from runner.display import display
 
 Answers = dict[str, Any]
@@ -216,8 +216,8 @@ def total_of(field: Field, row: Answers) -> int:
 
 
 def rupiah_text(amount: int) -> str:
-    """Return an amount as an office writes it: ``Rp1.250.000``."""
-    return "Rp" + f"{amount:,}".replace(",", ".")
+    """Return an amount as an office writes it: ``Rp1.250.000``, or ``Rp1,250,000`` in English."""
+    return f"Rp{wording.number(amount)}"
 
 
 def skeleton(form: Form) -> Iterator[str]:

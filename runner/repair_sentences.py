@@ -1,6 +1,7 @@
-"""The Indonesian sentences for disturbances, their cures and what came of them, made from codes and values.
+"""The sentences for disturbances, their cures and what came of them, made from codes and values.
 
-This table is the only place that words them; evidence holds codes and values. A test holds that every code
+These tables are the only place that words them, in Indonesian; evidence holds codes and values. What they
+hold are messages (``runner.language``). A test holds that every code
 and reason that the role can give has its words here, and no other has.
 """
 
@@ -10,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from runner import wording
+from runner.language import _, counted
 from runner.repairs import Cure, CureCode, Disturbance, Measured, Outcome, Repair, Unseen
 from runner.wording import Sentence
 
@@ -131,7 +133,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 def disturbance(found: Repair) -> str:
     """Return what is wrong as one sentence."""
-    worded = DISTURBANCES[found.code]
+    worded = DISTURBANCES[found.code].read()
     what = _filled(worded.what, {"subject": found.subject}).strip().replace(" ()", "")
     told = _filled(worded.told, _measured(found.found))
     if not found.cure:
@@ -142,9 +144,10 @@ def disturbance(found: Repair) -> str:
 def proposal(found: Repair) -> str:
     """Return what would be done about a disturbance as one sentence."""
     if not found.cure:
-        return "Tidak ada tindakan yang dikenal."
+        return _("Tidak ada tindakan yang dikenal.")
     does = found.does
-    rest = f" (dan {wording.number(does.more)} lainnya dibiarkan)" if does.more else ""
+    more = wording.number(does.more)
+    rest = f" {_('(dan {count} lainnya dibiarkan)').format(count=more)}" if does.more else ""
     packages = wording.some([f"{each.package} {each.version}" for each in does.packages])
     values = {
         "unit": does.unit,
@@ -153,36 +156,40 @@ def proposal(found: Repair) -> str:
         "files": wording.number(len(does.files)),
         "bytes": wording.size(does.bytes) + rest,
         "keep_bytes": wording.size(does.keep_bytes),
-        "packages": f"paket {packages}" if packages else "paket",
+        "packages": _("paket {packages}").format(packages=packages) if packages else _("paket"),
     }
-    told = _filled(CURES[found.cure], values)
-    needs = wording.listing([NEEDS.get(each, each) for each in found.needs])
-    return f"{told[0].upper()}{told[1:]} (risiko {RISKS[found.risk]}{f'; perlu {needs}' if needs else ''})."
+    told = _filled(_(CURES[found.cure]), values)
+    needs = wording.listing([_(NEEDS[each]) if each in NEEDS else each for each in found.needs])
+    risk = _("risiko {risk}; perlu {needs}") if needs else _("risiko {risk}")
+    risk = risk.format(risk=_(RISKS[found.risk]), needs=needs)
+    return f"{told[0].upper()}{told[1:]} ({risk})."
 
 
 def cured(done: Cure) -> str:
     """Return what came of an approved cure as one sentence."""
-    name = NAMES[done.cure] if done.cure else "Tanpa tindakan"
+    name = _(NAMES[done.cure]) if done.cure else _("Tanpa tindakan")
     why = f": {reason(done.reason, done.detail)}" if done.outcome == "failed" else ""
-    freed = f"; {wording.size(done.freed_bytes)} dibebaskan" if done.freed_bytes else ""
-    return f"{name}, {done.subject}: {OUTCOMES[done.outcome]}{why}{freed}."
+    bytes_freed = _("{bytes} dibebaskan").format(bytes=wording.size(done.freed_bytes))
+    freed = f"; {bytes_freed}" if done.freed_bytes else ""
+    return f"{name}, {done.subject}: {_(OUTCOMES[done.outcome])}{why}{freed}."
 
 
 def proof(done: Cure) -> str:
     """Return what was seen when it was looked at after a cure; nothing where there is nothing to measure."""
     values = _measured(done.proof)
-    return ", ".join(f"{name}: {values[code]}" for code, name in PROOFS.items() if code in values)
+    return ", ".join(f"{_(name)}: {values[code]}" for code, name in PROOFS.items() if code in values)
 
 
 def unseen(told: Unseen) -> str:
     """Return why it is not known whether a disturbance is there."""
-    what = _filled(DISTURBANCES[told.code].what, {"subject": told.subject}).strip().replace(" ()", "")
-    return f"{what}: tidak dapat diperiksa ({reason(told.reason, told.detail)})."
+    worded = DISTURBANCES[told.code].read()
+    what = _filled(worded.what, {"subject": told.subject}).strip().replace(" ()", "")
+    return f"{what}: {_('tidak dapat diperiksa')} ({reason(told.reason, told.detail)})."
 
 
 def reason(code: str, detail: str) -> str:
-    """Return a reason in Indonesian, and the host's own words behind it."""
-    told = REASONS.get(code, code)
+    """Return a reason, and the host's own words behind it."""
+    told = _(REASONS[code]) if code in REASONS else code
     return f"{told} ({detail})" if detail else told
 
 
@@ -192,13 +199,15 @@ def _measured(found: Measured) -> dict[str, str]:
         if name in values:
             values[name] = f"{_number(found[name])}%"
     if "days_left" in found:
-        values["days_left"] = f"{_number(found['days_left'])} hari"
-    if "state" in found:
-        values["state"] = _STATES.get(values["state"], values["state"])
+        days = found["days_left"]
+        told = counted("{count} hari", 0 if isinstance(days, str) else days)
+        values["days_left"] = told.format(count=_number(days))
+    if values.get("state") in _STATES:
+        values["state"] = _(_STATES[values["state"]])
     if "enabled" in found:
-        values["enabled"] = "tidak" if found["enabled"] in {"no", "disabled"} else "ya"
+        values["enabled"] = _("tidak") if found["enabled"] in {"no", "disabled"} else _("ya")
     if found.get("holder") == "none":
-        values["holder"] = "tidak tercatat"
+        values["holder"] = _("tidak tercatat")
     if "count" in found:
         values["count"] = _number(found["count"])
     return values

@@ -1,7 +1,8 @@
-"""The Indonesian sentence for every finding of a check, made from its code, subject, value and threshold.
+"""The sentence for every finding of a check, made from its code, subject, value and threshold.
 
-This table is the only place that words a finding; evidence holds codes and values. A test holds that every
-code a judge gives has a sentence here, and every sentence a judge that gives it.
+These tables are the only place that words a finding, in Indonesian; evidence holds codes and values. What
+they hold are messages (``runner.language``). A test holds that every code a judge gives has a sentence here,
+and every sentence a judge that gives it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from runner import wording
 from runner.checks import CheckFinding, Severity, Value
 from runner.kinds import Kind
+from runner.language import _, counted
 from runner.service_sentences import REASONS, SERVICE_SENTENCES
 from runner.wording import Sentence
 
@@ -41,13 +43,13 @@ def _number(value: float) -> str:
 UNITS: Mapping[str, Callable[[float], str]] = {
     "": _number,
     "%": lambda value: f"{_number(value)}%",
-    "days": lambda value: f"{_number(value)} hari",
-    "seconds": lambda value: f"{_number(value)} detik",
-    "minutes": lambda value: f"{_number(value)} menit",
+    "days": lambda value: counted("{count} hari", value).format(count=_number(value)),
+    "seconds": lambda value: counted("{count} detik", value).format(count=_number(value)),
+    "minutes": lambda value: counted("{count} menit", value).format(count=_number(value)),
     "celsius": lambda value: f"{_number(value)} °C",
-    "milliseconds": lambda value: f"{_number(value)} milidetik",
+    "milliseconds": lambda value: counted("{count} milidetik", value).format(count=_number(value)),
     "bytes": wording.size,
-    "per_core": lambda value: f"{_number(value)} per inti",
+    "per_core": lambda value: _("{count} per inti").format(count=_number(value)),
 }
 """Unit of a finding -> how a number of it is written."""
 
@@ -145,14 +147,11 @@ _MAY_GO = re.compile(r"\[([^\]]*)\]")
 
 def sentence(kind: Kind, finding: CheckFinding) -> str:
     """Return a finding as one sentence for an official."""
-    worded = SENTENCES[kind].get(finding.code)
-    if worded is None:
-        # Evidence of a newer version: its code says more than nothing.
-        worded = Sentence(f"{finding.code} {{subject}}", "{measured}[; {threshold}]")
+    worded = _worded(kind, finding.code)
     what = worded.what.replace("{subject}", finding.subject).strip()
     if finding.severity == "unmeasured":
         why = f" ({_why(finding.why)})" if finding.why else ""
-        return f"{what}: tidak dapat diukur{why}."
+        return f"{what}: {_('tidak dapat diukur')}{why}."
     told = worded.good if finding.severity == "good" and worded.good else worded.told
     told = _MAY_GO.sub("" if finding.threshold is None else r"\1", told)
     # One pass: what a host calls itself is never taken for a place to fill in.
@@ -164,11 +163,19 @@ def sentence(kind: Kind, finding: CheckFinding) -> str:
     return f"{what}: {re.sub('|'.join(map(re.escape, values)), lambda found: values[found[0]], told)}."
 
 
+def _worded(kind: Kind, code: str) -> Sentence:
+    found = SENTENCES[kind].get(code)
+    if found is None:
+        # Evidence of a newer version: its code says more than nothing.
+        return Sentence(f"{code} {{subject}}", "{measured}[; {threshold}]")
+    return found.read()
+
+
 def _why(given: str) -> str:
     for pattern, words in WHYS:
         if match := re.fullmatch(pattern, given):
-            return match.expand(words)
-    return REASONS.get(given, given)
+            return match.expand(_(words))
+    return _(REASONS[given]) if given in REASONS else given
 
 
 def _value(value: Value, unit: str, words: Mapping[str, str]) -> str:

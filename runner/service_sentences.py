@@ -1,4 +1,4 @@
-"""The Indonesian sentences for what is found on services around the computers, for ``runner.sentences``."""
+"""The sentences for what is found on services around the computers, for ``runner.sentences``."""
 
 from __future__ import annotations
 
