@@ -11,13 +11,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, record, report
+from runner import errors, record, report, typed
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock
 from runner.console import RunArgument, console
 from runner.engine import Shut, Unfilled
 from runner.files import write_once
 from runner.journal import Event
+from runner.reading_copy import write_copies
 from runner.record import Record
 from runner.rows import rows_view
 from runner.screens import (
@@ -28,7 +29,8 @@ from runner.screens import (
 from runner.status import now_if_open, status_of, times_of
 from runner.stops import print_gate, print_shut, print_unfilled
 from runner.times import times_view
-from runner.workspace import find_workspace
+from runner.translations import language_of
+from runner.workspace import Workspace, find_workspace
 
 
 def status(
@@ -88,14 +90,28 @@ def _freed(event: Event) -> str:
     return f"its hosts were freed by {person} at {at:%Y-%m-%d %H:%M} UTC: {one_line(event['reason'], 500)}"
 
 
-def documents(run: RunArgument = None) -> None:
+def documents(
+    run: RunArgument = None,
+    *,
+    lang: Annotated[
+        str | None,
+        typer.Option("--lang", callback=typed.name, help="Copies to read in this language instead: en"),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="With --lang: a new or empty folder for the copies")
+    ] = None,
+) -> None:
     """Build a run's documents again and compare.
 
-    Each comes out the same, byte for byte, or is named (exit code 5).
+    Each comes out the same, byte for byte, or is named (exit code 5). With --lang and --to, write a copy of
+    each in another language for readers, marked as a translation; the documents stay as they are.
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
     now = record.load(folder)
+    if lang is not None or to is not None:
+        _write_copies(workspace, now, lang, to)
+        return
     if now.started["versions"].get("templates") != workspace.templates_digest():
         raise errors.InputError(
             "the templates are not those of this run, so its documents would not come out the same",
@@ -120,3 +136,30 @@ def documents(run: RunArgument = None) -> None:
                 if not (folder.path / entry["path"]).exists():
                     write_once(folder.path / entry["path"], path.read_bytes())
         console.print(Text(f"the same  {event['files'][-1]['path']}"))
+
+
+def _write_copies(workspace: Workspace, now: Record, lang: str | None, to: Path | None) -> None:
+    if lang is None or to is None:
+        missing, given = ("--lang", "--to") if lang is None else ("--to", "--lang")
+        raise errors.InputError(
+            f"{given} needs {missing}: copies in another language, and a folder for them",
+            hint="for example: rawat documents --lang en --to copies",
+        )
+    language = language_of(lang)
+    _require_place_for_copies(workspace, now, to.resolve())
+    for path in write_copies(now, language, to.resolve()):
+        console.print(Text(f"written  {path}"), soft_wrap=True)
+    console.print(Text("for reading only: the documents of the run are the ones signed"))
+
+
+def _require_place_for_copies(workspace: Workspace, now: Record, to: Path) -> None:
+    for kept in (workspace.runs, workspace.archive, now.folder.path):
+        if to.is_relative_to(kept.resolve()):
+            raise errors.InputError(
+                f"--to {to} is inside of {kept}, where documents and archives are kept",
+                hint="name a folder elsewhere: copies are no part of the record",
+            )
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise errors.InputError(
+            f"--to {to} is not a new or an empty folder", hint="name another: nothing is written over"
+        )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from runner.errors import StepFailedError
 from runner.files import write_once
+from runner.language import _
 from runner.pdf_worker import EXIT_FONT, EXIT_MEMORY, EXIT_REFUSED, FONT
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-ATTACHMENT_DESCRIPTION = "Data dokumen ini (JSON)"
-TABLE_DESCRIPTION = "Tabel untuk lembar kerja (CSV)"
 _SHOWN_OF_ERRORS = 600
 _FEWER = "run the SOP on fewer hosts at a time (--limit)"
 
@@ -49,7 +48,7 @@ def write_pdf(
     attachment: tuple[str, bytes],
     target: Path,
     *,
-    description: str = ATTACHMENT_DESCRIPTION,
+    description: str = "",
     tables: Sequence[tuple[str, bytes]] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> None:
@@ -68,12 +67,13 @@ def render_pdf(
     created: datetime,
     attachment: tuple[str, bytes],
     *,
-    description: str = ATTACHMENT_DESCRIPTION,
+    description: str = "",
     tables: Sequence[tuple[str, bytes]] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> bytes:
     """Return the bytes of the PDF; see ``write_pdf``."""
-    attached = [(*attachment, description), *((*table, TABLE_DESCRIPTION) for table in tables)]
+    attached = [(*attachment, description or _("Data dokumen ini (JSON)"))]
+    attached += [(*table, _("Tabel untuk lembar kerja (CSV)")) for table in tables]
     request = {
         "html": html,
         "title": title,

@@ -12,6 +12,7 @@ this module brings them together. Rules:
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from functools import cache
 from html import unescape
 from statistics import median
@@ -28,9 +29,11 @@ from runner.data_tables import tables
 from runner.display import display
 from runner.files import write_once
 from runner.flow import flow_of
+from runner.language import _
 from runner.pdf import write_pdf
 from runner.run_view import document_view
 from runner.sentences import SEVERITIES, sentence
+from runner.sop import duration_seconds
 from runner.view import DocumentView, moment_of
 from runner.workspace import find_workspace
 
@@ -77,8 +80,21 @@ def view_json(view: DocumentView) -> bytes:
     return canonical_json(view.model_dump(mode="json", by_alias=True))
 
 
-def render_html(view: DocumentView) -> str:
+@dataclass(frozen=True)
+class Original:
+    """What a reading copy was translated from: the PDF's name and digest, and the digest of its data."""
+
+    name: str
+    sha256: str
+    data_sha256: str
+
+
+def render_html(view: DocumentView, original: Original | None = None) -> str:
     """Return the document as one HTML file that needs nothing else.
+
+    Args:
+        view: what it says.
+        original: of a copy in another language: what it was translated from.
 
     Raises:
         InputError: when there is no template for the document.
@@ -86,10 +102,11 @@ def render_html(view: DocumentView) -> str:
     if view.document not in known_documents():
         known = ", ".join(sorted(known_documents())) or "none"
         raise errors.InputError(f"there is no document {view.document!r}; there are {known}")
-    digest = sha256_hex(view_json(view))
+    digest = original.data_sha256 if original else sha256_hex(view_json(view))
     code = archive_code(view, digest)
     template = environment().get_template(f"{view.document}.html.j2")
-    return template.render(view=view, short_digest=digest[:_SHOWN_OF_DIGEST], qr=_qr(code))
+    shown = digest[:_SHOWN_OF_DIGEST]
+    return template.render(view=view, short_digest=shown, qr=_qr(code), original=original)
 
 
 def archive_code(view: DocumentView, digest: str) -> str:
@@ -108,7 +125,13 @@ def title_of(html: str) -> str:
 def _qr(code: str) -> Markup:
     drawn = io.BytesIO()
     segno.make(code, error="m", micro=False).save(
-        drawn, kind="svg", xmldecl=False, nl=False, omitsize=True, border=0, title=f"Kode QR: {code}"
+        drawn,
+        kind="svg",
+        xmldecl=False,
+        nl=False,
+        omitsize=True,
+        border=0,
+        title=f"{_('Kode QR')}: {code}",
     )
     # Drawn by segno from ASCII that we put together: run id, names and a digest.
     return Markup(drawn.getvalue().decode())  # noqa: S704
@@ -132,6 +155,7 @@ def environment() -> jinja2.Environment:
         "counted": _filling(language.counted),
         "language": lambda: language.language().code,
         "is_original": language.is_original,
+        "in_indonesian": lambda: Markup("" if language.is_original() else ' lang="id"'),
     }
     environment.filters |= {
         "date": _in_zone(wording.long_date),
@@ -151,6 +175,7 @@ def environment() -> jinja2.Environment:
         "shift": wording.shift,
         "number": wording.number,
         "size": wording.size,
+        "standard_time": _standard_time,
         "listing": wording.listing,
         "some": wording.some,
         "sentence": lambda found: sentence(found.kind, found.finding),
@@ -159,6 +184,7 @@ def environment() -> jinja2.Environment:
         "cure_proposal": repair_sentences.proposal,
         "cured": repair_sentences.cured,
         "proof": repair_sentences.proof,
+        "indonesian": _indonesian,
         "lines": lambda text: Markup.escape(display(text, multiline=True)),
         "flow": flow_of,
         "short": lambda digest: digest[:_SHOWN_OF_DIGEST],
@@ -178,6 +204,18 @@ def _filling(message_of: Callable[..., str]) -> Callable[..., Markup]:
         return text % {name: _printed(value) for name, value in places.items()} if places else text
 
     return filled
+
+
+def _standard_time(text: str) -> str:
+    """Return a standard time in the words of the SOP, or as a span of time in another language."""
+    return text if language.is_original() or not text else wording.duration(duration_seconds(text))
+
+
+def _indonesian(text: str) -> str:
+    """Return what stays Indonesian in every language, such as a SOP's wording; marked where it is not all."""
+    if language.is_original() or not text:
+        return text
+    return Markup('<span lang="id">{}</span>').format(_printed(text))
 
 
 def _printed(value: object) -> object:

@@ -100,6 +100,8 @@ PARTS = {
         "dispositions",
         "export",
         "minutes",
+        "translations",
+        "reading_copy",
     },
     "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
 }

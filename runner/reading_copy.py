@@ -1,0 +1,59 @@
+"""Copies of a run's documents in another language, for readers: never signed, and no part of the record.
+
+A copy says what the document says, from the same record and journal event; that is proven by making the
+document's data again and comparing it with what the journal names. It is marked as a translation, and names
+the document that counts. It is written where the user says, outside of runs and archives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePath
+
+from runner import errors, report
+from runner.canonical import sha256_hex
+from runner.data_tables import tables
+from runner.files import write_once
+from runner.journal import Event
+from runner.language import Language, reading
+from runner.pdf import write_pdf
+from runner.record import Record
+from runner.report import Original
+from runner.view import moment_of
+
+
+def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path]:
+    """Write a copy of every document of a run, as HTML and PDF; yield each PDF when it is written.
+
+    Args:
+        run: open or sealed.
+        language: in which the copies are worded.
+        folder: a new or an empty folder; readable by its owner only.
+
+    Raises:
+        VerificationError: when the record gives another document than the journal names.
+        StepFailedError: when a PDF could not be made.
+        CannotRecordError: when the disk did not take it.
+    """
+    for event in run.events:
+        if event.name == "document_written":
+            yield _write_copy(run.at(event["as_of"]), event, language, folder)
+
+
+def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Path:
+    facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"]
+    data_file, _, pdf_file = event["files"]
+    data = report.view_json(report.document_view(run, *facts))
+    if sha256_hex(data) != data_file["sha256"]:
+        raise errors.VerificationError(data_file["path"], "is not what is built from the record now")
+    official = PurePath(pdf_file["path"])
+    original = Original(official.name, pdf_file["sha256"], data_file["sha256"])
+    with reading(language):
+        # Words that people gave stay; but amounts and heads of tables in forms are worded anew.
+        view = report.document_view(run, *facts)
+        html = report.render_html(view, original)
+        target = folder / f"{official.stem}.{language.code}.pdf"
+        write_once(target.with_suffix(".html"), html.encode())
+        attached = PurePath(data_file["path"]).name, data
+        write_pdf(html, report.title_of(html), moment_of(view.made_at), attached, target, tables=tables(view))
+    return target
