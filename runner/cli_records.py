@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from runner import errors, record, report, typed
+from runner.bag import BAGIT, PAYLOAD
 from runner.canonical import sha256_hex
 from runner.clock import SystemClock
 from runner.console import RunArgument, console
@@ -30,7 +31,7 @@ from runner.status import now_if_open, status_of, times_of
 from runner.stops import print_gate, print_shut, print_unfilled
 from runner.times import times_view
 from runner.translations import language_of
-from runner.workspace import Workspace, find_workspace
+from runner.workspace import RunFolder, Workspace, find_workspace
 
 
 def status(
@@ -107,11 +108,11 @@ def documents(
     each in another language for readers, marked as a translation; the documents stay as they are.
     """
     workspace = find_workspace()
+    if lang is not None or to is not None:
+        _write_copies(workspace, run, lang, to)
+        return
     folder = workspace.run_folder(run)
     now = record.load(folder)
-    if lang is not None or to is not None:
-        _write_copies(workspace, now, lang, to)
-        return
     if now.started["versions"].get("templates") != workspace.templates_digest():
         raise errors.InputError(
             "the templates are not those of this run, so its documents would not come out the same",
@@ -138,7 +139,7 @@ def documents(
         console.print(Text(f"the same  {event['files'][-1]['path']}"))
 
 
-def _write_copies(workspace: Workspace, now: Record, lang: str | None, to: Path | None) -> None:
+def _write_copies(workspace: Workspace, run: str | None, lang: str | None, to: Path | None) -> None:
     if lang is None or to is None:
         missing, given = ("--lang", "--to") if lang is None else ("--to", "--lang")
         raise errors.InputError(
@@ -146,10 +147,17 @@ def _write_copies(workspace: Workspace, now: Record, lang: str | None, to: Path 
             hint="for example: rawat documents --lang en --to copies",
         )
     language = language_of(lang)
+    now = record.load(_run_or_archive(workspace, run))
     _require_place_for_copies(workspace, now, to.resolve())
     for path in write_copies(now, language, to.resolve()):
         console.print(Text(f"written  {path}"), soft_wrap=True)
     console.print(Text("for reading only: the documents of the run are the ones signed"))
+
+
+def _run_or_archive(workspace: Workspace, run: str | None) -> RunFolder:
+    """Return the folder of a run, or the payload of the archive that it was sealed in."""
+    sealed = Path(run or "") / PAYLOAD
+    return RunFolder(sealed.resolve()) if sealed.with_name(BAGIT).is_file() else workspace.run_folder(run)
 
 
 def _require_place_for_copies(workspace: Workspace, now: Record, to: Path) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from runner import wording
-from runner.language import _, counted
+from runner.language import _, counted, in_sense
 from runner.repairs import Cure, CureCode, Disturbance, Measured, Outcome, Repair, Unseen
 from runner.wording import Sentence
 
@@ -156,7 +156,9 @@ def proposal(found: Repair) -> str:
         "files": wording.number(len(does.files)),
         "bytes": wording.size(does.bytes) + rest,
         "keep_bytes": wording.size(does.keep_bytes),
-        "packages": _("paket {packages}").format(packages=packages) if packages else _("paket"),
+        "packages": _("paket {packages}").format(packages=packages)
+        if packages
+        else in_sense("several", "paket"),
     }
     told = _filled(_(CURES[found.cure]), values)
     needs = wording.listing([_(NEEDS[each]) if each in NEEDS else each for each in found.needs])

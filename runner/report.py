@@ -155,7 +155,7 @@ def environment() -> jinja2.Environment:
         "counted": _filling(language.counted),
         "language": lambda: language.language().code,
         "is_original": language.is_original,
-        "in_indonesian": lambda: Markup("" if language.is_original() else ' lang="id"'),
+        "in_indonesian": _in_indonesian,
     }
     environment.filters |= {
         "date": _in_zone(wording.long_date),
@@ -204,6 +204,11 @@ def _filling(message_of: Callable[..., str]) -> Callable[..., Markup]:
         return text % {name: _printed(value) for name, value in places.items()} if places else text
 
     return filled
+
+
+def _in_indonesian() -> Markup:
+    """Return the attribute of an element whose text stays Indonesian."""
+    return Markup("") if language.is_original() else Markup(' lang="id"')
 
 
 def _standard_time(text: str) -> str:

@@ -10,6 +10,7 @@ import ast
 import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ class Message(NamedTuple):
     sense: str | None = None
 
 
+@cache
 def of_documents() -> dict[Message, set[str]]:
     """Return every message and the files in which it stands."""
     found: dict[Message, set[str]] = {}

@@ -13,7 +13,7 @@ from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build
 
 from runner import filling, freeing, journal, record, signing
 from runner.clock import Clock
-from runner.engine import Closed, Engine, Restarting, Shut, Tools, Unfilled, Waiting
+from runner.engine import BuildDocument, Closed, Engine, Restarting, Shut, Tools, Unfilled, Waiting
 from runner.filling import Due, Filled
 from runner.forms import Answers
 from runner.gates import Choice
@@ -64,6 +64,7 @@ class Office:
     playbooks: FakeExecutor = field(default_factory=FakeExecutor)
     suites: FakeExecutor = field(default_factory=FakeExecutor)
     archive: FakeArchive = field(default_factory=FakeArchive)
+    builds: BuildDocument = build_document
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     free_bytes: int = 1 << 40
     """Bytes that every file system still takes."""
@@ -97,7 +98,7 @@ class Office:
             clock=clock or self.clock,
             playbooks=self.playbooks,
             suites=self.suites,
-            build_document=build_document,
+            build_document=self.builds,
             check_run=self.archive.check_run,
             seal=self.archive.seal,
             free_bytes=lambda _: self.free_bytes,

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import jinja2
 import pytest
 from jinja2 import nodes
+from messages import MESSAGES, TEMPLATES, calls
 
 from runner import language, report
 from runner.language import Language, Untranslated
 
-ROOT = Path(__file__).parents[2]
-TEMPLATES = ROOT / report.TEMPLATES
 OTHER = Language("xx", "en_GB", Untranslated())
-MESSAGES = {"_": 0, "counted": 0, "in_sense": 1}
-"""Function of templates -> which of its arguments is the message."""
 
 
 def filled(template: str, **values: object) -> str:
@@ -86,10 +82,3 @@ def test_messages_of_templates_stand_there_to_the_letter(path: Path) -> None:
 
         assert isinstance(message, nodes.Const), f"{path.name}:{call.lineno}: a message is not a literal"
         assert isinstance(message.value, str)
-
-
-def calls(path: Path) -> Iterator[nodes.Call]:
-    parsed = report.environment().parse(path.read_text(encoding="utf-8"))
-    for call in parsed.find_all(nodes.Call):
-        if isinstance(call.node, nodes.Name) and call.node.name in MESSAGES:
-            yield call
