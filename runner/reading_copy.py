@@ -42,7 +42,7 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
 
 def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Path:
     facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"]
-    data_file, _, pdf_file = event["files"]
+    data_file, pdf_file = event["files"][0], event["files"][-1]
     data = report.view_json(report.document_view(run, *facts))
     if sha256_hex(data) != data_file["sha256"]:
         raise errors.VerificationError(data_file["path"], "is not what is built from the record now")

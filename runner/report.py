@@ -161,6 +161,7 @@ def environment() -> jinja2.Environment:
         "date": _in_zone(wording.long_date),
         "day": wording.calendar_day,
         "weekday": wording.weekday,
+        "hour": wording.hour,
         "month": _in_zone(wording.month),
         "weekday_date": _in_zone(wording.weekday_date),
         "clock": _in_zone(wording.clock),

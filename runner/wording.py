@@ -62,12 +62,17 @@ def calendar_day(day: str) -> str:
 
 def weekday(number: int) -> str:
     """Return the name of a day of the week, from 0 for Monday: ``Senin``."""
-    return str(get_day_names("wide", locale=LOCALE)[number])
+    return str(get_day_names("wide", locale=_locale())[number])
 
 
 def month(at: datetime, zone: ZoneInfo) -> str:
     """Return a month as ``November 2026``."""
-    return format_date(at.astimezone(zone), "MMMM yyyy", locale=LOCALE)
+    return format_date(at.astimezone(zone), "MMMM yyyy", locale=_locale())
+
+
+def hour(text: str) -> str:
+    """Return a time of day such as ``21:00`` as ``21.00``, or as it is in English."""
+    return text.replace(":", ".") if language() is INDONESIAN else text
 
 
 def weekday_date(at: datetime, zone: ZoneInfo) -> str:
