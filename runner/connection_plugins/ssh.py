@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ DOCUMENTATION = original.DOCUMENTATION
 MAX_OUTPUT = 4 * 1024 * 1024
 """Bytes that one command of a host may send, each on stdout and stderr."""
 _CHUNK = 65536
+# Which connection a thread runs a program for.
+_RUNNING = threading.local()
 
 
 class TooMuchError(AnsibleError):  # type: ignore[misc]  # ansible-core ships no types
@@ -46,8 +49,8 @@ class TooMuchError(AnsibleError):  # type: ignore[misc]  # ansible-core ships no
 class _Counted:
     """A pipe from ssh that gives up once too much came out of it."""
 
-    def __init__(self, pipe: Any, process: subprocess.Popen[bytes]) -> None:
-        self._pipe, self._process, self._left = pipe, process, MAX_OUTPUT
+    def __init__(self, pipe: Any, process: subprocess.Popen[bytes], most: int) -> None:
+        self._pipe, self._process, self._most, self._left = pipe, process, most, most
 
     @property
     def closed(self) -> bool:
@@ -65,7 +68,7 @@ class _Counted:
         if self._left < 0:
             self._process.kill()
             raise TooMuchError(
-                f"{TRUNCATED} the host sent more than {MAX_OUTPUT} bytes in answer to one command"
+                f"{TRUNCATED} the host sent more than {self._most} bytes in answer to one command"
             )
         return bytes(data)
 
@@ -75,8 +78,12 @@ class _CountedPopen(subprocess.Popen):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        connection = getattr(_RUNNING, "connection", None)
         if self.stdout is not None and self.stderr is not None:
-            self.stdout, self.stderr = _Counted(self.stdout, self), _Counted(self.stderr, self)  # type: ignore[assignment]
+            most = connection.most_output if connection else MAX_OUTPUT
+            self.stdout, self.stderr = _Counted(self.stdout, self, most), _Counted(self.stderr, self, most)  # type: ignore[assignment]
+        if connection:
+            connection.started(self)
 
 
 class _Subprocess:
@@ -91,6 +98,30 @@ class _Subprocess:
 class Connection(original.Connection):  # type: ignore[misc,name-defined]
     """An ssh connection under Rawat's rules."""
 
+    most_output = MAX_OUTPUT
+    _program: subprocess.Popen[bytes] | None = None
+    _given_up = False
+
+    def _bare_run(self, *args: Any, **kwargs: Any) -> Any:
+        _RUNNING.connection = self
+        try:
+            return super()._bare_run(*args, **kwargs)
+        finally:
+            _RUNNING.connection = self._program = None
+
+    def started(self, program: subprocess.Popen[bytes]) -> None:
+        """Take note of the program that runs for this connection."""
+        self._program = program
+        if self._given_up:
+            program.kill()
+
+    def give_up(self) -> None:
+        """End what runs for this connection, now or later; may be called by another thread."""
+        self._given_up = True
+        program = self._program
+        if program:
+            program.kill()
+
     def _build_command(self, binary: str, subsystem: str, *other_args: Any) -> list[bytes]:
         problem = address_problem(self.get_option("host"), self.get_option("remote_user"))
         if problem:
@@ -101,5 +132,5 @@ class Connection(original.Connection):  # type: ignore[misc,name-defined]
         return [*command[:place], *options, *command[place:]]
 
 
-# The library reads whatever a host sends and has no limit of its own; each action has a process of its own.
+# The library reads whatever a host sends and has no limit of its own.
 original.subprocess = _Subprocess()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,5 +50,11 @@ def earlier_of(path: str, host: str) -> dict[str, Any]:
     """
     if not path:
         return {}
-    told: dict[str, Any] = json.loads(Path(path).read_bytes()).get(host, {})
+    told: dict[str, Any] = _all_of(path).get(host, {})
     return told
+
+
+@cache
+def _all_of(path: str) -> dict[str, Any]:
+    """Read the file once for all hosts that one process asks."""
+    return dict(json.loads(Path(path).read_bytes()))

@@ -1,6 +1,6 @@
 """One row of a SOP as the engine does it, in a process of its own: import, executor, evidence.
 
-Usage: row.py WISH; BENCH_OUT gets host -> {"status", "results"}. WISH is a JSON file with `inventory`,
+Usage: row.py WISH; BENCH_OUT gets host -> {"status", "results", "why"}. WISH is a JSON file with `inventory`,
 `hosts`, `work`, and either `playbook` or `suite`; the rest are fields of an ActionRequest.
 """
 
@@ -38,7 +38,14 @@ def main(wish: dict) -> int:
     )
     executor: Executor = VerificationExecutor() if request.suite else PlaybookExecutor(ROOT)
     results = executor.execute(request, lambda _event: None)
-    told = {each.host: {"status": each.status, "results": each.results} for each in results}
+    told = {
+        each.host: {
+            "status": each.status,
+            "results": each.results,
+            "why": each.failure.message if each.failure else "",
+        }
+        for each in results
+    }
     Path(os.environ["BENCH_OUT"]).write_text(json.dumps(told), encoding="utf-8")
     return 0 if all(each.status == "ok" for each in results) else 4
 

@@ -103,7 +103,13 @@ PARTS = {
         "translations",
         "reading_copy",
     },
-    "ansible": {"callback_plugins.rawat_channel", "connection_plugins.ssh", "judges.action"},
+    "ansible": {
+        "callback_plugins.rawat_channel",
+        "connection_plugins.ssh",
+        "judges.action",
+        "channel",
+        "batch",
+    },
 }
 MAY_IMPORT = {
     "front": {"front", "engine", "rules", "executors", "record", "readers"},
@@ -112,7 +118,7 @@ MAY_IMPORT = {
     "executors": {"rules", "executors", "record"},
     "record": {"rules", "record"},
     "readers": {"rules", "record", "readers"},
-    "ansible": {"rules"},
+    "ansible": {"rules", "ansible"},
 }
 # Values that cross a border: they hold data and do nothing.
 VALUES = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from runner.callback_plugins import rawat_channel
+from runner import channel
 from runner.executors.base import ActionRequest, HostResult
 from runner.executors.playbook import _Told
 
@@ -128,13 +128,13 @@ def nested(depth: int) -> Any:  # noqa: ANN401 - any JSON
     "data", [nested(100_000), {str(n): n for n in range(200_000)}, ["x" * 5_000_000], {"a" * 5_000_000: 1}]
 )
 def test_evidence_over_the_limits_is_not_written(data: Any) -> None:  # noqa: ANN401 - any JSON
-    assert rawat_channel.oversize(data)
+    assert channel.oversize(data)
 
 
 def test_a_plan_of_two_thousand_updates_is_within_the_limits() -> None:
     update = {"package": "x" * 30, "cves": ["CVE-2099-00000"] * 20, "from": "1.0-1", "to": "1.0-2"}
 
-    assert rawat_channel.oversize({"plan_updates": {"updates": [update] * 2000}}) == ""
+    assert channel.oversize({"plan_updates": {"updates": [update] * 2000}}) == ""
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_a_plan_of_two_thousand_updates_is_within_the_limits() -> None:
     ],
 )
 def test_any_answer_of_a_host_has_a_message(answer: dict[str, Any]) -> None:
-    assert 0 < len(rawat_channel._message(answer)) <= 4000
+    assert 0 < len(channel.message_of(answer)) <= 4000

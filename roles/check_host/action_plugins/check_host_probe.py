@@ -1,4 +1,4 @@
-"""Ansible action: sends the probe to the host in one round trip and judges what it says, on the controller.
+"""Ansible action: sends the probe to every host in one round trip and judges what it says, on the controller.
 
 The host only measures. It cannot judge itself, it cannot publish evidence, and what it sends is capped and
 checked for its form before it is used.
@@ -7,16 +7,17 @@ checked for its form before it is used.
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
 
+from runner.batch import Answer, BatchAction, Question, UnreadableError
 from runner.judges import computer
 from runner.judges.action import earlier_of
 
@@ -28,14 +29,16 @@ _SOURCES = {
     "running_code": _SHARED / "running_code.py",
     "check_host_probe": _ROLE / "files" / "check_host_probe.py",
 }
-# Read once, before Ansible makes a process per host.
+# Read and made once for all hosts.
 _INPUTS = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
     "argument_specs"
 ]["main"]["options"]
+_CHECKED = ArgumentSpecValidator(_INPUTS)
 _WANTED = ("certificates", "backup_marker", "expected_units")
-_PER_HOST = {"per_host": True, "aggregate": False}
 _MARK = "RAWAT-CHECK "
 _MOST_BYTES = 500_000
+# The probe ends itself before the connection is given up.
+_LONGER_SECONDS = 10
 # Python reads the probe from the connection: nothing is written to the host, not even compiled code.
 _PYTHON_FLAGS = "-I -S -B"
 _LOADER = """\
@@ -48,48 +51,42 @@ sys.modules["check_host_probe"].main({wanted!a})
 """
 
 
-class UnreadableError(Exception):
-    """The host did not answer with what the probe prints."""
-
-
-class ActionModule(ActionBase):  # type: ignore[misc]  # ansible-core ships no types
-    """Looks at a host."""
+class ActionModule(BatchAction):  # type: ignore[misc]  # ansible-core ships no types
+    """Looks at the hosts."""
 
     _VALID_ARGS: frozenset[str] = frozenset()
 
-    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:  # noqa: ANN401 - Ansible's own
-        """Publish ``check_host``: kind, facts and findings. It changes nothing, in check mode or not."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = {name: self._templar.template(task_vars[name]) for name in _INPUTS if name in task_vars}
-        checked = ArgumentSpecValidator(_INPUTS).validate(given)
+    def question(self) -> Question:
+        """Return the probe with what it is to look for, by the host's inputs."""
+        given = {
+            name: self._templar.template(self.variables[name]) for name in _INPUTS if name in self.variables
+        }
+        checked = _CHECKED.validate(given)
         if checked.error_messages:
-            return result | {"failed": True, "msg": "; ".join(checked.error_messages), "changed": False}
-        inputs = {
+            raise AnsibleError("; ".join(checked.error_messages))
+        self.inputs = {
             name.removeprefix("check_host_"): value for name, value in checked.validated_parameters.items()
         }
-        wanted = {"seconds": inputs["timeout"]} | {name: inputs[name] for name in _WANTED}
-        sent = time.time()
-        answered = self._low_level_execute_command(
-            f"{_python(task_vars)} {_PYTHON_FLAGS} -", in_data=_program(wanted).encode()
+        wanted = {"seconds": self.inputs["timeout"]} | {name: self.inputs[name] for name in _WANTED}
+        command = f"{_python(self.variables)} {_PYTHON_FLAGS} -"
+        return Question(command, _program(wanted).encode(), self.inputs["timeout"] + _LONGER_SECONDS)
+
+    def evidence(self, answer: Answer) -> dict[str, Any]:
+        """Return ``check_host``: kind, facts and findings."""
+        told = _read(answer.said)
+        offset = offset_of(told, answer.sent, answer.received)
+        earlier = earlier_of(self.inputs["earlier"], self.variables["inventory_hostname"])
+        measured = {"facts": told["facts"], "errors": told["errors"]}
+        findings = computer.judge(
+            {**measured, "now": answer.received, "offset_seconds": offset, "earlier": earlier}, self.inputs
         )
-        received = time.time()
-        try:
-            answer = _read(answered)
-        except UnreadableError as error:
-            return result | {"failed": True, "msg": str(error), "changed": False}
-        offset = offset_of(answer, sent, received)
-        earlier = earlier_of(inputs["earlier"], task_vars["inventory_hostname"])
-        measured = {"facts": answer["facts"], "errors": answer["errors"]}
-        told = {**measured, "now": received, "offset_seconds": offset, "earlier": earlier}
-        findings = computer.judge(told, inputs)
         facts = {
-            **answer["facts"],
-            "errors": answer["errors"],
+            **told["facts"],
+            "errors": told["errors"],
             "clock_offset_seconds": offset,
-            "at": received,
+            "at": answer.received,
         }
-        check = {"kind": "computer", "facts": facts, "findings": findings}
-        return result | {"changed": False, "ansible_stats": {**_PER_HOST, "data": {"check_host": check}}}
+        return {"check_host": {"kind": "computer", "facts": facts, "findings": findings}}
 
 
 def _python(task_vars: dict[str, Any]) -> str:
@@ -111,7 +108,7 @@ def _program(wanted: dict[str, Any]) -> str:
     return _LOADER.format(sources=_sources(), wanted=json.loads(json.dumps(wanted)))
 
 
-def _read(answered: dict[str, Any]) -> dict[str, Any]:
+def _read(answered: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the probe printed; banners before it and noise after it are left aside."""
     lines = [line for line in answered["stdout"].splitlines() if line.startswith(_MARK)]
     if not lines:

@@ -1,0 +1,115 @@
+"""Hosts that are this machine behind a program that stands in for ssh: what goes over the line is counted.
+
+The stand-in takes ssh's arguments, does what a host of that name does, and writes down what it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.files import make_private_dir
+
+_SSH = """\
+#!{python} -IS
+import json, os, subprocess, sys, time
+host, command = sys.argv[-2:]
+with open({calls!r} + "/" + host, "a") as calls:
+    print(json.dumps({{"argv": sys.argv[1:], "pid": os.getpid()}}), file=calls)
+if host == "hung":
+    time.sleep(600)
+elif host == "silent":
+    print("ssh: connect to host silent port 22: No route to host", file=sys.stderr)
+    sys.exit(255)
+elif host == "flood":
+    sys.stdout.write("x" * 1500000)
+elif host == "liar":
+    print('RAWAT-CHECK {{"facts": {{}}, "errors": {{}}, "began": "now"}}')
+elif host == "192.0.2.7":
+    print("Welcome!")
+elif host == "escalated":
+    os.execv("/bin/sh", ["sh", "-c", command])
+else:
+    sent = sys.stdin.buffer.read()
+    done = subprocess.run(["/bin/sh", "-c", command], input=sent, stdout=subprocess.PIPE)
+    with open({calls!r} + "/" + host, "a") as calls:
+        print(json.dumps({{"sent": len(sent), "answered": len(done.stdout)}}), file=calls)
+    sys.stdout.buffer.write(done.stdout)
+"""
+# What sudo is asked for stands in its last three words: a shell, -c, and the command.
+_SUDO = """\
+#!/bin/bash
+echo "$@" >> {calls}/sudo
+exec "${{@: -3}}"
+"""
+_SLEEPER = """\
+#!/bin/sh
+exec sleep 600
+"""
+
+
+class Line:
+    """An inventory of such hosts, and what was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.calls = make_private_dir(folder / "calls")
+        self.inventory = make_private_dir(folder / "inventory")
+        fill = {"python": sys.executable, "calls": str(self.calls)}
+        self.ssh = _program(folder / "ssh", _SSH.format(**fill))
+        self.sudo = _program(folder / "sudo", _SUDO.format(**fill))
+        self.sleeper = _program(folder / "sleeper", _SLEEPER)
+
+    def write(self, hosts: dict[str, dict[str, Any]]) -> None:
+        """Write the inventory."""
+        common = {
+            "ansible_become_exe": str(self.sudo),
+            "ansible_ssh_executable": str(self.ssh),
+            "ansible_python_interpreter": sys.executable,
+            "ansible_become": False,
+        }
+        tree = {"all": {"hosts": hosts, "vars": common}}
+        (self.inventory / "hosts.yml").write_text(yaml.safe_dump(tree, sort_keys=False), encoding="utf-8")
+
+    def called(self, host: str) -> list[dict[str, Any]]:
+        """Return what was written down of the calls for a host."""
+        path = self.calls / host
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+
+def _program(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o700)
+    return path
+
+
+def started(trace: Path) -> Counter[str]:
+    """Count the processes of a traced program by the program that each became, or ``fork`` where it became none.
+
+    What the hosts' side started is left out: the stand-in for ssh and a local host's shell are counted, and
+    nothing below them.
+
+    Args:
+        trace: what ``strace -ff -o`` was given; each thread has a file of its own.
+    """
+    found: Counter[str] = Counter()
+    left = [min(int(path.suffix[1:]) for path in trace.parent.glob(f"{trace.name}.*"))]
+    while left:
+        text = trace.with_name(f"{trace.name}.{left.pop()}").read_text(encoding="utf-8", errors="replace")
+        calls = re.findall(r"^(v?fork|clone3?)\((.*)\) += ([1-9]\d*)$", text, re.MULTILINE)
+        for call, flags, child in calls:
+            if call.startswith("clone") and "CLONE_THREAD" in flags:
+                left.append(int(child))
+                continue
+            became = trace.with_name(f"{trace.name}.{child}").read_text(encoding="utf-8", errors="replace")
+            programs = re.findall(r'^execve\("[^"]*?([^"/]+)".*\) += 0$', became, re.MULTILINE)
+            found[programs[0] if programs else "fork"] += 1
+            if not programs or programs[0] not in {"ssh", "sh"}:
+                left.append(int(child))
+    return found
