@@ -45,6 +45,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         super().__init__(*args, **kwargs)
         self._channel = Channel(os.environ[PLACE])
         self._asked: dict[str, str] = {}
+        self._ran_at: list[str] = []
         self._prepared = False
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:
@@ -63,6 +64,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
     def v2_runner_on_ok(self, result: Any) -> None:
         if result.task.action in _ASKING:
             self._asked.update(result.result["asked"])
+            self._ran_at.append(result.host.get_name())
             return
         published = result.result.get("ansible_stats")
         if result.task.action in _SET_STATS and published and published.get("per_host"):
@@ -84,6 +86,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+        # Ansible counts such a task for the one host it ran for.
+        for host in self._ran_at:
+            hosts[host]["ok"] -= 1
         for host, status in self._asked.items():
             counts = hosts.setdefault(host, dict.fromkeys(_COUNTS, 0))
             counts[_COUNTED_AS[status]] += 1

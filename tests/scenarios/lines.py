@@ -90,7 +90,7 @@ def _program(path: Path, text: str) -> Path:
 
 
 def started(trace: Path) -> Counter[str]:
-    """Count the processes of a traced program by the program that each became, or ``fork`` where it became none.
+    """Count the processes of a traced program: by what program each became, or ``fork`` where it became none.
 
     What the hosts' side started is left out: the stand-in for ssh and a local host's shell are counted, and
     nothing below them.

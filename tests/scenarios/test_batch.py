@@ -157,8 +157,11 @@ def test_each_host_s_start_is_told_before_its_end_and_evidence_of_good_ones_only
     }
     places = {(one["kind"], one.get("host", "")): place for place, one in enumerate(row.channel)}
     assert all(places["start", host] < places["host", host] for host in EXPECTED)
-    counts = row.channel[-1]["hosts"]
-    assert {host for host in EXPECTED if counts[host]["unreachable"]} == {"silent"}
+    name = {"ok": "ok", "failed": "failures", "unreachable": "unreachable"}
+    counts = {
+        host: {what: n for what, n in each.items() if n} for host, each in row.channel[-1]["hosts"].items()
+    }
+    assert counts == {host: {name[status]: 1} for host, (status, _) in EXPECTED.items()}
 
 
 def test_what_was_given_up_is_ended(row: Row) -> None:
