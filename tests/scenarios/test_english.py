@@ -1,0 +1,169 @@
+"""Every document of both SOPs in English: no Indonesian word is left but a SOP's, a name or other data."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import report
+from runner.language import reading
+from runner.officials import Roster
+from runner.report import Original
+from runner.translations import language_of
+from runner.view import DocumentView
+from scenarios import test_golden
+from scenarios.conftest import MakeOffice
+
+ORIGINAL = Original("dokumen.pdf", "0" * 64, "1" * 64)
+STORIES = (
+    test_golden.surakarta,
+    test_golden.stopped,
+    test_golden.palembang,
+    test_golden.refused,
+    test_golden.examples,
+)
+# The most frequent words of Indonesian, and those of these documents; none of them is an English word.
+WORDS = frozenset(
+    """ada adalah akan alasan antara apakah asli atas atau backupnya bagi bagian baik baku baru bawah
+    beberapa bekerja belum berada berakhir berhasil berikut berikutnya berjalan berkas berlaku bersama berubah
+    bila bukan bukti cadangan catatan dan dapat dari daftar dasar dengan di diberikan dibuat dicek didahulukan
+    diisi dikerjakan dikembalikan dikonfirmasi dilaksanakan dilewati dinyatakan diperbarui diperiksa
+    diperlukan diputuskan direncanakan disahkan disebut disetujui disimpan disusun ditahan ditandatangani
+    diterima ditetapkan ditolak diubah diuji diverifikasi draf gagal gangguan gelombang hari harus hasil
+    hasilnya hanya ini itu jabatan jadwal jam jenis jika juga jumlah kantor karena ke keadaan kegagalan
+    kegiatan kembali kepada kerentanan keputusan kerja keterangan komponen komputer kritis kunci kurang
+    lainnya lama lampiran langkah laporan layanan lebih lembar lulus masa masih melampaui membutuhkan
+    memerlukan menit menjadi menunggu menurut mesin milik mulai naskah nomor nota notulen notulis oleh pada
+    paket pejabat pelaksana pelaksanaan pemeriksaan pemutakhiran pengecekan pengembalian pengujian penutup
+    perangkat peringatan perlu perbaikan perubahan pimpinan ringkasan saat salinan sama sampai sangat sebab
+    sebagai sebelum sedang segera sejak selain selesai selisih semua semula seperti sertifikat sesuai sesudah
+    setelah setiap sidik sifat simpulan siapa sistem sudah sumber tabel tanda tanggal tangan tanpa telah
+    temuan tempat terakhir terbaru tercatat terhadap terjangkau terkait terlampir terpakai terpasang tersedia
+    tersebut tersimpan tertutup terutang tetapi tidak tindak tindakan tingkat uji ukuran umum untuk usulan
+    versinya waktu yaitu yang""".split()  # noqa: SIM905 - two hundred quoted words are no list to read
+)
+
+
+class Words(HTMLParser):
+    """Collects what is read in a document, but for what is marked as Indonesian and the drawn flowchart."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[str] = []
+        self.indonesian: list[str] = []
+        self._open: list[bool] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in {"meta", "col", "br", "img", "link", "input"}:
+            return
+        said = dict(attrs)
+        data = tag != "html" and said.get("lang") == "id"
+        self._open.append(data or tag == "style" or said.get("class") in {"lanes", "mono", "name"})
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in {"meta", "col", "br", "img", "link", "input"}:
+            self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        (self.indonesian if any(self._open) else self.found).append(data)
+
+
+def strings(value: Any) -> set[str]:  # noqa: ANN401 - any JSON
+    """Return every text in a document's data."""
+    if isinstance(value, dict):
+        return set().union(*(strings(each) for each in value.values()))
+    if isinstance(value, list):
+        return set().union(*(strings(each) for each in value))
+    return {value} if isinstance(value, str) else set()
+
+
+def left_over(html: str, view: DocumentView) -> list[str]:
+    """Return the Indonesian words that nothing but our own sentences can have said."""
+    text = re.sub(r"\s+", " ", " | ".join(Words(html).found))
+    said = view.model_dump(mode="json")
+    # What hosts say; of the rest what is no plain word, for an outcome may be one that we say as well.
+    data = strings(said["hosts"]) | {one for one in strings(said) if re.search(r"[^a-z]", one.strip())}
+    for one in sorted(data, key=len, reverse=True):
+        text = text.replace(one, " ") if one else text
+    return sorted({word for word in re.findall(r"[A-Za-z]+", text) if word.lower() in WORDS})
+
+
+@pytest.fixture(scope="module", name="views")
+def _views(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> list[DocumentView]:
+    """Return what the documents of the golden copies say, each once."""
+    place = test_golden.Place(Path(tempfile.mkdtemp(dir=quick_dir)), root, make_office, roster)
+    seen: list[DocumentView] = []
+    rendered = report.render_html
+
+    def remembered(view: DocumentView) -> str:
+        seen.append(view)
+        return rendered(view)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(report, "render_html", remembered)
+        for story in STORIES:
+            story(place)
+    return seen
+
+
+@pytest.fixture(scope="module", name="pages")
+def _pages(views: list[DocumentView]) -> list[tuple[DocumentView, str]]:
+    with reading(language_of("en")):
+        return [(view, report.render_html(view, ORIGINAL)) for view in views]
+
+
+Pages = list[tuple[DocumentView, str]]
+
+
+def test_every_document_can_be_read_in_english(pages: Pages) -> None:
+    assert {view.document for view, _ in pages} == report.known_documents()
+
+
+def test_no_indonesian_word_is_left_but_data(pages: Pages) -> None:
+    wrong = {f"{v.document}-{v.version}": left for v, html in pages if (left := left_over(html, v))}
+
+    assert wrong == {}
+
+
+def test_a_word_that_nobody_translated_is_found(pages: Pages) -> None:
+    view, html = pages[0]
+
+    assert left_over(html.replace("<h2>", "<h2>Hasil ", 1), view) == ["Hasil"]
+
+
+def test_wording_of_the_sop_is_there_to_the_letter_and_marked(pages: Pages) -> None:
+    for view, html in pages:
+        marked = "".join(Words(html).indonesian)
+
+        assert view.sop.name in marked or view.document in {"disposisi", "catatan-tindak-lanjut"}
+        if view.document == "laporan-hasil-update":
+            assert all(row.activity in marked for row in view.rows)
+
+
+def test_the_page_says_its_language_and_that_it_is_a_translation(pages: Pages) -> None:
+    for _, html in pages:
+        assert html.startswith('<!doctype html>\n<html lang="en">')
+        assert "TRANSLATION for reading; the Indonesian document is the one signed" in html
+        assert "<b>TRANSLATION</b>" in html
+
+
+def test_indonesian_documents_carry_no_mark_of_a_language(views: list[DocumentView]) -> None:
+    for view in views:
+        html = report.render_html(view)
+
+        assert '<html lang="id">' in html
+        assert html.count("lang=") == 1
+
+
+def test_titles_and_texts_of_pictures_hold_no_markup(pages: Pages) -> None:
+    """A screen reader reads out what stands in a title: a tag in it would be words."""
+    for _, html in pages:
+        for title in re.findall(r"<(?:title|desc)>(.*?)</(?:title|desc)>", html, re.DOTALL):
+            assert "<" not in title
