@@ -29,6 +29,10 @@ class Chain(_Model):
     head: Digest
 
 
+EMPTY = Chain(records=0, head="0" * 64)
+"""How far a chain without a record has come."""
+
+
 class RunChain(Chain):
     """How far the journal of a run had come."""
 

@@ -19,10 +19,12 @@ from runner import (
     cli_sop,
     errors,
     record,
+    register,
     report,
     typed,
     verify,
 )
+from runner.checkpoint import Chain
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
@@ -191,13 +193,16 @@ def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
         check_run=verify.check_run,
         seal=lambda closed: cli_archive.seal(workspace, closed),
         checkpoint=lambda waiting: cli_archive.leave_checkpoint(workspace, waiting),
+        register_head=lambda known: register.signed_head(workspace.archive, known),
     )
     return Engine(workspace, folder, tools, screen)
 
 
-def _build_document(now: Record, output: Output, step: int, attempt: int, as_of: int) -> tuple[Path, ...]:
+def _build_document(  # noqa: PLR0917 - the engine's contract
+    now: Record, output: Output, step: int, attempt: int, as_of: int, head: Chain
+) -> tuple[Path, ...]:
     return report.build_document(
-        now, output.document or "", output.version, step, attempt, as_of, now.folder.documents
+        now, output.document or "", output.version, step, attempt, as_of, now.folder.documents, head
     )
 
 

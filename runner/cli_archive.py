@@ -78,6 +78,12 @@ def verify_command(
     signers: Annotated[
         Path | None, typer.Option(help="The archive's public keys as you know them (arsip.signers)")
     ] = None,
+    printed: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the footer of a document on paper says of the register, as 12:3fa9c2d81e07b544"
+        ),
+    ] = None,
 ) -> None:
     """Check an archive, a run, or the register with all archives.
 
@@ -85,7 +91,7 @@ def verify_command(
     """
     if not path.exists():
         path = find_workspace().run_folder(str(path)).path
-    found = verify.verify(path, Outside(tuple(checkpoint or ()), signers))
+    found = verify.verify(path, Outside(tuple(checkpoint or ()), signers, tuple(printed or ())))
     console.print(Text(_told(found), style="green"), soft_wrap=True)
     if found.kind == "archive" and not found.registered:
         told = "no register stands above this archive: it was checked only against itself"

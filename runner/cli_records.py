@@ -14,6 +14,7 @@ from rich.text import Text
 from runner import errors, record, report, typed
 from runner.bag import BAGIT, PAYLOAD
 from runner.canonical import sha256_hex
+from runner.checkpoint import Chain
 from runner.clock import SystemClock
 from runner.console import RunArgument, console
 from runner.engine import Shut, Unfilled
@@ -130,6 +131,7 @@ def documents(
                 event["attempt"],
                 event["as_of"],
                 Path(scratch),
+                Chain.model_validate(event["archive"]),
             )
             for path, entry in zip(made, event["files"], strict=True):
                 if sha256_hex(path.read_bytes()) != entry["sha256"]:

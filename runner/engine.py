@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from runner import authority, drift, errors, evidence, filled, filling, gates, holds, moves, record
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
+from runner.checkpoint import Chain
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.cures import hosts_to_cure
 from runner.decisions import Decisions
@@ -41,8 +42,8 @@ from runner.waves import hosts_that_may_fail
 from runner.windows import WindowClosed
 from runner.workspace import RunFolder, Workspace
 
-BuildDocument = Callable[[Record, Output, int, int, int], Sequence[Path]]
-"""(record, output, step, attempt, as_of) -> the files written."""
+BuildDocument = Callable[[Record, Output, int, int, int, Chain], Sequence[Path]]
+"""(record, output, step, attempt, as_of, head of the archive's register) -> the files written."""
 
 
 class Observer(Protocol):
@@ -93,6 +94,8 @@ class Tools:
     """Seals the closed run and returns the archive's path."""
     checkpoint: Callable[[RunFolder], None] = lambda _: None
     """Takes a checkpoint of the run at its gate to where this machine cannot change it any more."""
+    register_head: Callable[[Chain], Chain] = lambda known: known
+    """Tells how far the archive's register has come; VerificationError when not even as far as is known."""
     free_bytes: Callable[[Path], int] = free_bytes
     """Tells how much the file system of a path still takes."""
 
@@ -629,7 +632,8 @@ class Engine:
 
     def _write_document(self, move: moves.WriteDocument) -> None:
         as_of = len(self._journal.events)
-        files = self._tools.build_document(self.record(), move.output, move.step, move.attempt, as_of)
+        head = self._tools.register_head(self._state.register_head)
+        files = self._tools.build_document(self.record(), move.output, move.step, move.attempt, as_of, head)
         self._append(
             "document_written",
             step=move.step,
@@ -638,6 +642,7 @@ class Engine:
             version=move.output.version,
             name=move.output.name,
             as_of=as_of,
+            archive=head.model_dump(),
             files=[
                 {"path": self._folder.relative(path), "sha256": sha256_hex(path.read_bytes())}
                 for path in files

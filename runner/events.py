@@ -315,6 +315,13 @@ class WindowAwaited(_OfAttempt):
     reason: Annotated[str, Field(min_length=1)]
 
 
+class RegisterHead(_Shape):
+    """How far the archive's register had come when a document was made, which prints it in its footer."""
+
+    records: Annotated[int, Field(ge=0)]
+    head: Digest
+
+
 class DocumentWritten(_OfAttempt):
     """A document was made from the run as it stood after record ``as_of``."""
 
@@ -322,6 +329,7 @@ class DocumentWritten(_OfAttempt):
     version: str
     name: str
     as_of: Number
+    archive: RegisterHead
     files: Annotated[list[File], Field(min_length=1)]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 
 from runner import errors, report
 from runner.canonical import sha256_hex
+from runner.checkpoint import Chain
 from runner.data_tables import tables
 from runner.files import write_once
 from runner.journal import Event
@@ -41,7 +42,8 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
 
 
 def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Path:
-    facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"]
+    head = Chain.model_validate(event["archive"])
+    facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"], head
     data_file, pdf_file = event["files"][0], event["files"][-1]
     data = report.view_json(report.document_view(run, *facts))
     if sha256_hex(data) != data_file["sha256"]:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from runner import archive_key, errors
 from runner.bag import Fate, place
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
-from runner.checkpoint import Chain, Checkpoint, require_prefix
+from runner.checkpoint import EMPTY, Chain, Checkpoint, require_prefix
 from runner.checkpoint import parse as parse_checkpoint
 from runner.events import Digest, File
 from runner.files import make_private_dir, sync_dir, write_once
@@ -303,6 +303,30 @@ def signed_checkpoint(data: bytes, name: str, signers: bytes) -> Checkpoint:
     if not archive_key.is_signed(said, signature, signers):
         raise errors.VerificationError(name, "is not signed with a key of the archive")
     return found
+
+
+def signed_head(archive: Path, known: Chain = EMPTY) -> Chain:
+    """Return how far the register has come as its signed head says; no archive yet is an empty one.
+
+    Args:
+        archive: the archive's folder.
+        known: how far it had come before.
+
+    Raises:
+        VerificationError: when the register does not hold, or has not come as far as is known.
+    """
+    tree = tree_of(archive)
+    is_there = (archive / NAME).exists()
+    # The head is read first: while another run is sealed, the register may only be further.
+    said = tree.read(HEAD) if (archive / HEAD).exists() else None
+    data = tree.read(NAME) if is_there else b""
+    lines = parse(data[: data.rfind(b"\n") + 1])
+    if said is None and len(lines) > 1:
+        raise errors.VerificationError(HEAD, "is missing")
+    head = signed_checkpoint(said, HEAD, tree.read(SIGNERS)).archive if said is not None else EMPTY
+    require_prefix(head, digests(lines), NAME, HEAD)
+    require_prefix(known, digests(lines)[: head.records], NAME, "an earlier document of this run")
+    return head
 
 
 @contextmanager

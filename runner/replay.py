@@ -27,6 +27,7 @@ from typing import Any
 
 from runner import breaks, cures, errors, filled, gates, moves, reasons, rosters
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
+from runner.checkpoint import Chain
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
 from runner.expiry import has_expired
@@ -248,6 +249,15 @@ class _Judge:
             p.startswith(stem) and "/" not in p[len(stem) :] for p in (e["path"] for e in at["files"])
         ):
             raise self._wrong(event, f"document_written: its files are not {stem}*")
+        self._require_register(event)
+
+    def _require_register(self, event: Event) -> None:
+        """Require that the archive's register, as documents print it, never came less far than before."""
+        known, now = self.state.register_head, Chain.model_validate(event["archive"])
+        if now.records < known.records or (now.records == known.records and now != known):
+            raise self._wrong(
+                event, f"document_written: its register has {now.records} records, {known.records} were known"
+            )
 
     def _require_proposal(self, event: Event) -> None:
         """Require that only looked-at hosts are to be cured; what may be is for ``run_check`` to judge."""

@@ -25,6 +25,7 @@ from markupsafe import Markup
 
 from runner import errors, language, repair_sentences, wording
 from runner.canonical import canonical_json, sha256_hex
+from runner.checkpoint import EMPTY, Chain
 from runner.data_tables import tables
 from runner.display import display
 from runner.files import write_once
@@ -56,15 +57,24 @@ def known_documents() -> frozenset[str]:
 
 
 def build_document(  # noqa: PLR0917 - the engine's contract, one argument per fact of the file's name
-    record: Record, document: str, version: str, step: int, attempt: int, as_of: int, folder: Path
+    record: Record,
+    document: str,
+    version: str,
+    step: int,
+    attempt: int,
+    as_of: int,
+    folder: Path,
+    head: Chain = EMPTY,
 ) -> tuple[Path, ...]:
     """Write one version of one document into ``folder`` as JSON, HTML and PDF and return the three files.
+
+    ``head`` is how far the archive's register had come, which the footer prints.
 
     Raises:
         InputError: when there is no such document, or the run's record does not fit it.
         StepFailedError: when the PDF could not be made.
     """
-    view = document_view(record, document, version, step, attempt, as_of)
+    view = document_view(record, document, version, step, attempt, as_of, head)
     html, data = render_html(view), view_json(view)
     name = f"{step:02d}-{attempt}-{document}-{version}"
     files = tuple(folder / f"{name}.{kind}" for kind in ("json", "html", "pdf"))

@@ -167,7 +167,7 @@ def _sop(tree: Tree) -> Sop:
 
 
 def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> None:
-    """Require that evidence and plans say of themselves what the journal says of them."""
+    """Require that evidence, plans and documents say of themselves what the journal says of them."""
     if event.name == "action_finished":
         for entry in event["evidence"]:
             path = entry["path"]
@@ -177,6 +177,9 @@ def _require_content(event: Event, run: str, sop_sha256: str, tree: Tree) -> Non
                 path, tree, {**expected, **{k: event[k] for k in ("step", "attempt", "part")}}
             )
             _require_disturbance(event, host, path, said)
+    elif event.name == "document_written":
+        named = {key: event[key] for key in ("document", "version", "archive")}
+        _require_says(event["files"][0]["path"], tree, named)
     elif event.name == "plan_made":
         plan = _require_says(event["path"], tree, {"run": run, "sop_sha256": sop_sha256})
         if _planned(plan, event["path"]) != set(event["hosts"]):

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from runner import drift, errors, filled, wording
+from runner.checkpoint import EMPTY, Chain
 from runner.clock import parse_utc
 from runner.findings import Evidence
 from runner.forms import rupiah_text
@@ -58,6 +59,7 @@ from runner.view import (
     PlanChange,
     PlanReference,
     ProposedRepair,
+    RegisterHead,
     RosterChange,
     RosterDifference,
     RouterBackup,
@@ -76,15 +78,18 @@ _DRAFT, _FINAL = "draft", ("ratified", "final")
 
 
 def document_view(  # noqa: PLR0917 - the engine's contract, see runner.report.build_document
-    record: Record, document: str, version: str, step: int, attempt: int, as_of: int
+    record: Record, document: str, version: str, step: int, attempt: int, as_of: int, head: Chain = EMPTY
 ) -> DocumentView:
     """Return what a document says about a run after the journal's event number ``as_of``.
+
+    ``head`` is how far the archive's register had come then.
 
     Raises:
         InputError: when the run has no such event, or evidence has not the shape that documents know.
         VerificationError: when a file of the run is not what the journal says.
     """
-    return _Builder(record, as_of).view(document, version, step, attempt)
+    shown = RegisterHead(records=head.records, head=head.head)
+    return _Builder(record, as_of).view(document, version, step, attempt, shown)
 
 
 class _Builder:
@@ -101,7 +106,7 @@ class _Builder:
         self.times = step_times(self.sop, self.events)
         self.reasons = reasons_given(self.events)
 
-    def view(self, document: str, version: str, step: int, attempt: int) -> DocumentView:
+    def view(self, document: str, version: str, step: int, attempt: int, head: RegisterHead) -> DocumentView:
         row = self.sop.step(step)
         ending = self._ending()
         hosts = host_facts(self.events, self._evidence, self._not_planned())
@@ -119,6 +124,7 @@ class _Builder:
             step=step,
             attempt=attempt,
             as_of=self.as_of,
+            archive=head,
             made_at=_at(self.events[-1]),
             timezone=self.begin["timezone"],
             office=self.record.roster.office,

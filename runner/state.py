@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from runner import errors, moves
+from runner.checkpoint import EMPTY, Chain
 from runner.journal import Event
 from runner.moves import Gate, Part, Plan, wave_of
 from runner.sop import Sop, Step, Target
@@ -131,6 +132,11 @@ class RunState:
         self.finished: Event | None = None
         for event in events:
             self.apply(event)
+
+    @property
+    def register_head(self) -> Chain:
+        """Return how far the archive's register had come when the newest document was made."""
+        return Chain.model_validate(self.documents[-1]["archive"]) if self.documents else EMPTY
 
     @property
     def step(self) -> Step:

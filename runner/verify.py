@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,15 +29,17 @@ from runner.bag_check import (
     require_tag_files,
 )
 from runner.canonical import sha256_hex
-from runner.checkpoint import Checkpoint, require_prefix
+from runner.checkpoint import Chain, Checkpoint, require_prefix
 from runner.display import display
 from runner.dispositions import require_decided
 from runner.holder import held_by
+from runner.journal import FIRST_PREV
 from runner.register import Entry, Line
 from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run
 from runner.tree import Tree, list_tree
 from runner.workspace import RunFolder
 
+_PRINTED = re.compile(r"([1-9][0-9]{0,8}):([0-9a-f]{16,64})")
 CHECKPOINT = ".checkpoint"
 """How the name of a checkpoint's file ends."""
 
@@ -64,6 +67,8 @@ class Outside:
 
     checkpoints: tuple[Path, ...] = ()
     signers: Path | None = None
+    printed: tuple[str, ...] = ()
+    """What footers of documents on paper say of the register: number of records, colon, short digest."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +158,8 @@ def _verify_bag(path: Path, outside: Outside) -> Verified:
         return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, registered=True, checkpoints=held)
     signers = archive.signers if archive else _signers_given(outside)
     run = check_bag(list_tree(path), entry, signers)
+    if archive is not None and entry is not None:
+        _require_printed(run, entry, archive)
     held = _held_against(outside, archive, [run])
     files = len(run.recorded) + len(bag.OWN_FILES)
     decisions = len(run.state.decisions)
@@ -172,6 +179,7 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
                 _check_remains(tree, entry, archive)
             else:
                 runs.append(check_bag(tree, entry, archive.signers))
+                _require_printed(runs[-1], entry, archive)
         except errors.VerificationError as error:
             # What is wrong in the register is told by its own name, all else by its place in the archive.
             where = error.path if error.path.startswith(register.NAME) else f"{entry.path}/{error.path}"
@@ -180,6 +188,15 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
     files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.OWN_FILES))
     decisions = sum(len(run.state.decisions) for run in runs)
     return Verified("register", str(len(entries)), len(archive.lines), files, decisions, True, held)  # noqa: FBT003 - its own field
+
+
+def _require_printed(run: CheckedRun, entry: Entry, archive: _Archive) -> None:
+    """Require that before the run was sealed the register had come as far as its documents print."""
+    before = register.digests(archive.lines)[: entry.no - 1]
+    for event in run.events:
+        if event.name == "document_written":
+            document = event["files"][0]["path"]
+            require_prefix(Chain.model_validate(event["archive"]), before, register.NAME, document)
 
 
 def _check_remains(tree: Tree, entry: Entry, archive: _Archive) -> None:
@@ -288,7 +305,32 @@ def _held_against(outside: Outside, archive: _Archive | None, runs: Sequence[Che
         for run in about:
             if found.run:
                 require_prefix(found.run, [event.digest for event in run.events], JOURNAL, file.name)
-    return len(files)
+    if archive is not None:
+        for text in outside.printed:
+            _require_on_paper(text, archive)
+    elif outside.printed:
+        raise errors.InputError(
+            "without its register, nothing can be held against what a footer prints",
+            hint="check the folder of all archives",
+        )
+    return len(files) + len(outside.printed)
+
+
+def _require_on_paper(text: str, archive: _Archive) -> None:
+    """Hold the register against what a footer on paper says of it."""
+    found = _PRINTED.fullmatch(text.replace(".", ""))
+    if found is None:
+        raise errors.InputError(
+            f"{display(text)!r} is not what a footer says of the register",
+            hint="its number of records and the digest after it, as in 12:3fa9c2d81e07b544",
+        )
+    count, digest = int(found[1]), found[2]
+    known = register.digests(archive.lines)
+    if len(known) >= count and known[count - 1].startswith(digest):
+        return
+    # Of a digest cut short the rest is not known; zeros stand for it where there is none to compare.
+    head = digest.ljust(len(FIRST_PREV), "0")
+    require_prefix(Chain(records=count, head=head), known, register.NAME, f"the footer that says {text}")
 
 
 def _files_of(given: Path) -> list[Path]:

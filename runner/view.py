@@ -418,6 +418,13 @@ class DecidedBefore(Finding):
     changes: tuple[PlanChange, ...]
 
 
+class RegisterHead(Finding):
+    """How far the archive's register had come when the document was made: the anchor on paper."""
+
+    records: int
+    head: str
+
+
 class DocumentView(Finding):
     """Everything one version of one document says."""
 
@@ -429,6 +436,7 @@ class DocumentView(Finding):
     step: int
     attempt: int
     as_of: int
+    archive: RegisterHead
     made_at: str
     timezone: str
     office: str

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.canonical import canonical_json
+from runner.checkpoint import EMPTY, Chain
 from runner.clock import Instant
 from runner.errors import DecisionRefusedError, InputError
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
@@ -128,10 +129,13 @@ def update(package: str) -> dict[str, Any]:
     }
 
 
-def build_document(record: Record, output: Output, step: int, attempt: int, as_of: int) -> Sequence[Path]:
+def build_document(  # noqa: PLR0917 - the engine's contract
+    record: Record, output: Output, step: int, attempt: int, as_of: int, head: Chain = EMPTY
+) -> Sequence[Path]:
     """Write a document that depends on the record as it stood, like the real ones do."""
     name = f"{step:02d}-{attempt}-{output.document}-{output.version}.json"
     data = {"document": output.document, "version": output.version, "events": len(record.at(as_of).events)}
+    data["archive"] = head.model_dump()
     return [write_once(record.folder.documents / name, canonical_json(data))]
 
 

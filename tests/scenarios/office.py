@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build_document
 
 from runner import filling, freeing, journal, record, signing
+from runner.checkpoint import Chain
 from runner.clock import Clock
 from runner.engine import BuildDocument, Closed, Engine, Restarting, Shut, Tools, Unfilled, Waiting
 from runner.filling import Due, Filled
@@ -66,6 +67,8 @@ class Office:
     archive: FakeArchive = field(default_factory=FakeArchive)
     builds: BuildDocument = build_document
     observer: RecordingObserver = field(default_factory=RecordingObserver)
+    register_head: Callable[[Chain], Chain] = lambda known: known
+    """How far the archive's register has come."""
     free_bytes: int = 1 << 40
     """Bytes that every file system still takes."""
 
@@ -101,6 +104,7 @@ class Office:
             build_document=self.builds,
             check_run=self.archive.check_run,
             seal=self.archive.seal,
+            register_head=self.register_head,
             free_bytes=lambda _: self.free_bytes,
         )
         return Engine(self.workspace, folder, tools, self.observer)

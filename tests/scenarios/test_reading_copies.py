@@ -16,6 +16,7 @@ from typer.testing import CliRunner, Result
 from unit.sample_run import backed_up, checked
 
 from runner import archive, cli, reading_copy, record, report
+from runner.checkpoint import Chain
 from runner.engine import Closed, Waiting
 from runner.executors.base import HostResult
 from runner.files import write_once
@@ -47,10 +48,12 @@ class Made:
         return CliRunner().invoke(cli.app, ["documents", *arguments])
 
 
-def in_folder(now: Record, output: Output, step: int, attempt: int, as_of: int) -> tuple[Path, ...]:
+def in_folder(  # noqa: PLR0917 - the engine's contract
+    now: Record, output: Output, step: int, attempt: int, as_of: int, head: Chain
+) -> tuple[Path, ...]:
     """Build a document as the command line's engine does."""
     name = output.document or ""
-    return report.build_document(now, name, output.version, step, attempt, as_of, now.folder.documents)
+    return report.build_document(now, name, output.version, step, attempt, as_of, now.folder.documents, head)
 
 
 def bytes_of(folder: Path) -> dict[str, str]:

@@ -464,6 +464,8 @@ PERSON_OPERATOR = {
     "position": "Kepala Bidang Teknologi dan Informatika",
 }
 ROW_4 = {"step": 4}
+OTHER_REGISTER = {"records": 3, "head": "a" * 64}
+OTHER_EMPTY = {"records": 0, "head": "a" * 64}
 FORGED_FIELDS = {
     "decider holds another position": ("decision_made", ROW_4, {"person": PERSON_ANALIS}),
     "decider operates the run": ("decision_made", ROW_4, {"person": PERSON_OPERATOR}),
@@ -496,6 +498,8 @@ FORGED_FIELDS = {
     "plan in another place": ("plan_made", {}, {"path": "sop.yml"}),
     "document of another moment": ("document_written", {}, {"as_of": 3}),
     "document under another name": ("document_written", {}, {"version": "ratified"}),
+    "document with another register": ("document_written", {"step": 2}, {"archive": OTHER_REGISTER}),
+    "document with a register that went back": ("document_written", {"step": 7}, {"archive": OTHER_EMPTY}),
     "row leads elsewhere": ("step_finished", {"step": 3, "attempt": 1}, {"next": 4}),
     "row finished by another exit": ("step_finished", {"step": 8}, {"outcome": "normal"}),
     "span ends elsewhere": ("step_spanned", {}, {"until": 7}),
@@ -530,6 +534,7 @@ def test_a_forged_field_is_found_though_every_hash_fits(forged: Path, what: str)
         "decisions/3-1.json",
         "plans/2-1.json",
         "decisions/roster-1.json",
+        "documents/02-1-laporan-hasil-pengecekan-draft.json",
     }
 
 

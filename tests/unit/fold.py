@@ -9,6 +9,7 @@ from typing import Any
 
 from fakes import START
 
+from runner.checkpoint import EMPTY
 from runner.clock import Instant
 from runner.gates import opening
 from runner.journal import Event
@@ -108,7 +109,9 @@ class Book:
         )
 
     def document(self, document: str, version: str) -> Book:
-        return self.tell("document_written", document=document, version=version, files=[])
+        return self.tell(
+            "document_written", document=document, version=version, archive=EMPTY.model_dump(), files=[]
+        )
 
     def gate(self) -> Book:
         """Open the gate of the row; tests of time alone open one at rows that have none."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from runner import evidence, record
 from runner.canonical import canonical_json
+from runner.checkpoint import EMPTY
 from runner.clock import Instant
 from runner.executors.base import Failure, HostResult, HostStatus
 from runner.files import write_once
@@ -405,6 +406,7 @@ class SampleRun:
                 version=output.version,
                 name=output.name,
                 as_of=as_of,
+                archive=EMPTY.model_dump(),
                 files=[],
             )
 

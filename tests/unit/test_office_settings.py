@@ -79,7 +79,7 @@ def test_documents_show_the_office_s_head_number_and_place(tmp_path: Path) -> No
     html = html_of(whole_run(tmp_path / "run", look=office(tmp_path)))
     assert '<div class="above">Pemerintah Kota Contoh</div>' in html
     assert f'src="data:image/png;base64,{base64.b64encode(png()).decode()}" alt="Lambang Kota Contoh"' in html
-    assert "Nomor: 000.6.3/001.05/DISCONTOH/XI/2026" in html
+    assert "Nomor: 000.6.3/001.06/DISCONTOH/XI/2026" in html
     assert "215mm 330mm" in html
     assert "Kota Contoh, 21 November 2026" in html
     assert (
