@@ -60,14 +60,17 @@ def signers_line(key: Path) -> bytes:
 
     Raises:
         InputError: when it is missing or of another kind.
+        VerificationError: when the disk does not give it.
     """
     public = key.with_name(f"{key.name}.pub")
     try:
         kind, blob = public.read_bytes().split()[:2]
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise errors.InputError(
             f"{public} is not a public key", hint="ssh-keygen -y -f KEY > KEY.pub"
         ) from error
+    except OSError as error:
+        raise errors.VerificationError(str(public), f"cannot be read: {error.strerror}") from error
     line = b'%s namespaces="%s" %s %s\n' % (SIGNER.encode(), NAMESPACE.encode(), kind, blob)
     require_signers(line, str(public))
     return line

@@ -11,20 +11,23 @@ import json
 from typing import Any
 
 from runner import conffiles, cures, errors, gates, signing
-from runner.events import require_shape, signer_of
+from runner.events import signer_of
 from runner.journal import Event
 from runner.officials import Roster
-from runner.record import Record
-from runner.replay import replay
+from runner.record import Record, parsed_plan
+from runner.replay import Replayed
 from runner.rosters import judged
 
 
-def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict[str, Any]]]:
+def standing_decisions(
+    now: Record, roles_sha256: str, replayed: Replayed
+) -> list[tuple[Event, dict[str, Any]]]:
     """Return what was signed for the decisions on the plan that stands: each record with its statement.
 
     Args:
         now: the run as it stands.
         roles_sha256: the digest of the playbooks and roles that are about to act.
+        replayed: what this process has replayed of the journal so far; goes on to its end.
 
     Raises:
         VerificationError: when plan, statements, signatures or the way here are not what was decided.
@@ -33,13 +36,13 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
     plan = now.state.plan
     if plan is None:
         raise errors.VerificationError("plans", "there is no plan to act on")
-    decided_on = json.loads(now.folder.read(plan.named))
+    decided_on = parsed_plan(now.folder.read(plan.named))
     if decided_on["roles_sha256"] != roles_sha256:
         raise errors.InputError(
             "the playbooks or roles have changed since the plan was decided on; nothing was started",
             hint="put them back as they were and 'rawat resume', or start a new run",
         )
-    statements = _checked_statements(now)
+    statements = _checked_statements(now, replayed)
     standing = gates.standing(now.sop, now.state).values()
     if not standing:
         raise errors.VerificationError(plan.path, "nobody has decided on this plan")
@@ -51,7 +54,7 @@ def standing_decisions(now: Record, roles_sha256: str) -> list[tuple[Event, dict
     return said
 
 
-def standing_assignment(now: Record) -> list[tuple[Event, dict[str, Any]]]:
+def standing_assignment(now: Record, replayed: Replayed) -> list[tuple[Event, dict[str, Any]]]:
     """Return what was signed for the cures that the row is about to do: each record with its statement.
 
     Raises:
@@ -60,7 +63,7 @@ def standing_assignment(now: Record) -> list[tuple[Event, dict[str, Any]]]:
     proposed, action = now.state.looked.repairs, now.state.step.action
     if proposed is None or action is None or action.cures is None:
         raise errors.VerificationError("plans", "there are no proposed repairs to act on")
-    statements = _checked_statements(now)
+    statements = _checked_statements(now, replayed)
     if json.loads(now.folder.read(proposed.fields)) != due_proposal(now):
         raise errors.VerificationError(proposed["path"], "is not what was found and is allowed")
     signed = cures.assignment(now.state, action.cures)
@@ -89,7 +92,7 @@ def due_proposal(now: Record) -> dict[str, Any]:
     return cures.proposal(at, allowed, form["files"][0] if form else None, found)
 
 
-def _checked_statements(now: Record) -> dict[str, bytes]:
+def _checked_statements(now: Record, replayed: Replayed) -> dict[str, bytes]:
     """Return every signed statement, once it is sure that the journal is what they say it is."""
     officials = {"path": now.folder.officials.name, "sha256": now.started["officials_sha256"]}
     snapshot = now.folder.read(officials)
@@ -107,8 +110,5 @@ def _checked_statements(now: Record) -> dict[str, bytes]:
         if "scan" in made.fields:
             now.folder.read(made["scan"])
         statements[made["statement"]["path"]] = statement
-    name = now.folder.journal.name
-    for event in now.events:
-        require_shape(event, name)
-    replay(now.sop, roster, now.events, statements, name)
+    replayed.go_on(now.sop, roster, now.events, statements, now.folder.journal.name)
     return statements

@@ -36,6 +36,7 @@ from runner.next_move import next_move, window_closed
 from runner.notes import Notes
 from runner.reasons import Answer, Question, question_due
 from runner.record import Record
+from runner.replay import Replayed
 from runner.sop import Output, Step
 from runner.state import RunState
 from runner.waves import hosts_that_may_fail
@@ -166,6 +167,7 @@ class Engine:
         first = record.load(folder)
         self._sop, self._sop_sha256, self._first_roster = first.sop, first.sop_sha256, first.first_roster
         self._state = first.state
+        self._replayed = Replayed()
 
     # The loop ------------------------------------------------------------------------------------
 
@@ -537,7 +539,7 @@ class Engine:
         folder = make_private_dir(work / "host_state")
         now = self.record()
         planned = (now.plan or {"hosts": {}})["hosts"]
-        results = now.latest_results()
+        results = now.latest_results(frozenset(hosts))
         for host in hosts:
             known = {**results.get(host, {}), "plan": planned.get(host)}
             write_once(folder / f"{host}.json", canonical_json(known))
@@ -707,9 +709,9 @@ class Engine:
         """
         expires = part.kind not in AFTER_CHANGE
         if part.kind == "cure":
-            said = authority.standing_assignment(self.record())
+            said = authority.standing_assignment(self.record(), self._replayed)
         else:
-            said = authority.standing_decisions(self.record(), self._workspace.roles_digest())
+            said = authority.standing_decisions(self.record(), self._workspace.roles_digest(), self._replayed)
         now = self._tools.clock.now()
         for made, statement in said:
             if expires and has_expired(made, statement, self._journal.events, now):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -96,12 +97,20 @@ def _is_plain(value: object) -> bool:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, str) and len(value) <= MAX_TEXT and value.isascii():
+        return value
     # Python writes out no number of more than some thousand digits.
     text = str(value) if not isinstance(value, int) else f"[number of {value.bit_length()} bits]"
     clean = text.encode("utf-8", "replace").decode()
     return clean if len(clean) <= MAX_TEXT else clean[:MAX_TEXT] + " [cut]"
 
 
-def read(folder: RunFolder, entries: Iterable[dict[str, str]]) -> list[dict[str, Any]]:
-    """Return the evidence of journal entries; files that are not evidence are left out."""
-    return [json.loads(folder.read(entry)) for entry in entries if entry["path"].startswith("evidence/")]
+def read(
+    folder: RunFolder, entries: Iterable[dict[str, str]], hosts: Container[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the evidence of journal entries, of some hosts or all; other files are left out."""
+    return [
+        json.loads(folder.read(entry))
+        for entry in entries
+        if entry["path"].startswith("evidence/") and (hosts is None or Path(entry["path"]).stem in hosts)
+    ]

@@ -7,9 +7,9 @@ document made then can be made again later, byte for byte.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from runner import errors, evidence, journal
@@ -87,8 +87,7 @@ class Record:
         if standing is None:
             return None
         # What is shown at a gate is what is signed there and what is acted on: the plan of this digest.
-        plan: dict[str, Any] = json.loads(self.folder.read(standing.named))
-        return plan
+        return parsed_plan(self.folder.read(standing.named))
 
     @cached_property
     def decided_before(self) -> tuple[dict[str, Any], Event] | None:
@@ -131,11 +130,11 @@ class Record:
                     found[told["host"]] = check
         return found
 
-    def latest_results(self) -> dict[str, dict[str, Any]]:
-        """Return for each host the newest result of each role since the standing plan was made."""
+    def latest_results(self, hosts: Container[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Return for each host, of some or all, the newest result of each role since the standing plan."""
         latest: dict[str, dict[str, Any]] = {}
         for event in self.finished_actions():
-            for item in self.evidence_of(event):
+            for item in evidence.read(self.folder, event["evidence"], hosts):
                 latest.setdefault(item["host"], {}).update(item["results"])
         return latest
 
@@ -148,6 +147,13 @@ class Record:
         """Return the signed statement of a ``decision_made`` event."""
         said: dict[str, Any] = json.loads(self.folder.read(decision["statement"]))
         return said
+
+
+@lru_cache(maxsize=1)
+def parsed_plan(data: bytes) -> dict[str, Any]:
+    """Return a plan. A run reads the same one before each of its waves, and it names every host."""
+    plan: dict[str, Any] = json.loads(data)
+    return plan
 
 
 def roster_at(folder: RunFolder, first: Roster, events: Iterable[Event]) -> Roster:

@@ -30,6 +30,7 @@ from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.checkpoint import Chain
 from runner.clock import Instant, format_utc, parse_utc
 from runner.display import display
+from runner.events import require_shape
 from runner.expiry import has_expired
 from runner.journal import Event
 from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part, PartKind
@@ -68,6 +69,34 @@ def replay(
     return judge.state
 
 
+class Replayed:
+    """What one process has replayed of a journal so far: of a longer one only the rest is to be replayed.
+
+    Each record carries the digest of the one before, so a journal that has the last record replayed at its
+    place has all before it.
+    """
+
+    def __init__(self) -> None:
+        self._judge: _Judge | None = None
+
+    def go_on(
+        self, sop: Sop, roster: Roster, events: Sequence[Event], statements: Mapping[str, bytes], journal: str
+    ) -> None:
+        """Require of every record not replayed so far what ``replay`` requires, and its shape.
+
+        Raises:
+            VerificationError: naming the first record, or statement, that cannot be; then nothing counts as
+                replayed any more.
+        """
+        judge, self._judge = self._judge, None
+        if judge is None or not judge.is_beginning_of(events):
+            judge = _Judge(sop, roster, statements, journal)
+        for event in judge.go_on(events, statements):
+            require_shape(event, journal)
+            judge.take(event)
+        self._judge = judge
+
+
 class _Judge:
     def __init__(self, sop: Sop, roster: Roster, statements: Mapping[str, bytes], journal: str) -> None:
         self.state = RunState(sop)
@@ -79,6 +108,16 @@ class _Judge:
         self._taken: list[Event] = []
         self._nonces: set[str] = set()
         self._sop_sha256 = ""
+
+    def is_beginning_of(self, events: Sequence[Event]) -> bool:
+        """Tell whether what was taken is how these records begin."""
+        count = len(self._taken)
+        return count <= len(events) and (count == 0 or events[count - 1].digest == self._taken[-1].digest)
+
+    def go_on(self, events: Sequence[Event], statements: Mapping[str, bytes]) -> Sequence[Event]:
+        """Return the records that are still to take, which may rest on other statements than before."""
+        self._statements = statements
+        return events[len(self._taken) :]
 
     def take(self, event: Event) -> None:
         """Require that the event is the one that had to come, and fold it."""

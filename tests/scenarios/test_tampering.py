@@ -24,7 +24,7 @@ from runner.clock import format_utc
 from runner.engine import Closed
 from runner.events import SHAPES, files_of
 from runner.officials import Deputy, load_roster
-from runner.replay import replay
+from runner.replay import Replayed, replay
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.forgery import Record, chained, find, forge, read_journal, rebag, sha256
@@ -441,6 +441,27 @@ def test_any_record_dropped_doubled_or_swapped_is_found_though_the_chain_fits(lo
             # Who signed the change of the roster signed the record before it, and so all of them.
             named = {"journal.jsonl", "decisions/roster-1.json"}
             assert file_of(caught.value.path) in named, f"record {at + 1} {how}"
+
+
+def test_a_process_that_replayed_a_beginning_judges_the_rest_alike(long_run: RunFolder) -> None:
+    """What the engine asks before each act: it has seen the beginning, and takes no other for it."""
+    whole = record.load(long_run)
+    said = [e[kind]["path"] for e in whole.events for kind in ("statement", "roster") if kind in e.fields]
+    statements = {path: (long_run.path / path).read_bytes() for path in said}
+    original = read_journal(long_run.path)
+    for at in range(1, len(original) - 1, 4):
+        replayed = Replayed()
+        replayed.go_on(whole.sop, whole.first_roster, whole.events[:at], statements, "journal.jsonl")
+        replayed.go_on(whole.sop, whole.first_roster, whole.events, statements, "journal.jsonl")
+        for records in (original[:at] + original[at + 1 :], original[: at - 1] + original[at:]):
+            events = list(journal.parse(chained(records), "journal.jsonl"))
+            fresh = Replayed()
+            fresh.go_on(whole.sop, whole.first_roster, whole.events[:at], statements, "journal.jsonl")
+            with pytest.raises(errors.VerificationError):
+                fresh.go_on(whole.sop, whole.first_roster, events, statements, "journal.jsonl")
+            # After a refusal nothing counts as replayed.
+            with pytest.raises(errors.VerificationError):
+                fresh.go_on(whole.sop, whole.first_roster, events, statements, "journal.jsonl")
 
 
 def no_change(records: list[Record]) -> None:

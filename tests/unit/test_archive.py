@@ -228,6 +228,21 @@ def test_each_run_gets_its_own_chained_entry(run: RunFolder, keys: Path, tmp_pat
     assert [verify.verify(place).registered for place in places] == [True, True]
 
 
+def unreadable(_path: Path) -> bytes:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_public_key_that_the_disk_does_not_give_is_not_called_another(tmp_path: Path) -> None:
+    key = archive_key.require_key(tmp_path / "ed25519")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "read_bytes", unreadable)
+        with pytest.raises(errors.VerificationError, match="cannot be read: Input/output error"):
+            archive_key.signers_line(key)
+    key.with_name("ed25519.pub").unlink()
+    with pytest.raises(errors.InputError, match="is not a public key"):
+        archive_key.signers_line(key)
+
+
 def test_a_run_that_is_not_closed_is_not_sealed(keys: Path, tmp_path: Path) -> None:
     office = make_office(tmp_path / "tree", keys)
     run = office.start()
