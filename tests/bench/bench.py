@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import check
+import growth
 import journals
 import page
 import suite
@@ -37,7 +38,15 @@ def run_test(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, A
     return suite.run(lab_of(hosts), rounds, say)
 
 
-BENCHES: dict[str, Bench] = {"check": run_check, "test": run_test, "journal": journals.run}
+BENCHES: dict[str, Bench] = {
+    "check": run_check,
+    "test": run_test,
+    "journal": journals.run,
+    "growth": growth.run,
+}
+
+# What is measured without any host of a lab.
+WITHOUT_HOSTS = {"journal", "growth"}
 
 
 def main() -> int:
@@ -57,8 +66,7 @@ def main() -> int:
             print(f"{name}, {asked.hosts} hosts, {asked.rounds} rounds", flush=True)
             began, load = datetime.now(UTC), os.getloadavg()[0]
             measured = BENCHES[name](asked.hosts, asked.rounds, lambda text: print(text, flush=True))
-            # A journal is read without any host.
-            hosts = 0 if name == "journal" else asked.hosts
+            hosts = 0 if name in WITHOUT_HOSTS else asked.hosts
             results[f"{name}-{hosts}"] = {
                 "at": began.isoformat(timespec="minutes"),
                 "hosts": hosts,
