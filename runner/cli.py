@@ -16,7 +16,9 @@ from runner import (
     cli_forms,
     cli_officials,
     cli_records,
+    cli_signatures,
     cli_sop,
+    document_signing,
     errors,
     record,
     register,
@@ -28,7 +30,7 @@ from runner.checkpoint import Chain
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
-from runner.engine import Engine, Restarting, Shut, Tools, Unfilled, Waiting
+from runner.engine import Engine, Restarting, Shut, Tools, Unfilled, Unsigned, Waiting
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
@@ -45,9 +47,17 @@ from runner.screens import (
     start_panel,
     unsettled_lines,
 )
+from runner.signature_prompt import SignaturePrompt
 from runner.sop import Output
 from runner.start import Start, start_run, warnings
-from runner.stops import print_closed, print_restarting, print_shut, print_unfilled, print_waiting
+from runner.stops import (
+    print_closed,
+    print_restarting,
+    print_shut,
+    print_unfilled,
+    print_unsigned,
+    print_waiting,
+)
 from runner.times import times_view
 from runner.workspace import RunFolder, Workspace, find_workspace
 
@@ -169,6 +179,7 @@ def stop(
 for command in (
     cli_officials.decide,
     cli_forms.fill,
+    cli_signatures.sign,
     cli_officials.note,
     cli_records.status,
     cli_records.documents,
@@ -213,13 +224,14 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     ask = Prompt(console, keys_of(workspace, folder)) if attended else None
     operator = Questions(console) if attended else None
     form = FormPrompt(console) if attended else None
+    signature = SignaturePrompt(console, workspace, folder) if attended else None
     try:
         with screen.closing():
-            stop = engine.run(ask, operator, form, resumed=resumed)
+            stop = engine.run(ask, operator, form, signature, resumed=resumed)
             while wait and isinstance(stop, Shut) and stop.opens is not None:
                 print_shut(record.load(folder), stop)
                 sleep_until(stop.opens, SystemClock())
-                stop = engine.run(ask, operator, form, resumed=True)
+                stop = engine.run(ask, operator, form, signature, resumed=True)
     except KeyboardInterrupt:
         error_console.print(Text(f"\nstopped; go on with: rawat resume {folder.name}", style="bold"))
         raise typer.Exit(errors.EXIT_INTERRUPTED) from None
@@ -233,6 +245,9 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
     if isinstance(stop, Unfilled):
         print_unfilled(folder, stop)
         cli_calendar.tell_awaited(workspace, folder, now)
+        raise typer.Exit(errors.EXIT_WAITING)
+    if isinstance(stop, Unsigned):
+        print_unsigned(folder, stop.due, document_signing.code(now, stop.due))
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Shut):
         print_shut(now, stop)

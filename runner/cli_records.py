@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, record, report, typed
+from runner import document_signing, errors, record, report, typed
 from runner.bag import BAGIT, PAYLOAD
 from runner.canonical import sha256_hex
 from runner.checkpoint import Chain
@@ -29,7 +29,7 @@ from runner.screens import (
     roster_changed_line,
 )
 from runner.status import now_if_open, status_of, times_of
-from runner.stops import print_gate, print_shut, print_unfilled
+from runner.stops import print_gate, print_shut, print_unfilled, print_unsigned
 from runner.times import times_view
 from runner.translations import language_of
 from runner.workspace import RunFolder, Workspace, find_workspace
@@ -75,6 +75,9 @@ def _print_what_is_awaited(now: Record) -> None:
         print_gate(now, state.gate)
     if state.forms.awaited:
         print_unfilled(now.folder, Unfilled(state.forms.awaited))
+    if state.signing.awaited:
+        due = document_signing.due_signature(now)
+        print_unsigned(now.folder, due, document_signing.code(now, due))
     if state.window_awaited:
         print_shut(now, Shut(state.window_awaited))
     if state.restarting:

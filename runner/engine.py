@@ -15,13 +15,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from runner import authority, drift, errors, evidence, filled, filling, gates, holds, moves, record
+from runner import (
+    authority,
+    document_signing,
+    drift,
+    errors,
+    evidence,
+    filled,
+    filling,
+    gates,
+    holds,
+    moves,
+    record,
+)
 from runner import plan as plans
 from runner.canonical import canonical_json, sha256_hex
 from runner.checkpoint import Chain
 from runner.clock import Clock, Instant, format_utc, parse_utc
 from runner.cures import hosts_to_cure
 from runner.decisions import Decisions
+from runner.document_signing import DocumentSigning, Hand
 from runner.earlier_checks import measured_before
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Executor, Failure, HostResult, ProgressEvent
@@ -77,6 +90,9 @@ class Observer(Protocol):
     def form_refused(self, refused: errors.InputError) -> None:
         """Take note that a form filled in at the terminal was not taken; it will be asked for again."""
 
+    def signature_refused(self, refused: errors.InputError) -> None:
+        """Take note that a signature on a document was not made; it will be asked for again."""
+
     def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
         """Take note that a decision given at the terminal did not count; it will be asked for again."""
 
@@ -116,6 +132,13 @@ class Unfilled:
 
 
 @dataclass(frozen=True)
+class Unsigned:
+    """The run waits for an official to sign a document as PDF; no process is needed meanwhile."""
+
+    due: moves.DueSignature
+
+
+@dataclass(frozen=True)
 class Shut:
     """The run waits for a maintenance window; ``awaited`` says until when, and why."""
 
@@ -151,6 +174,12 @@ Ask = Callable[[Gate, Record], tuple[Choice, Path] | None]
 AskForm = Callable[[Due, Record], Filled | None]
 """Asks at the terminal for the form that is due; None leaves it for later ('rawat fill')."""
 
+AskSignature = Callable[[moves.DueSignature, Record], Hand | None]
+"""Asks the official at the terminal to sign a document; None leaves it for later ('rawat sign')."""
+
+Stop = Waiting | Unfilled | Unsigned | Shut | Restarting | Closed
+"""Why a run does not go on."""
+
 AskOperator = Callable[[Question, Record], Answer | None]
 """Asks whoever operates the run at the terminal; None leaves it for later ('rawat note')."""
 
@@ -176,14 +205,16 @@ class Engine:
         ask: Ask | None = None,
         operator: AskOperator | None = None,
         form: AskForm | None = None,
+        signature: AskSignature | None = None,
         *,
         resumed: bool = False,
-    ) -> Waiting | Unfilled | Shut | Restarting | Closed:
+    ) -> Stop:
         """Go on until the run is closed or waits: for somebody, a maintenance window, this machine's restart.
 
         With ``ask`` the awaited official is asked at once; the run is unlocked meanwhile, so that a
         decision can also come from another terminal. With ``operator`` the operator is asked for what
-        only he can tell; the run goes on without it. With ``form`` a form is asked for at once, likewise.
+        only he can tell; the run goes on without it. With ``form`` a form is asked for at once, likewise,
+        and with ``signature`` the signature on a document.
 
         Raises:
             StepFailedError: a row could not be done; a later call with ``resumed`` tries it again.
@@ -197,6 +228,12 @@ class Engine:
                 self._ask_operator(operator, stop)
                 continue
             if isinstance(stop, Unfilled) and form is not None and self._ask_form(form):
+                continue
+            if (
+                isinstance(stop, Unsigned)
+                and signature is not None
+                and self._ask_signature(signature, stop.due)
+            ):
                 continue
             if isinstance(stop, Waiting):
                 self._tools.checkpoint(self._folder)
@@ -304,7 +341,20 @@ class Engine:
             self._observer.form_refused(refused)
         return True
 
-    def _advance(self, *, attended: bool) -> Waiting | Unfilled | Shut | Restarting | Closed | Question:
+    def _ask_signature(self, signature: AskSignature, due: moves.DueSignature) -> bool:
+        """Ask for a signature while the run is unlocked; tell whether to go on."""
+        now = self.record()
+        hand = signature(due, now)
+        if hand is None:
+            return False
+        try:
+            seen = document_signing.code(now, due)
+            DocumentSigning(now, self._journal, self._tools.clock).sign(hand, seen)
+        except errors.InputError as refused:
+            self._observer.signature_refused(refused)
+        return True
+
+    def _advance(self, *, attended: bool) -> Stop | Question:
         while True:
             move = next_move(self._state)
             question = question_due(self._sop, self._journal.events, move) if attended else None
@@ -316,22 +366,32 @@ class Engine:
                     attempt=question.attempt,
                 )
                 return question
-            if isinstance(move, moves.AwaitDecision) and not self._meet_deadline(move.gate):
-                return Waiting(move.gate)
-            if isinstance(move, moves.AwaitForm):
-                return Unfilled(move.awaited)
-            if isinstance(move, moves.AwaitWindow):
-                return Shut(move.awaited)
-            if isinstance(move, moves.AwaitReboot):
-                return self._restarting(move.part)
-            if isinstance(move, moves.Nothing):
-                return self._closed()
+            stop = self._stop_at(move)
+            if stop:
+                return stop
             try:
                 if not isinstance(move, moves.AwaitDecision):
                     self._make(move)
             except KeyboardInterrupt:
                 self._append("run_interrupted", reason="stopped by the operator")
                 raise
+
+    def _stop_at(self, move: moves.Move) -> Stop | None:  # noqa: PLR0911 - one per move
+        """Return why the run does not go on, None when there is something to do."""
+        match move:
+            case moves.AwaitDecision(gate):
+                return None if self._meet_deadline(gate) else Waiting(gate)
+            case moves.AwaitForm(awaited):
+                return Unfilled(awaited)
+            case moves.AwaitSignature(due):
+                return Unsigned(due)
+            case moves.AwaitWindow(awaited):
+                return Shut(awaited)
+            case moves.AwaitReboot(part):
+                return self._restarting(part)
+            case moves.Nothing():
+                return self._closed()
+        return None
 
     def _make(self, move: moves.Move) -> None:
         match move:
@@ -349,16 +409,18 @@ class Engine:
                 self._compare_plan(part)
             case moves.OpenGate():
                 self._open_gate()
-            case moves.AskForm():
-                self._append("form_awaited", **filled.awaited(self._sop, self._state))
             case moves.WriteDocument():
                 self._write_document(move)
             case _:
                 self._leave(move)
 
     def _leave(self, move: moves.Move) -> None:
-        """Make a move that leads away from the row or out of the run."""
+        """Make a move that asks somebody, or leads away from the row or out of the run."""
         match move:
+            case moves.AskForm():
+                self._append("form_awaited", **filled.awaited(self._sop, self._state))
+            case moves.AskSignature(due):
+                self._append("signature_awaited", **due.fields)
             case moves.SpanOn(target):
                 step = self._state.step
                 self._append(

@@ -99,6 +99,13 @@ class OwedShape(_Shape):
     reason: Literal["unreachable", "unknown", "left out", "stopped"]
 
 
+class SigningShape(_Shape):
+    """How the office signs its documents as PDF, and which versions of them."""
+
+    by: Literal["pkcs12", "bsre"]
+    versions: Annotated[list[Literal["verified", "ratified"]], Field(min_length=1)]
+
+
 class RunStarted(_Shape):
     """The first record of every run; ``format`` is that of the whole record (docs/run-record.md)."""
 
@@ -117,6 +124,7 @@ class RunStarted(_Shape):
     windows: Windows | None
     owed: list[OwedShape]
     owed_unread: list[str]
+    signing: SigningShape | None
     assumptions: list[Any]
     versions: dict[str, str]
 
@@ -333,6 +341,33 @@ class DocumentWritten(_OfAttempt):
     files: Annotated[list[File], Field(min_length=1)]
 
 
+class _OfSignature(_OfAttempt):
+    document: str
+    version: Literal["verified", "ratified"]
+    person: Person
+    place: str
+    base: Digest
+
+
+class SignatureAwaited(_OfSignature):
+    """An official is asked to sign ``base`` electronically, at ``place`` of it."""
+
+
+class DocumentSigned(_OfSignature):
+    """An official signed ``base`` electronically; ``certificate`` is the SHA-256 of his own, in DER."""
+
+    by: Literal["pkcs12", "bsre"]
+    certificate: Digest
+    files: Annotated[list[File], Field(min_length=1, max_length=1)]
+
+
+class SignatureLeftOut(_OfSignature):
+    """``told_by`` said why the electronic signature of ``person`` is left out; his statement stands."""
+
+    told_by: Person
+    reason: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
 class StepSpanned(_OfAttempt):
     """The row goes on while the rows up to ``until`` are done."""
 
@@ -463,6 +498,9 @@ SHAPES: dict[str, type[_Shape]] = {
     "decision_lapsed": DecisionLapsed,
     "window_awaited": WindowAwaited,
     "document_written": DocumentWritten,
+    "signature_awaited": SignatureAwaited,
+    "document_signed": DocumentSigned,
+    "signature_left_out": SignatureLeftOut,
     "step_spanned": StepSpanned,
     "step_finished": StepFinished,
     "step_failed": StepFailed,

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from runner.journal import Event
 from runner.sop import Output, Step, Target
@@ -124,6 +124,36 @@ class Plan:
         return {"path": self.path, "sha256": self.sha256}
 
 
+@dataclass(frozen=True)
+class DueSignature:
+    """A signature that is awaited: on which document, whose, at which place of it."""
+
+    step: int
+    attempt: int
+    document: str
+    version: str
+    person: dict[str, Any]
+    place: str
+    """The id of the room that the layout keeps for it (``runner.pdf_worker``)."""
+    base: dict[str, str]
+    """The file that is signed, as records name files."""
+    path: str
+    """Where the signed file is put, in the run folder."""
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Return what records of this signature say of it."""
+        return {
+            "step": self.step,
+            "attempt": self.attempt,
+            "document": self.document,
+            "version": self.version,
+            "person": self.person,
+            "place": self.place,
+            "base": self.base["sha256"],
+        }
+
+
 def wave_of(part: str) -> str:
     """Return the name of the wave that a reprobe or a reboot is for."""
     return part.partition("-")[0]
@@ -234,6 +264,20 @@ class WriteDocument:
 
 
 @dataclass(frozen=True)
+class AskSignature:
+    """Ask an official to sign a document electronically."""
+
+    due: DueSignature
+
+
+@dataclass(frozen=True)
+class AwaitSignature:
+    """Nothing can be done until an official has signed a document electronically, or that is left out."""
+
+    due: DueSignature
+
+
+@dataclass(frozen=True)
 class SpanOn:
     """The row goes on while later rows are done."""
 
@@ -279,6 +323,8 @@ Move = (
     | AwaitWindow
     | AwaitReboot
     | WriteDocument
+    | AskSignature
+    | AwaitSignature
     | SpanOn
     | FinishStep
     | FinishRun

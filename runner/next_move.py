@@ -19,6 +19,7 @@ Order rules, enforced by ``next_move`` and by nothing else:
 11. A form is filled in before the rest of its row; until it is, nothing else is done.
 12. In a row that cures, known disturbances are proposed and the allowed ones cured before that, and the hosts
    are looked at again. The form is asked for when one of them is still disturbed.
+13. Where the office signs its documents electronically, the row's documents are signed before it is left.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from datetime import datetime
 from runner import cures, moves
 from runner.kinds import computers, with_data
 from runner.moves import Part, wave_of
+from runner.pdf_signatures import next_signature
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Target, Waves
 from runner.state import PartState, RunState
 from runner.waves import Order, divide_into_waves, in_natural_order
@@ -121,12 +123,23 @@ def _within_step(state: RunState) -> moves.Move:
             return moves.OpenGate()
     outcome, target = _exit(state)
     if not state.sop.goes_back(step, target):
-        for output in step.documents:
-            if (output.document, output.version) not in state.written:
-                return moves.WriteDocument(step.no, state.attempt, output)
+        move = _next_document(state)
+        if move:
+            return move
     if step.span is not None and step.no not in state.spans:
         return moves.SpanOn(target)
     return moves.FinishStep(step.no, state.attempt, outcome, target)
+
+
+def _next_document(state: RunState) -> moves.Move | None:
+    """Return which document of the row is to be written, or signed, next."""
+    for output in state.step.documents:
+        if (output.document, output.version) not in state.written:
+            return moves.WriteDocument(state.step.no, state.attempt, output)
+    due = next_signature(state)
+    if due is None:
+        return None
+    return moves.AwaitSignature(due) if state.signing.awaited else moves.AskSignature(due)
 
 
 def _exit(state: RunState) -> tuple[str | None, Target]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner import errors, record
+from runner import errors, pades, record
 from runner.clock import Instant
 from runner.mail import Office
 from runner.notices import parse_settings
-from runner.office_settings import MOST_LOGO_BYTES, OfficeLook, parse_office, picture_of
+from runner.office_settings import MOST_LOGO_BYTES, OfficeLook, OfficeSettings, parse_office, picture_of
 from runner.officials import Official, Roster, load_roster
 from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
 from runner.workspace import RunFolder, Workspace
+
+MOST_PEM_BYTES = 200_000
 
 
 def roster_file(inventory: Path) -> Path:
@@ -46,16 +48,31 @@ def look_of(roster: Roster, file: Path) -> OfficeLook:
     settings = parse_office(read_text(said), str(said), roster.timezone)
     logos = [(logo, said.with_name(logo.file)) for logo in settings.letterhead.logos]
     pictures = tuple(picture_of(logo, _read_logo(path, said), str(path)) for logo, path in logos)
-    return OfficeLook(settings=settings, pictures=pictures)
+    return OfficeLook(settings=settings, pictures=pictures, authorities=_authorities(settings, said))
+
+
+def _authorities(settings: OfficeSettings, said: Path) -> str:
+    """Return the certificates of the authorities that the office trusts, "" where nobody signs as PDF."""
+    if settings.signatures.by == "none":
+        return ""
+    pades.require_installed(f"{said}: signatures: by: {settings.signatures.by}")
+    path = said.with_name(settings.signatures.authorities)
+    pem = _read(path, said, "with the certificates of authorities", MOST_PEM_BYTES)
+    pades.require_authorities(pem, str(path))
+    return pem.decode("ascii")
 
 
 def _read_logo(path: Path, said: Path) -> bytes:
+    return _read(path, said, "as a logo", MOST_LOGO_BYTES + 1)
+
+
+def _read(path: Path, said: Path, named: str, most: int) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(MOST_LOGO_BYTES + 1)
+            return stream.read(most)
     except OSError as error:
         raise errors.InputError(
-            f"{path}: cannot be read: {error.strerror}", hint=f"{said} names it as a logo; put it there"
+            f"{path}: cannot be read: {error.strerror}", hint=f"{said} names it {named}; put it there"
         ) from error
 
 

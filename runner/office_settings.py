@@ -60,6 +60,24 @@ def _logo_file(value: str) -> str:
     return value
 
 
+def _pem_file(value: str) -> str:
+    if value and not re.match(r"^[\w][\w.-]*\.(pem|crt)$", value):
+        raise ValueError("expected the name of a .pem or .crt file beside office.yml")
+    return value
+
+
+def _beside(value: str) -> str:
+    if value and not re.match(r"^[\w][\w.-]*$", value):
+        raise ValueError("expected the name of a file beside office.yml")
+    return value
+
+
+def _service(value: str) -> str:
+    if value and not re.match(r"^(https://|http://(127\.0\.0\.1|localhost)[:/])[\x21-\x7e]+$", value):
+        raise ValueError("expected an address that begins with https://, without blanks")
+    return value
+
+
 def _zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError("expected a zone such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura")
@@ -126,6 +144,42 @@ class Archiving(_Model):
         return self
 
 
+class Signatures(_Model):
+    """How officials sign documents as PDF, beside the statement that each of them always signs."""
+
+    by: Literal["none", "pkcs12", "bsre"] = "none"
+    """``pkcs12``: with a certificate in a file of their own; ``bsre``: through the office's service."""
+    versions: Annotated[list[Literal["verified", "ratified"]], Field(min_length=1)] = ["verified", "ratified"]
+    authorities: Annotated[str, AfterValidator(_pem_file)] = ""
+    """Certificates in PEM, beside ``office.yml``: who the office trusts to say who somebody is."""
+    names: dict[str, Text] = {}
+    """Official -> his name as his certificate has it, where that is not the one of the roster."""
+    service: Annotated[str, Field(max_length=200), AfterValidator(_service)] = ""
+    origin: Literal["bottom", "top"] = "bottom"
+    """From which edge of a page the service counts."""
+    credentials: Annotated[str, AfterValidator(_beside)] = ""
+    """File beside ``office.yml`` with the office's own user:password at the service; it is not kept."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Signatures:
+        if self.by != "none" and not self.authorities:
+            raise ValueError("authorities: name the file with the certificates of those who issue yours")
+        if "ratified" not in self.versions or len(set(self.versions)) != len(self.versions):
+            raise ValueError("versions: expected [ratified] or [verified, ratified]")
+        if self.by == "bsre" and not (self.service and self.credentials):
+            raise ValueError("by: bsre needs service and credentials")
+        return self
+
+    @property
+    def recorded(self) -> dict[str, Any] | None:
+        """Return what the first record of a run says of it."""
+        return None if self.by == "none" else {"by": self.by, "versions": self.versions}
+
+    def name_of(self, person: Mapping[str, Any]) -> str:
+        """Return the name that the certificate of a person has to have."""
+        return self.names.get(person["id"], str(person["name"]))
+
+
 class OfficeSettings(_Model):
     """``office.yml`` beside an inventory."""
 
@@ -136,6 +190,7 @@ class OfficeSettings(_Model):
     place: Annotated[str, Field(max_length=80)] = ""
     timezone: Annotated[str, AfterValidator(_zone)] | None = None
     archive: Archiving = Archiving()
+    signatures: Signatures = Signatures()
 
 
 class Picture(_Model):
@@ -163,6 +218,8 @@ class OfficeLook(_Model):
     format: Literal[1] = 1
     settings: OfficeSettings = OfficeSettings()
     pictures: tuple[Picture, ...] = ()
+    authorities: str = ""
+    """Certificates in PEM, as ``signatures.authorities`` names them."""
 
     def snapshot(self) -> bytes:
         """Return what the run keeps; ``from_snapshot`` reads it back."""

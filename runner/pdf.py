@@ -65,14 +65,14 @@ def render_pdf(
     html: str,
     title: str,
     created: datetime,
-    attachment: tuple[str, bytes],
+    attachment: tuple[str, bytes] | None,
     *,
     description: str = "",
     tables: Sequence[tuple[str, bytes]] = (),
     limits: Limits = DEFAULT_LIMITS,
 ) -> bytes:
     """Return the bytes of the PDF; see ``write_pdf``."""
-    attached = [(*attachment, description or _("Data dokumen ini (JSON)"))]
+    attached = [] if attachment is None else [(*attachment, description or _("Data dokumen ini (JSON)"))]
     attached += [(*table, _("Tabel untuk lembar kerja (CSV)")) for table in tables]
     request = {
         "html": html,

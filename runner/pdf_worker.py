@@ -27,6 +27,12 @@ FONT = "Liberation Sans"
 # The faces that stand for Arial and Times New Roman, letter by letter as wide.
 FONTS = frozenset({FONT, "Liberation Serif"})
 VARIANT = "pdf/a-3a"
+PLACE = "ttd-"
+"""How the id of an element begins that keeps room for a signature; the file says where that came to lie."""
+PIECE = "Rawat"
+"""Whose private data that is, in /PieceInfo: id -> page (from 0), left, bottom, right, top in points."""
+_POINTS = 0.75
+"""Of a CSS pixel."""
 
 
 def main() -> None:
@@ -119,8 +125,9 @@ def _data_only_fetcher(refused: list[str]) -> object:
     return DataOnlyFetcher(allowed_protocols=["data"], allow_redirects=False)
 
 
-def _finish(_document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf has no types
-    """Mend two things in the tag tree and catalog that screen readers and checkers look at."""
+def _finish(document: Any, pdf: Any) -> None:  # noqa: ANN401 - WeasyPrint and pydyf have no types
+    """Tell the places; mend two things in tag tree and catalog that screen readers and checkers look at."""
+    _tell_places(document, pdf)
     associated = pdf.catalog.get("AF")
     if associated:
         associated[:] = list(dict.fromkeys(associated))
@@ -130,6 +137,22 @@ def _finish(_document: object, pdf: Any) -> None:  # noqa: ANN401 - pydyf has no
             row = elements[element["P"]]
             beside_data = any(elements[kid]["S"] == "/TD" for kid in row["K"])
             element["A"]["Scope"] = "/Row" if beside_data else "/Column"
+
+
+def _tell_places(document: Any, pdf: Any) -> None:  # noqa: ANN401 - WeasyPrint and pydyf have no types
+    """Write down where the layout keeps room for signatures, so that nobody has to guess it later."""
+    import pydyf  # noqa: PLC0415
+
+    places = {}
+    for number, page in enumerate(document.pages):
+        for name, (left, top, right, bottom) in page.anchors.items():
+            if name.startswith(PLACE):
+                box = (left, page.height - bottom, right, page.height - top)
+                places[name] = pydyf.Array([number, *(round(side * _POINTS, 2) for side in box)])
+    if places:
+        when = document.metadata.modified.translate(str.maketrans("", "", "-:T"))
+        own = {"LastModified": pydyf.String(f"D:{when}"), "Private": pydyf.Dictionary(places)}
+        pdf.catalog["PieceInfo"] = pydyf.Dictionary({PIECE: pydyf.Dictionary(own)})
 
 
 def _dictionaries(objects: list[Any]) -> list[Any]:

@@ -17,7 +17,9 @@ what the record says, field by field. Besides:
 7. A form is filled in only while one is due, or again before anything was signed on it or done since, by
    somebody who might.
 8. A change of hosts has, at that moment, a decision on the plan that stands; a lapsed one had expired.
-9. A cure of hosts has, at that moment, the signature of the row whose form allows it, likewise.
+9. A document is signed electronically by whom its row's decision names, on the file that was due, or that is
+   left out by him or the operator; what the signature in the file is worth is for ``run_check`` to judge.
+10. A cure of hosts has, at that moment, the signature of the row whose form allows it, likewise.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner import breaks, cures, errors, filled, gates, moves, reasons, rosters
+from runner import breaks, cures, errors, filled, gates, moves, pdf_signatures, reasons, rosters
 from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.checkpoint import Chain
 from runner.clock import Instant, format_utc, parse_utc
@@ -33,7 +35,7 @@ from runner.display import display
 from runner.events import require_shape
 from runner.expiry import has_expired
 from runner.journal import Event
-from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, Gate, Part, PartKind
+from runner.moves import AFTER_CHANGE, SCAN_EXTENSIONS, DueSignature, Gate, Part, PartKind
 from runner.next_move import next_move, window_closed
 from runner.officials import Roster
 from runner.sop import Sop
@@ -199,16 +201,28 @@ class _Judge:
                 return "repairs_proposed", {"step": step, "attempt": attempt}
             case moves.OpenGate():
                 return "gate_opened", gates.opening(self._sop, self.state, self._sop_sha256)
-            case moves.AskForm():
-                return "form_awaited", filled.awaited(self._sop, self.state)
             case moves.AwaitDecision(gate):
                 return self._due_at(gate, event), {**here, "subject": gate.subject, "nonce": gate.nonce}
             case moves.WriteDocument(step, attempt, output):
                 made = {"document": output.document, "version": output.version, "name": output.name}
                 at = {"step": step, "attempt": attempt, "as_of": event.seq - 1}
                 return "document_written", {**at, **made}
+            case moves.AwaitSignature(due):
+                return self._of_signature(due, event)
             case _:
                 return self._led_on(move, here)
+
+    def _of_signature(self, due: DueSignature, event: Event) -> tuple[str, Fields]:
+        """Return the record of a signature: that it was made as the office signs, or who left it out."""
+        if event.name == pdf_signatures.LEFT_OUT:
+            told_by = pdf_signatures.who_may_leave_out(due, self._roster, self.state.operator)
+            told = event["told_by"]
+            return event.name, {**due.fields, "told_by": told if told in told_by else told_by[0]}
+        signing = self.state.signing.asked or {}
+        made = {**due.fields, "by": signing.get("by")}
+        if event.name == pdf_signatures.SIGNED and event["files"][0]["path"] != due.path:
+            raise self._wrong(event, f"document_signed: the signed file is not {due.path}")
+        return pdf_signatures.SIGNED, made
 
     def _due_at(self, gate: Gate, event: Event) -> str:
         """Return which record is due at a gate: of a paper, of one decision of two, or what settles it."""
@@ -218,9 +232,13 @@ class _Judge:
         settled = outcome not in gate.outcomes or gates.settles(self._sop, gate, outcome)
         return "decision_made" if settled else "vote_made"
 
-    def _led_on(self, move: moves.Move, here: Fields) -> tuple[str, Fields]:
-        """Return the record of a move that leads away from the row or out of the run."""
+    def _led_on(self, move: moves.Move, here: Fields) -> tuple[str, Fields]:  # noqa: PLR0911 - one per move
+        """Return the record of a move that asks somebody, or leads away from the row or out of the run."""
         match move:
+            case moves.AskForm():
+                return "form_awaited", filled.awaited(self._sop, self.state)
+            case moves.AskSignature(due):
+                return "signature_awaited", due.fields
             case moves.FailStep(reason):
                 return ("", {}) if self.state.failed else ("step_failed", {**here, "reason": reason})
             case moves.SpanOn(target):

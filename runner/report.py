@@ -116,7 +116,7 @@ def render_html(view: DocumentView, original: Original | None = None) -> str:
     code = archive_code(view, digest)
     template = environment().get_template(f"{view.document}.html.j2")
     shown = digest[:_SHOWN_OF_DIGEST]
-    return template.render(view=view, short_digest=shown, qr=_qr(code), original=original)
+    return template.render(view=view, short_digest=shown, qr=qr_code(code), original=original)
 
 
 def archive_code(view: DocumentView, digest: str) -> str:
@@ -132,7 +132,8 @@ def title_of(html: str) -> str:
     return unescape(html.split("<title>", 1)[1].split("</title>", 1)[0])
 
 
-def _qr(code: str) -> Markup:
+def qr_code(code: str) -> Markup:
+    """Return a QR code as a drawing; ``code`` is ours."""
     drawn = io.BytesIO()
     segno.make(code, error="m", micro=False).save(
         drawn,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner import conffiles, cures, drift, errors, filled, journal, moves, signing
+from runner import conffiles, cures, drift, errors, filled, journal, moves, pades, signing
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -23,6 +23,7 @@ from runner.moves import SCAN_EXTENSIONS, roster_name
 from runner.next_move import next_move
 from runner.office_settings import OfficeLook
 from runner.officials import Roster
+from runner.pdf_signatures import SIGNED
 from runner.plan import hosts_to_change
 from runner.replay import replay
 from runner.rosters import CHANGED, judged
@@ -93,7 +94,8 @@ def _check(tree: Tree) -> CheckedRun:
     roster, sop = Roster.from_snapshot(tree.read(OFFICIALS), OFFICIALS), _sop(tree)
     _require_start(events[0], roster)
     Trends.from_snapshot(tree.read(TRENDS), TRENDS)
-    _require_look(OfficeLook.from_snapshot(tree.read(OFFICE), OFFICE), roster)
+    look = OfficeLook.from_snapshot(tree.read(OFFICE), OFFICE)
+    _require_look(events[0], look, roster)
     if tree.read(SIGNERS) != roster.allowed_signers():
         raise errors.VerificationError(SIGNERS, f"does not hold the keys of {OFFICIALS}")
     decisions = [event for event in events if "statement" in event.fields]
@@ -111,6 +113,8 @@ def _check(tree: Tree) -> CheckedRun:
     for made, holds in judged(roster, events, tree.read):
         if "statement" in made.fields:
             _require_signature(made, holds, tree)
+        if made.name == SIGNED:
+            _require_signed_document(made, look, tree)
     return CheckedRun(tree, sop, roster, events, state, recorded)
 
 
@@ -134,7 +138,9 @@ def _require_start(started: Event, roster: Roster) -> None:
         raise errors.VerificationError(f"{JOURNAL}:1", f"was started by nobody of {OFFICIALS}")
 
 
-def _require_look(look: OfficeLook, roster: Roster) -> None:
+def _require_look(started: Event, look: OfficeLook, roster: Roster) -> None:
+    if look.settings.signatures.recorded != started["signing"]:
+        raise errors.VerificationError(f"{JOURNAL}:1", f"signs documents otherwise than {OFFICE} says")
     if look.settings.timezone not in {None, roster.timezone}:
         raise errors.VerificationError(OFFICE, f"is of another zone than {OFFICIALS}")
 
@@ -299,6 +305,22 @@ def _require_signature(made: Event, roster: Roster, tree: Tree) -> None:
         raise errors.VerificationError(signature, f"is not the signature of {display(person)} on {statement}")
 
 
+def _require_signed_document(made: Event, look: OfficeLook, tree: Tree) -> None:
+    """Require that a signed PDF is the document that was due with one sound signature more."""
+    path, signatures = made["files"][0]["path"], look.settings.signatures
+    # That it was due on this file is settled by replay; one file of the record has this digest.
+    base = next(name for name, digest in tree.digests.items() if digest == made["base"])
+    pades.require_installed(f"judging the signatures in {display(path)}")
+    expected = pades.Expected(made["place"], signatures.name_of(made["person"]), made.instant.at)
+    trust = pades.Trust(look.authorities.encode())
+    try:
+        found = pades.judge(tree.read(base), tree.read(path), expected, trust)
+    except pades.UnsoundError as error:
+        raise errors.VerificationError(path, display(str(error))) from error
+    if found.certificate != made["certificate"]:
+        raise errors.VerificationError(path, "is signed with another certificate than the journal says")
+
+
 def _require_accounted(tree: Tree, accounted: set[str]) -> None:
     strangers = sorted(tree.files.keys() - accounted)
     if strangers:
@@ -345,6 +367,8 @@ def _due_files(state: RunState) -> set[str]:
             place = gate.next_statement
             paths |= {place, f"{place}.sig"}
             paths |= {place.removesuffix(".json") + extension for extension in SCAN_EXTENSIONS}
+        case moves.AwaitSignature(signature):
+            paths.add(signature.path)
         case moves.WriteDocument(step, attempt, output):
             stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}

@@ -26,6 +26,7 @@ from runner.kinds import computers
 from runner.moves import NO_LOOK
 from runner.office_settings import number_of
 from runner.owed import owed_hosts
+from runner.pdf_signatures import SIGNED, place_of, rows_that_sign
 from runner.procedure import procedure_of, standings
 from runner.reasons import condition_told, reasons_given
 from runner.record import Record
@@ -43,6 +44,7 @@ from runner.view import (
     DecisionMade,
     Disturbance,
     DocumentView,
+    Electronic,
     Ending,
     FilledForm,
     FreezeShown,
@@ -74,6 +76,7 @@ from runner.waves import in_natural_order
 from runner.windows import Windows
 
 _SIGNED = {"vote_made", "decision_made"}
+_OF_PDF = {SIGNED, "document_written"}
 _DRAFT, _FINAL = "draft", ("ratified", "final")
 
 
@@ -120,6 +123,7 @@ class _Builder:
             document=document,
             version=version,
             draft=self._is_draft(document, version),
+            electronic=self._electronic(document, version),
             run=self.begin["run"],
             step=step,
             attempt=attempt,
@@ -403,10 +407,28 @@ class _Builder:
 
     def _is_draft(self, document: str, version: str) -> bool:
         """A version is a draft while the SOP has a later one of the same document."""
-        if version in _FINAL:
+        if version in _FINAL or self._electronic(document, version):
             return False
         versions = {output.version for row in self.sop.steps for output in self._outputs(row, document)}
         return version == _DRAFT or bool(versions & set(_FINAL))
+
+    def _electronic(self, document: str, version: str) -> Electronic:
+        """A document is signed as PDF from the first version on that is signed; later ones are copies."""
+        signing = self.begin["signing"]
+        rows = rows_that_sign(self.sop, document, signing["versions"]) if signing else []
+        row = next((row for row, output in rows if output.version == version), None)
+        if row is None or self._in_ink(row):
+            return ""
+        about = [e for e in self.events if e.name in _OF_PDF and e["document"] == document]
+        made = [e for e in about if e.name == SIGNED or e["version"] != version]
+        return "copy" if made and made[-1].name == SIGNED and version in _FINAL else "signed"
+
+    def _in_ink(self, row: Step) -> bool:
+        """Tell whether everybody who decided at the row did so on paper."""
+        begun = [e["attempt"] for e in self.events if e.name == "step_started" and e["step"] == row.no]
+        at = row.no, max(begun, default=0)
+        made = [e for e in self.events if e.name in _SIGNED and (e["step"], e["attempt"]) == at]
+        return bool(made) and all(e["paper"] is not None for e in made)
 
     @staticmethod
     def _outputs(row: Step, document: str) -> list[Output]:
@@ -527,11 +549,12 @@ class _Builder:
     def _approvals(self, document: str) -> tuple[Approval, ...]:
         """Return the places at which this document is approved; a new draft empties them."""
         drafted = 0
-        places: list[tuple[Step, str, str]] = []
+        places: list[tuple[Step, str, int, str]] = []
         for row in self.sop.steps:
             for output in self._outputs(row, document):
                 if row.decision and row.decision.by == "official":
-                    places += [(row, output.version, actor) for actor in self.sop.seats(row)]
+                    seats = enumerate(self.sop.seats(row), start=1)
+                    places += [(row, output.version, seat, actor) for seat, actor in seats]
                 else:
                     drafted = max(drafted, self._newest_start(row.no))
         return tuple(
@@ -540,9 +563,10 @@ class _Builder:
                 activity=row.kegiatan,
                 position=self.sop.actors[actor],
                 version=version,
+                place=place_of(row.no, seat),
                 decision=self._decision_since(row.no, drafted, self.sop.actors[actor]),
             )
-            for row, version, actor in places
+            for row, version, seat, actor in places
         )
 
     def _newest_start(self, step: int) -> int:

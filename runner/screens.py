@@ -176,6 +176,10 @@ class Screen:
         """Print why a form was not taken."""
         print_error(self._console, refused)
 
+    def signature_refused(self, refused: errors.InputError) -> None:
+        """Print why a document was not signed."""
+        print_error(self._console, refused)
+
     def decision_refused(self, refused: errors.DecisionRefusedError) -> None:
         """Print why a decision did not count."""
         print_error(self._console, refused)

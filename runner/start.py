@@ -137,6 +137,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
             windows=None if start.windows is None else start.windows.recorded(),
             owed=[asdict(owed) for owed in earlier.owed],
             owed_unread=list(earlier.unread),
+            signing=start.look.settings.signatures.recorded,
             assumptions=[assumption.model_dump() for assumption in sop.assumptions],
             versions={
                 "rawat": __version__,

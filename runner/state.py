@@ -60,6 +60,18 @@ class Forms:
 
 
 @dataclass
+class Signing:
+    """The electronic signatures on documents of a run."""
+
+    asked: dict[str, Any] | None = None
+    """How the office signs, as ``run_started`` says; None when it does not."""
+    awaited: Event | None = None
+    """``signature_awaited`` of the signature that is neither there nor left out."""
+    told: list[Event] = field(default_factory=list)
+    """Every signature that was made or left out, in order."""
+
+
+@dataclass
 class Looked:
     """What the rows found that look how the hosts are (``Sop.looks``)."""
 
@@ -125,8 +137,9 @@ class RunState:
         self._untested: set[str] = set()
         self.evidence: list[dict[str, str]] = []
         self.documents: list[Event] = []
+        self.signing = Signing()
+        # The break by which the run's hosts were freed, until the run has taken them again.
         self.freed: Event | None = None
-        """The break by which the run's hosts were freed, until the run has taken them again."""
         self.breaks: list[Event] = []
         self.roster_changes: list[Event] = []
         self.finished: Event | None = None
@@ -187,6 +200,7 @@ class RunState:
         self.windows = None if event["windows"] is None else Windows.model_validate(event["windows"])
         self.zone = ZoneInfo(event["timezone"])
         self.owed = frozenset(owed["host"] for owed in event["owed"])
+        self.signing.asked = event["signing"]
 
     def _on_step_started(self, event: Event) -> None:
         self.attempts[event["step"]] = event["attempt"]
@@ -328,6 +342,19 @@ class RunState:
         self.evidence += event["files"]
         self.written.add((event["document"], event["version"]))
 
+    def _on_signature_awaited(self, event: Event) -> None:
+        self.signing.awaited = event
+
+    def _on_document_signed(self, event: Event) -> None:
+        self.signing.awaited = None
+        self.signing.told.append(event)
+        # Who decides next decides on the signed file, too.
+        self.evidence += event["files"]
+
+    def _on_signature_left_out(self, event: Event) -> None:
+        self.signing.awaited = None
+        self.signing.told.append(event)
+
     def _on_step_spanned(self, event: Event) -> None:
         self.spans[event["step"]] = event["until"]
         self._go_to(event["next"])
@@ -379,7 +406,7 @@ class RunState:
 
     def _on_run_stopped(self, event: Event) -> None:
         self.stopped = event
-        self.gate = self.forms.awaited = None
+        self.gate = self.forms.awaited = self.signing.awaited = None
 
     def _on_run_finished(self, event: Event) -> None:
         self.finished = event

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from runner import gates, journal
+from runner import document_signing, gates, journal
 from runner.clock import Instant, SystemClock, format_utc
 from runner.holder import is_held
 from runner.journal import Event
@@ -42,6 +42,7 @@ def status_of(now: Record) -> dict[str, Any]:
             "subject": gate.subject,
         },
         "form": _form(now),
+        "signature": _signature(now),
         "window": None
         if state.window_awaited is None
         else {key: state.window_awaited[key] for key in ("opens", "reason")},
@@ -94,6 +95,20 @@ def _form(now: Record) -> dict[str, Any] | None:
     return {**told, "since": format_utc(awaited.instant.at)}
 
 
+def _signature(now: Record) -> dict[str, Any] | None:
+    awaited = now.state.signing.awaited
+    if awaited is None:
+        return None
+    due = document_signing.due_signature(now)
+    return {
+        "official": due.person["id"],
+        "document": due.base["path"],
+        "sha256": due.base["sha256"],
+        "since": format_utc(awaited.instant.at),
+        "code": document_signing.code(now, due),
+    }
+
+
 def _deadline(now: Record, gate: Gate) -> dict[str, Any]:
     until = gates.deadline(gate)
     return {
@@ -139,6 +154,8 @@ def _state_word(now: Record) -> str:
         return "window"
     if now.state.forms.awaited is not None:
         return "form"
+    if now.state.signing.awaited is not None:
+        return "signature"
     return "waiting" if now.state.gate else "open"
 
 

@@ -12,7 +12,7 @@ from runner.clock import SystemClock, parse_utc
 from runner.console import console
 from runner.display import display
 from runner.engine import Closed, Restarting, Shut, Unfilled, Waiting
-from runner.moves import Gate
+from runner.moves import DueSignature, Gate
 from runner.record import Record
 from runner.screens import (
     deadline_lines,
@@ -41,6 +41,20 @@ def print_unfilled(folder: RunFolder, stop: Unfilled) -> None:
         f"an empty one:  rawat fill {folder.name} > form.yml",
         f"fill it in:    rawat fill {folder.name} --from form.yml --by ID",
         f"go on:         rawat resume {folder.name}",
+    ):
+        console.print(Text(line), soft_wrap=True)
+
+
+def print_unsigned(folder: RunFolder, due: DueSignature, shown: str) -> None:
+    """Say which signature on a document a run awaits, and how it is made; ``shown`` is its code."""
+    document = folder.path / due.base["path"]
+    told = f"row {due.step} waits for {due.person['name']} to sign {document} electronically"
+    console.print(Text(told, style="bold magenta"), soft_wrap=True)
+    console.print(Text(f"SHA-256 of the document: {due.base['sha256']}", style="magenta"), soft_wrap=True)
+    for line in (
+        f"sign it:   rawat sign {folder.name} --official {due.person['id']} --document {shown}",
+        f"leave out: rawat sign {folder.name} --official ID --leave-out --reason TEXT",
+        f"go on:     rawat resume {folder.name}",
     ):
         console.print(Text(line), soft_wrap=True)
 

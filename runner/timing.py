@@ -1,7 +1,8 @@
 """Work time and waiting time of every row against its standard time. Pure: a fold over the journal.
 
 Waiting time is the time in which the row could not go on, told apart by on whom it waited:
-- ``official``: a gate was open; the awaited position is told with it, or both where two decide together.
+- ``official``: a gate was open, or an electronic signature awaited; the position is told with it, or both
+  where two decide together.
 - ``window``: the maintenance window was not open yet, up to the moment for which it was announced.
 - ``operator``: the run was stopped (interrupted, failed, crashed, or left after a decision) until somebody
   resumed it, or the operator was asked something at the terminal.
@@ -30,7 +31,7 @@ NOTES = frozenset({"reason_given", "condition_told"})
 _OPERATOR: Cause = ("operator", "")
 _WINDOW: Cause = ("window", "")
 _FOREVER = 10**9 * 10**9
-_DECIDED = {"decision_made", "decision_lapsed", "gate_closed"}
+_DECIDED = {"decision_made", "decision_lapsed", "gate_closed", "document_signed", "signature_left_out"}
 _LEAVES = {"step_started", "run_stopped", "run_finished"}
 _STOPS = {"run_interrupted", "step_failed", "lock_broken", "roster_changed", "question_asked"}
 # The first record after a standstill: nobody was at work since the one before it.
@@ -162,6 +163,8 @@ class _Waiting:
             self._positions = [event["position"], *([event["second"]] if event["second"] else [])]
         elif event.name == "vote_made" and event["person"]["position"] in self._positions:
             self._positions.remove(event["person"]["position"])
+        elif event.name == "signature_awaited":
+            self._positions = [event["person"]["position"]]
         elif event.name in _DECIDED:
             self._positions = []
         if event.name == "window_awaited":

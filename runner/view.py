@@ -25,6 +25,8 @@ from runner.trends import Point, Recurring
 
 FORMAT = 1
 Kind = Literal["security", "system", "antivirus"]
+Electronic = Literal["", "signed", "copy"]
+"""Whether officials sign this very PDF electronically, or it is a copy of one that they signed."""
 MOST_TOLD = 60
 """Hosts that a table of a signed document names one by one; all of them stand in the attached tables."""
 _DRAFT, _VERIFIED, _FINAL = "draft", "verified", ("ratified", "final")
@@ -173,6 +175,8 @@ class Approval(Finding):
     activity: str
     position: str
     version: str
+    place: str
+    """The id of the room that the layout keeps for this signature."""
     decision: DecisionMade | None
 
 
@@ -432,6 +436,7 @@ class DocumentView(Finding):
     document: str
     version: str
     draft: bool
+    electronic: Electronic
     run: str
     step: int
     attempt: int

@@ -188,5 +188,8 @@ class RecordingObserver:
     def form_refused(self, refused: InputError) -> None:
         self.seen.append(f"refused: {refused}")
 
+    def signature_refused(self, refused: InputError) -> None:
+        self.seen.append(f"refused: {refused}")
+
     def decision_refused(self, refused: DecisionRefusedError) -> None:
         self.seen.append(f"refused: {refused}")

@@ -26,6 +26,7 @@ PARTS = {
         "cli_forms",
         "cli_officials",
         "cli_records",
+        "cli_signatures",
         "cli_sop",
         "cli_archive",
         "console",
@@ -33,9 +34,10 @@ PARTS = {
         "stops",
         "status",
     }
-    | {"times", "prompt", "rows", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"},
+    | {"times", "prompt", "rows", "questions", "form_prompt", "consent", "typed", "office", "sop_questions"}
+    | {"signature_prompt"},
     "engine": {"engine", "start", "authority", "decisions", "freeing", "notes", "roster_change", "filling"}
-    | {"reminders"},
+    | {"reminders", "document_signing"},
     # pure rules: no disk, clock, network or process
     "rules": {
         "sop",
@@ -63,12 +65,13 @@ PARTS = {
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
-    | {"retention", "srikandi"}
+    | {"retention", "srikandi", "pdf_signatures"}
     | {"repairs", "repair_sentences", "language"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
-    | {"executors.suite_limits", "executors.suite_sessions", "executors.suite_on_host", "mail"},
+    | {"executors.suite_limits", "executors.suite_sessions", "executors.suite_on_host", "mail"}
+    | {"signers.base", "signers.pkcs12", "signers.bsre"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {
@@ -81,7 +84,7 @@ PARTS = {
         "holder",
         "holds",
     }
-    | {"ansible_settings", "scans", "archive_key"},
+    | {"ansible_settings", "scans", "archive_key", "pades"},
     # what only reads the run folder
     "readers": {
         "report",
@@ -102,6 +105,7 @@ PARTS = {
         "minutes",
         "translations",
         "reading_copy",
+        "stamps",
     },
     "ansible": {
         "callback_plugins.rawat_channel",

@@ -14,13 +14,14 @@ from fakes import FakeArchive, FakeExecutor, RecordingObserver, StepClock, build
 from runner import filling, freeing, journal, record, signing
 from runner.checkpoint import Chain
 from runner.clock import Clock
-from runner.engine import BuildDocument, Closed, Engine, Restarting, Shut, Tools, Unfilled, Waiting
+from runner.engine import BuildDocument, Engine, Stop, Tools
 from runner.filling import Due, Filled
 from runner.forms import Answers
 from runner.gates import Choice
 from runner.inventory import Inventory
 from runner.journal import Event
 from runner.moves import Gate
+from runner.office_settings import OfficeLook
 from runner.officials import Deputy, Official, Roster
 from runner.record import Record
 from runner.roster_change import RosterChange
@@ -71,6 +72,8 @@ class Office:
     """How far the archive's register has come."""
     free_bytes: int = 1 << 40
     """Bytes that every file system still takes."""
+    look: OfficeLook = field(default_factory=OfficeLook)
+    """What its office.yml says."""
 
     @property
     def sop(self) -> Sop:
@@ -91,7 +94,14 @@ class Office:
         if who is None:
             raise LookupError(operator)
         start = Start(
-            self.sop_text, self.sop_name, self.inventory, self.roster, who, str(failure_budget), self.windows
+            self.sop_text,
+            self.sop_name,
+            self.inventory,
+            self.roster,
+            who,
+            str(failure_budget),
+            self.windows,
+            self.look,
         )
         return start_run(self.workspace, self.clock, start, lambda _: self.free_bytes)
 
@@ -156,7 +166,7 @@ class Office:
         forms: Mapping[int, Filled] | None = None,
         *,
         resumed: bool = False,
-    ) -> Waiting | Unfilled | Shut | Restarting | Closed:
+    ) -> Stop:
         """Go on, deciding each gate and filling in each form as planned, until the run is closed or waits."""
         asked: set[tuple[str, int]] = set()
 

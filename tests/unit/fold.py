@@ -74,6 +74,7 @@ class Book:
             windows=None,
             owed=list(owed),
             owed_unread=[],
+            signing=None,
         )
 
     def start(self) -> Book:

@@ -364,6 +364,7 @@ class SampleRun:
             windows=self.windows,
             owed=[],
             owed_unread=[],
+            signing=None,
         )
         self.begin(1, 1)
         self.end(1, 1, 2)

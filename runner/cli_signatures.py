@@ -1,0 +1,77 @@
+"""The command of electronic signatures on documents: sign."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from runner import document_signing, errors, record, typed
+from runner.clock import SystemClock
+from runner.consent import Shown, at_terminal
+from runner.console import RunArgument, console
+from runner.document_signing import DocumentSigning
+from runner.journal import Journal
+from runner.signature_prompt import SignaturePrompt, from_descriptor
+from runner.stops import print_unsigned
+from runner.workspace import find_workspace
+
+
+def sign(
+    run: RunArgument = None,
+    *,
+    official: Annotated[str, typer.Option(callback=typed.name, help="Id of the official who signs")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="His certificate with its key, as PKCS#12 (.p12)")
+    ] = None,
+    passphrase_fd: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Read the passphrase (for BSrE: NIK, then passphrase) from it, by lines"
+        ),
+    ] = None,
+    document: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE", callback=typed.name, help="Code of the document that you have looked at"
+        ),
+    ] = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Go on without this signature; needs --reason")
+    ] = False,
+    reason: Annotated[str, typer.Option(callback=typed.words, help="Why it is left out")] = "",
+) -> None:
+    """Sign the document that awaits an official's electronic signature; without --official it is only shown.
+
+    Where the office signs with certificates or through BSrE (office.yml), a document is signed as PDF after
+    the decision on it. The passphrase is typed and kept nowhere; 'rawat resume' then goes on.
+    """
+    workspace = find_workspace()
+    folder = workspace.run_folder(run)
+    now = record.load(folder)
+    due = document_signing.due_signature(now)
+    code = document_signing.code(now, due)
+    shown = Shown(lambda: print_unsigned(folder, due, code), code, "--document")
+    if not official:
+        shown.show()
+        return
+    clock = SystemClock()
+    signing = DocumentSigning(now, Journal(folder.journal, clock), clock)
+    if leave_out:
+        made = signing.leave_out(official, reason)
+        told = f"run {folder.name}: the signature is left out, on the word of {made['told_by']['name']}"
+        console.print(Text(told))
+        return
+    if reason:
+        raise errors.InputError("--reason goes with --leave-out")
+    shown.require_seen(document, f"Sign it as {due.person['name']} ({due.person['id']})?")
+    if passphrase_fd is None and not at_terminal():
+        raise errors.InputError("without a terminal the passphrase is read from --passphrase-fd N")
+    ask = getpass.getpass if passphrase_fd is None else from_descriptor(passphrase_fd)
+    hand = SignaturePrompt(console, workspace, folder).hand(due, now, certificate, ask)
+    made = signing.sign(document_signing.Hand(official, hand.signer, hand.stamp), code)
+    console.print(Text(f"signed: {folder.path / made['files'][0]['path']}"), soft_wrap=True)
+    console.print(Text(f"go on: rawat resume {folder.name}"))

@@ -1,0 +1,1 @@
+"""Ways in which an official signs a document as PDF, each behind the same interface."""
