@@ -79,6 +79,7 @@ def test_runner_is_flat_but_for_its_interchangeable_parts() -> None:
         "runner",
         "runner/executors",
         "runner/judges",
+        "runner/signers",
         "runner/callback_plugins",
         "runner/connection_plugins",
     }

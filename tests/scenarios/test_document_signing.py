@@ -16,6 +16,7 @@ from certificates import PASSPHRASE, Authority, authority, document, stamp
 
 from runner import archive, document_signing, errors, record, verify
 from runner.canonical import canonical_json
+from runner.checkpoint import Chain
 from runner.document_signing import DocumentSigning, Hand
 from runner.engine import Closed, Unsigned, Waiting
 from runner.files import write_once
@@ -89,10 +90,14 @@ def certificates(issuer: Authority, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-def build(now: Record, output: Output, step: int, attempt: int, as_of: int) -> Sequence[Path]:
+def build(  # noqa: PLR0917 - the engine's contract
+    now: Record, output: Output, step: int, attempt: int, as_of: int, head: Chain
+) -> Sequence[Path]:
     """Write a document with rooms for signatures; each version is a file of its own."""
     stem = now.folder.documents / f"{step:02d}-{attempt}-{output.document}-{output.version}"
-    said = canonical_json({"document": output.document, "version": output.version, "as_of": as_of})
+    said = canonical_json(
+        {"document": output.document, "version": output.version, "as_of": as_of, "archive": head.model_dump()}
+    )
     data = write_once(stem.with_name(f"{stem.name}.json"), said)
     # What stands behind the end of a PDF is no part of it.
     made = document() + f"% {sha256(said)}\n".encode()
