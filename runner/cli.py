@@ -31,6 +31,7 @@ from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
 from runner.engine import Engine, Restarting, Shut, Tools, Unfilled, Unsigned, Waiting
+from runner.executors.connections import Connections
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
@@ -196,10 +197,11 @@ app.command(name="verify")(cli_archive.verify_command)
 
 
 def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
+    connections = Connections()
     tools = Tools(
         clock=SystemClock(),
-        playbooks=Reattaching(PlaybookExecutor(workspace.root)),
-        suites=VerificationExecutor(),
+        playbooks=Reattaching(PlaybookExecutor(workspace.root, connections)),
+        suites=VerificationExecutor(connections),
         build_document=_build_document,
         check_run=verify.check_run,
         seal=lambda closed: cli_archive.seal(workspace, closed),

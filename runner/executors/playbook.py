@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from runner.clock import SystemClock
 from runner.display import TRUNCATED
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
+from runner.executors.connections import Connections, own_folder
 from runner.files import make_private_dir, write_once
 
 _POLL_SECONDS = 0.2
@@ -28,10 +28,11 @@ _PIECE = 1_000_000
 
 
 class PlaybookExecutor:
-    """Runs playbooks of one checkout."""
+    """Runs playbooks of one checkout; over the connections of one run, if given."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, connections: Connections | None = None) -> None:
         self._root = root
+        self._connections = connections
 
     def execute(self, request: ActionRequest, progress: Progress) -> tuple[HostResult, ...]:
         """Run the request's playbook on its hosts."""
@@ -43,11 +44,12 @@ class PlaybookExecutor:
         call = write_once(work / "request.json", canonical_json(self._call(request)))
         log = work / "ansible.log"
         told = _Told(request)
-        with tempfile.TemporaryDirectory(prefix="rawat-") as sockets:
+        kept = self._connections
+        with kept.folder(changes=request.changes) if kept else own_folder() as sockets:
             child = processes.start(
                 [sys.executable, "-m", "runner.executors.ansible_process", str(call)],
                 cwd=self._root,
-                environment=self._environment(work, channel, Path(sockets)),
+                environment=self._environment(work, channel, sockets),
                 log=log,
             )
             with child:

@@ -15,7 +15,6 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from runner.canonical import canonical_json
 from runner.display import TRUNCATED, display
 from runner.executors import processes
 from runner.executors.base import ActionRequest, Failure, HostResult, HostStatus, Progress, ProgressEvent
+from runner.executors.connections import Connections, own_folder
 from runner.executors.junit import MAX_MESSAGE, TEST_ID, HostTest, ResultsError, read_junit
 from runner.files import make_private_dir, write_once
 
@@ -82,14 +82,18 @@ class _Shard:
 
 
 class VerificationExecutor:
-    """Runs test suites that lie in ``tests/<suite>`` of a checkout."""
+    """Runs test suites (``tests/<suite>`` of a checkout); over the connections of one run, if given."""
+
+    def __init__(self, connections: Connections | None = None) -> None:
+        self._connections = connections
 
     def execute(self, request: ActionRequest, progress: Progress) -> tuple[HostResult, ...]:
         """Run the request's suite on its hosts."""
         if request.suite is None:
             raise ValueError("a verification names its suite")
-        with tempfile.TemporaryDirectory(prefix="rawat-") as sockets:
-            return self._execute(request, progress, Path(sockets))
+        kept = self._connections
+        with kept.folder(changes=request.changes) if kept else own_folder() as sockets:
+            return self._execute(request, progress, sockets)
 
     @staticmethod
     def _execute(request: ActionRequest, progress: Progress, sockets: Path) -> tuple[HostResult, ...]:

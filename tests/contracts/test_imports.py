@@ -71,7 +71,8 @@ PARTS = {
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}
     | {"executors.processes", "executors.warden", "executors.ansible_process", "executors.reattach"}
     | {"executors.suite_limits", "executors.suite_sessions", "executors.suite_on_host", "mail"}
-    | {"signers.base", "signers.pkcs12", "signers.bsre"},
+    | {"signers.base", "signers.pkcs12", "signers.bsre"}
+    | {"executors.connections", "executors.connection_keeper"},
     # what reads and writes the run folder
     "record": {"journal", "evidence", "record", "files", "workspace", "officials", "signing", "clock"}
     | {

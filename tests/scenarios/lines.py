@@ -33,7 +33,7 @@ elif host == "liar":
     print('RAWAT-CHECK {{"facts": {{}}, "errors": {{}}, "began": "now"}}')
 elif host == "192.0.2.7":
     print("Welcome!")
-elif host == "escalated":
+elif host == "escalated" or host.startswith("tested"):
     os.execv("/bin/sh", ["sh", "-c", command])
 else:
     sent = sys.stdin.buffer.read()

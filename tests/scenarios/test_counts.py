@@ -8,12 +8,17 @@ from __future__ import annotations
 import os
 from collections import Counter
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from runner.engine import Closed
+from runner.executors.base import ActionRequest
+from runner.executors.verification import VerificationExecutor
+from runner.files import make_private_dir
 from runner.workspace import RunFolder
 from scenarios.conftest import SURAKARTA_APPROVED
+from scenarios.lines import Line
 from scenarios.office import Office
 
 
@@ -73,3 +78,45 @@ def test_how_often_a_host_s_evidence_is_read_does_not_grow_with_the_number_of_ho
     """Reading all hosts' before each wave made a run over ten times the hosts a hundred times as long."""
     few, many = (evidence_reads(surakarta, tmp_path / str(count), count) for count in (21, 41))
     assert few == many
+
+
+def test_the_test_row_costs_one_connection_a_host_and_a_pytest_for_eight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(tmp_path)
+    hosts = tuple(f"tested{number}" for number in range(9))
+    line.write({host: {} for host in hosts})
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    asked = tmp_path / "asked"
+    suite = f"""
+        def test_asked(host):
+            name = host.backend.get_hostname()
+            for number in range(3):
+                assert host.run(f"echo {{name}} {{number}} >> {asked}").rc == 0
+    """
+    checkout = make_private_dir(tmp_path / "checkout")
+    folder = checkout / "tests" / "suite"
+    folder.mkdir(parents=True)
+    (checkout / "ansible.cfg").write_text("[defaults]\n", encoding="utf-8")
+    (folder / "test_suite.py").write_text(dedent(suite), encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    request = ActionRequest(
+        run="2026-01-01-counts-1",
+        step=8,
+        attempt=1,
+        part="suite",
+        hosts=hosts,
+        inventory=line.inventory,
+        work=tmp_path / "work",
+        host_state=make_private_dir(tmp_path / "host_state"),
+        suite=folder,
+    )
+
+    results = VerificationExecutor().execute(request, lambda _event: None)
+
+    assert [result.status for result in results] == ["ok"] * len(hosts)
+    # One ssh a host, whatever number of commands it is asked; each command once.
+    assert {host: len(line.called(host)) for host in hosts} == dict.fromkeys(hosts, 1)
+    commands = asked.read_text(encoding="utf-8").splitlines()
+    assert sorted(commands) == sorted(f"{host} {number}" for host in hosts for number in range(3))
+    assert len(list((tmp_path / "work").glob("tests-*"))) == 2
