@@ -18,6 +18,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import logging
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,10 @@ _TOLERANCE = 1.5
 _CATALOG = {"/AcroForm", "/Perms", "/Extensions", "/Version", "/DSS"}
 _FORM = {"/Fields", "/SigFlags", "/DR", "/DA"}
 _FIELD = {"/V", "/AP", "/MK", "/M", "/F", "/Lock"}
+# A service that signs may name itself, and tell when.
+_INFO = {"/ModDate", "/Producer"}
+_METADATA = {"stream", "/Length", "/Filter", "/DecodeParms"}
+_CLAIM = re.compile(rb"pdfaid:((?:part|conformance)(?:=\"|>)[^\"<]+)")
 _INSTALL = "install it: .venv/bin/python -m pip install 'rawat[pades]'"
 # What a damaged or hostile file makes a parser do; every such file is refused.
 _BROKEN = (
@@ -274,6 +279,8 @@ def _require_only_signed(before: PdfFileReader, after: PdfFileReader, place: str
         wrong = differing - _changeable(before, number, pages)
         if wrong:
             raise UnsoundError(f"object {number} of the document was changed ({min(wrong) or 'all of it'})")
+    if _claims(before) != _claims(after):
+        raise UnsoundError("the document does not claim to be PDF/A any more, as it did")
     if "/XFA" in after.root["/AcroForm"] or any(
         str(_entry(field, "/FT", "")) != "/Sig" for field in _fields(after)
     ):
@@ -290,6 +297,11 @@ def _changeable(before: PdfFileReader, number: int, pages: set[int]) -> set[str]
         return {"/Annots"}
     if number == _form_number(before):
         return _FORM
+    if number == _reference(before.trailer, "/Info"):
+        return _INFO
+    if number == _reference(before.root, "/Metadata"):
+        # What they still claim is held against what they claimed before.
+        return _METADATA
     return _FIELD if _is_field(before, number) else set()
 
 
@@ -363,10 +375,19 @@ def _annotations(reader: PdfFileReader, page: int) -> list[Any]:
 
 def _form_number(reader: PdfFileReader) -> int | None:
     """Return the number of the object that holds the form's fields, None when there is none of its own."""
-    from pyhanko.pdf_utils import generic  # noqa: PLC0415
+    return _reference(reader.root, "/AcroForm")
 
-    form = reader.root.raw_get("/AcroForm") if "/AcroForm" in reader.root else None
-    return form.idnum if isinstance(form, generic.IndirectObject) else None
+
+def _reference(dictionary: Any, key: str) -> int | None:  # noqa: ANN401 - any object of a PDF
+    """Return the number of the object that an entry refers to, None when it refers to none."""
+    found = dictionary.raw_get(key) if key in dictionary else None
+    return getattr(found, "idnum", None)
+
+
+def _claims(reader: PdfFileReader) -> set[bytes]:
+    """Return of which form the file claims to be: the part and the conformance of PDF/A."""
+    metadata = _entry(reader.root, "/Metadata", None)
+    return set(_CLAIM.findall(metadata.data)) if metadata is not None else set()
 
 
 def _fields(reader: PdfFileReader) -> list[Any]:

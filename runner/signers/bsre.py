@@ -14,6 +14,7 @@ import http.client
 import io
 import json
 import re
+import socket
 import ssl
 import time
 from dataclasses import dataclass, field
@@ -95,8 +96,10 @@ class BsreSigner:
                 token = base64.b64encode(self.service.credentials.encode()).decode("ascii")
                 headers = {"Authorization": f"Basic {token}", "Content-Type": "application/json"}
                 connection.request("POST", at.path.rstrip("/") + SIGN, body, headers)
-                answer = connection.getresponse()
-                return answer.status, _read(answer, connection, most, until)
+                # The connection gives it up as soon as the answer begins.
+                channel = connection.sock
+                with connection.getresponse() as answer:
+                    return answer.status, _read(answer, channel, most, until)
             finally:
                 connection.close()
         except TimeoutError as error:
@@ -117,16 +120,13 @@ def _connection(scheme: str, host: str, port: int | None, seconds: float) -> htt
     return http.client.HTTPConnection(host, port, timeout=seconds)
 
 
-def _read(
-    answer: http.client.HTTPResponse, connection: http.client.HTTPConnection, most: int, until: float
-) -> bytes:
+def _read(answer: http.client.HTTPResponse, channel: socket.socket, most: int, until: float) -> bytes:
     read = bytearray()
     while True:
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        if connection.sock is not None:
-            connection.sock.settimeout(left)
+        channel.settimeout(left)
         chunk = answer.read1(_CHUNK)
         if not chunk:
             return bytes(read)
