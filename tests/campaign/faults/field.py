@@ -13,9 +13,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,8 @@ class Field:
     inventory: Path
     folder: Path
     tries: int = 0
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What each role published last of each host since it was fresh."""
 
     # Hosts ---------------------------------------------------------------------------------------
 
@@ -71,6 +73,7 @@ class Field:
             list(pool.map(self._freshen, names))
 
     def _freshen(self, name: str) -> None:
+        self.known.pop(name, None)
         faults.mend(self.lab, self.place(name))
         for _ in range(BOOTS):
             driver.reset(LAB, name)
@@ -170,23 +173,35 @@ class Field:
         """Do an action as the engine does it, in the way the command line puts the executors together."""
         self.tries += 1
         work = make_private_dir(self.folder / f"work-{self.tries}")
+        chosen = tuple(names)
         executor = PlaybookExecutor(ROOT)
         request = ActionRequest(
             run=RUN,
             step=7,
             attempt=1,
             part="1",
-            hosts=tuple(names),
+            hosts=chosen,
             inventory=self.inventory,
             work=work,
-            host_state=make_private_dir(work / "host_state"),
+            host_state=self._write_known(work, plan, chosen),
             plan=plan,
             playbook=ROOT / "playbooks" / playbook,
             changes=changes,
             claim=CLAIM,
         )
         done = (Reattaching(executor) if reattach else executor).execute(request, quiet)
+        for result in done:
+            self.known.setdefault(result.host, {}).update(result.results)
         return {result.host: result for result in done}
+
+    def _write_known(self, work: Path, plan: Path | None, names: Sequence[str]) -> Path:
+        """Give roles what is known of each host, as the engine does: a rollback needs the baseline."""
+        folder = make_private_dir(work / "host_state")
+        planned = json.loads(plan.read_bytes())["hosts"] if plan else {}
+        for host in names:
+            known = {**self.known.get(host, {}), "plan": planned.get(host)}
+            write_once(folder / f"{host}.json", canonical_json(known))
+        return folder
 
     def make_plan(self, *names: str) -> tuple[dict[str, Any], Path]:
         """Return the plan that the row before the gates makes for these hosts, and its file."""
