@@ -2,7 +2,7 @@
 # Memeriksa arsip Rawat tanpa Rawat: checks an archive of Rawat without Rawat.
 #   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [FOLDER]
 # FOLDER is a bag (this folder, when none is given) or the top of an archive, which holds register.jsonl.
-# Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl. Reads only.
+# Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl; for signed PDFs grep -a. Reads only.
 # Prints SAH and exits with 0, or TIDAK SAH with the first thing that is wrong and 5; 2 is wrong use.
 set -u
 LC_ALL=C
@@ -221,6 +221,31 @@ statements() {
   done
 }
 
+# documents: in each signed PDF every signature fits what it covers, by a certificate of the office's authorities;
+# the last one covers the whole file. What was added between them, and whom they name, 'rawat verify' judges.
+documents() {
+  for pdf in data/documents/*-signed*.pdf; do
+    [ -f "$pdf" ] || continue
+    printf '%b' "$(sed -n 's/^{"authorities":"\([^"]*\)".*/\1/p' data/office.json)" > "$work/authorities.pem"
+    grep -a -o '/ByteRange *\[ *[0-9]* *[0-9]* *[0-9]* *[0-9]* *\]' "$pdf" | tr -c '0-9\n' ' ' > "$work/ranges"
+    [ -s "$work/ranges" ] || wrong "$pdf: holds no signature"
+    while read -r start length after rest; do
+      [ "$start" -eq 0 ] && [ "$after" -gt "$length" ] || wrong "$pdf: a signature does not begin with the file"
+      { head -c "$length" "$pdf"; tail -c "+$((after + 1))" "$pdf" | head -c "$rest"; } > "$work/covered"
+      tail -c "+$((length + 2))" "$pdf" | head -c "$((after - length - 2))" | tr -d '\n' | fold -w 2 |
+        awk 'BEGIN { digits = "0123456789abcdef" }
+          { n = (index(digits, tolower(substr($0, 1, 1))) - 1) * 16 + index(digits, tolower(substr($0, 2, 1))) - 1
+            printf "\\0%03o", n }' > "$work/octal"
+      printf '%b' "$(cat "$work/octal")" > "$work/cms"
+      openssl cms -verify -binary -inform DER -in "$work/cms" -content "$work/covered" -out "$work/said" \
+        -CAfile "$work/authorities.pem" -purpose any -no_check_time 2> "$work/errors" ||
+        wrong "$pdf: a signature does not fit what it covers, or is by nobody whom the office's authorities know"
+      whole=$((after + rest))
+    done < "$work/ranges"
+    [ "$whole" -eq "$(wc -c < "$pdf")" ] || wrong "$pdf: its last signature covers only a part of the file"
+  done
+}
+
 # register ROOT: its chain and its signed head; leaves its digests in $work/register.
 register() {
   for name in register.jsonl register.head arsip.signers; do
@@ -272,6 +297,7 @@ bag() {
     payload
     record
     statements
+    documents
     if [ -n "$2" ]; then
       [ "$(field journal_head < "$work/entry")" = "$(tail -n 1 "$work/journal")" ] ||
         wrong "register.jsonl: does not fit the journal of this archive"

@@ -31,7 +31,7 @@ from runner.timing import step_times
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.forgery import Record as Line
-from scenarios.forgery import find, forge, read_journal, sha256
+from scenarios.forgery import find, forge, read_journal, rebag, sha256
 from scenarios.office import Office, events_of
 
 SOP = """\
@@ -505,19 +505,70 @@ def test_other_authorities_in_the_settings(run: Path) -> None:
     )
 
 
-def test_an_archive_holds_the_signed_document_and_its_script_agrees(
-    office: Office, certificates: Path, tmp_path: Path
-) -> None:
-    folder = signed_run(office, certificates)
-    bag = archive.seal(folder, tmp_path / "archive", tmp_path / "arsip.key")
-    assert (bag / "data" / SECOND).read_bytes() == (folder.path / SECOND).read_bytes()
+@pytest.fixture(scope="module")
+def sealed(whole: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("archive")
+    return archive.seal(whole, folder / "archive", folder / "arsip.key")
+
+
+@pytest.fixture
+def bag(sealed: Path, tmp_path: Path) -> Path:
+    """Return a copy of the archive of a signed run, away from its register."""
+    return Path(shutil.copytree(sealed, tmp_path / "stick" / "arsip" / sealed.name))
+
+
+def test_an_archive_holds_the_signed_document_and_its_script_agrees(whole: RunFolder, bag: Path) -> None:
+    assert (bag / "data" / SECOND).read_bytes() == (whole.path / SECOND).read_bytes()
     verify.verify(bag)
-    assert script(bag).returncode == 0
+    assert script(bag).returncode == 0, script(bag).stdout
     data = (bag / "data" / SECOND).read_bytes()
     (bag / "data" / SECOND).write_bytes(data[:-20] + b"0" + data[-19:])
     assert "is not the file" in wrong(bag)
     done = script(bag)
     assert (done.returncode, SECOND in done.stdout) == (5, True)
+
+
+def _flipped(pdf: bytes) -> bytes:
+    place = pdf.index(b"/Dua") if b"/Dua" in pdf else 300
+    return pdf[:place] + bytes([pdf[place] ^ 1]) + pdf[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (_flipped, "does not fit what it covers"),
+        (lambda pdf: pdf + b"% more\n", "its last signature covers only a part of the file"),
+        (lambda pdf: pdf.replace(b"/ByteRange", b"/ByteRangX"), "holds no signature"),
+        (lambda pdf: pdf[: -len(pdf) // 2], "signature"),
+    ],
+    ids=["changed", "added", "none", "cut"],
+)
+def test_the_script_judges_signatures_with_openssl_alone(
+    bag: Path, change: Callable[[bytes], bytes], said: str
+) -> None:
+    """Every digest in the bag was made to fit, by somebody who has no certificate and no archive's key."""
+    signed = bag / "data" / SECOND
+    signed.write_bytes(change(signed.read_bytes()))
+    forge(bag / "data", lambda _: None)
+    rebag(bag)
+    done = script(bag)
+    assert done.returncode == 5
+    assert f"data/{SECOND}: " in done.stdout
+    assert said in done.stdout
+    assert SECOND in wrong(bag)
+
+
+def test_the_script_knows_the_authorities_of_the_office(bag: Path) -> None:
+    look = json.loads((bag / "data/office.json").read_bytes())
+    look["authorities"] = authority().pem.decode()
+    (bag / "data/office.json").write_bytes(canonical_json(look))
+    digest = sha256((bag / "data/office.json").read_bytes())
+    forge(bag / "data", lambda lines: lines[0].update(office_sha256=digest))
+    rebag(bag)
+    done = script(bag)
+    assert (done.returncode, "nobody whom the office's authorities know" in done.stdout) == (5, True), (
+        done.stdout
+    )
 
 
 def script(bag: Path) -> subprocess.CompletedProcess[str]:
