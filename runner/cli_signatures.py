@@ -63,7 +63,7 @@ def sign(
     if leave_out:
         made = signing.leave_out(official, reason)
         told = f"run {folder.name}: the signature is left out, on the word of {made['told_by']['name']}"
-        console.print(Text(told))
+        console.print(Text(told), soft_wrap=True)
         return
     if reason:
         raise errors.InputError("--reason goes with --leave-out")
