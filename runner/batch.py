@@ -182,6 +182,7 @@ class _Batch:
         """Wait for one host's answer, in a thread of its own."""
         try:
             action._connection.most_output = _MOST_OUTPUT
+            action._connection.own_session = True
             sent = time.time()
             said = action._low_level_execute_command(question.command, in_data=question.program)
             self._answers.put((host, Answer(said, sent, time.time())))

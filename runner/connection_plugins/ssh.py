@@ -77,8 +77,10 @@ class _CountedPopen(subprocess.Popen):  # type: ignore[type-arg]
     """Starts a program and counts what it prints."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         connection = getattr(_RUNNING, "connection", None)
+        if connection and connection.own_session:
+            kwargs["start_new_session"] = True
+        super().__init__(*args, **kwargs)
         if self.stdout is not None and self.stderr is not None:
             most = connection.most_output if connection else MAX_OUTPUT
             self.stdout, self.stderr = _Counted(self.stdout, self, most), _Counted(self.stderr, self, most)  # type: ignore[assignment]
@@ -99,6 +101,8 @@ class Connection(original.Connection):  # type: ignore[misc,name-defined]
     """An ssh connection under Rawat's rules."""
 
     most_output = MAX_OUTPUT
+    own_session = False
+    """For one of many in a process: Linux shares processors out by sessions, before it does by processes."""
     _program: subprocess.Popen[bytes] | None = None
     _given_up = False
 

@@ -17,6 +17,7 @@ from typing import Any
 import check
 import growth
 import journals
+import overhead
 import page
 import suite
 from ground import ROOT, lab_of, peer_versions
@@ -38,9 +39,15 @@ def run_test(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, A
     return suite.run(lab_of(hosts), rounds, say)
 
 
+def run_overhead(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the check row with the runner and without it."""
+    return overhead.run(lab_of(hosts), rounds, say)
+
+
 BENCHES: dict[str, Bench] = {
     "check": run_check,
     "test": run_test,
+    "overhead": run_overhead,
     "journal": journals.run,
     "growth": growth.run,
 }

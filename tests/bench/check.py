@@ -14,6 +14,8 @@ from ground import HERE, ROOT, Ground, peers, plugin
 from measuring import BenchError, Cost, Side, interleave, measure
 
 OURS, LIMIT = "rawat: check row", "limit: asyncssh, one probe"
+# As the limit and pyinfra do: curve25519 alone, without the part that withstands a quantum computer.
+CHEAP = "rawat: check row, keys exchanged as the limit does"
 PYINFRA_12, PYINFRA_1 = "pyinfra, 12 facts", "pyinfra, 1 fact (our probe)"
 TUNED, PLAIN, MITOGEN = (
     "ansible, 12 tasks, tuned",
@@ -42,6 +44,9 @@ def sides(ground: Ground) -> list[Side]:
     wish = ground.write("asked.json", asked)
     row = ground.write(
         "row.json", {"inventory": str(ground.inventory), "playbook": "check-hosts.yml"} | work(ground)
+    )
+    cheap = ground.write(
+        "cheap.json", {"inventory": str(_cheap_keys(ground)), "playbook": "check-hosts.yml"} | work(ground)
     )
     extra = ground.scratch / "questions.json"
     extra.write_text(json.dumps({"questions": questions.QUESTIONS}), encoding="utf-8")
@@ -72,6 +77,7 @@ def sides(ground: Ground) -> list[Side]:
     }
     return [
         Side(OURS, [sys.executable, HERE / "row.py", row], out, before=lambda: clear(ground)),
+        Side(CHEAP, [sys.executable, HERE / "row.py", cheap], out, before=lambda: clear(ground)),
         Side(LIMIT, [programs / "python", HERE / "peers/limit.py", wish], out),
         Side(PYINFRA_12, [programs / "python", HERE / "peers/pyinfra_facts.py", wish, "twelve"], out),
         Side(PYINFRA_1, [programs / "python", HERE / "peers/pyinfra_facts.py", wish, "one"], out),
@@ -79,6 +85,15 @@ def sides(ground: Ground) -> list[Side]:
         Side(MITOGEN, tasks, callback | TUNING | mitogen, rounds=2),
         Side(PLAIN, tasks, callback, rounds=1),
     ]
+
+
+def _cheap_keys(ground: Ground) -> Path:
+    """Return the lab's inventory as an office writes it that exchanges keys by curve25519 alone."""
+    inventory = ground.scratch / "cheap-keys"
+    shutil.copytree(ground.inventory, inventory)
+    words = "ansible_ssh_extra_args: -o KexAlgorithms=curve25519-sha256\n"
+    (inventory / "group_vars" / "all" / "key_exchange.yml").write_text(words, encoding="utf-8")
+    return inventory
 
 
 def work(ground: Ground) -> dict[str, Any]:
@@ -96,7 +111,7 @@ def clear(ground: Ground) -> None:
 def facts(side: str, out: Path) -> dict[str, questions.Facts]:
     """Return the facts that a side found, per host."""
     text = out.read_text(encoding="utf-8")
-    if side == OURS:
+    if side in {OURS, CHEAP}:
         rows = json.loads(text).items()
         return {host: questions.of_probe(told["results"]["check_host"]["facts"]) for host, told in rows}
     if side == LIMIT:

@@ -35,6 +35,14 @@ AIMS = (
     Aim("check row, wall time", "check", 30, "rawat: check row", "ansible, 12 tasks, tuned", 1 / 15),
     Aim("test row, wall time", "test", 30, "rawat: test row", "testinfra, connections reused", 1 / 5),
     Aim(
+        "runner over bare Ansible, wall",
+        "overhead",
+        30,
+        "rawat: the row",
+        "ansible-playbook, the same play",
+        1.05,
+    ),
+    Aim(
         "journal of 100,000 records, read and folded",
         "journal",
         0,
