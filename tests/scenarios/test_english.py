@@ -14,10 +14,14 @@ from runner import report
 from runner.language import reading
 from runner.officials import Roster
 from runner.report import Original
+from runner.run_view import document_view
 from runner.translations import language_of
 from runner.view import DocumentView
 from scenarios import test_golden
 from scenarios.conftest import MakeOffice
+
+Facts = list[tuple[Any, ...]]
+Pages = list[tuple[DocumentView, str]]
 
 ORIGINAL = Original("dokumen.pdf", "0" * 64, "1" * 64)
 STORIES = (
@@ -95,31 +99,29 @@ def left_over(html: str, view: DocumentView) -> list[str]:
     return sorted({word for word in re.findall(r"[A-Za-z]+", text) if word.lower() in WORDS})
 
 
-@pytest.fixture(scope="module", name="views")
-def _views(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> list[DocumentView]:
-    """Return what the documents of the golden copies say, each once."""
+@pytest.fixture(scope="module", name="facts")
+def _facts(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> Facts:
+    """Return what the documents of the golden copies are made of: a record, and the place in it."""
     place = test_golden.Place(Path(tempfile.mkdtemp(dir=quick_dir)), root, make_office, roster)
-    seen: list[DocumentView] = []
-    rendered = report.render_html
+    seen: Facts = []
 
-    def remembered(view: DocumentView) -> str:
-        seen.append(view)
-        return rendered(view)
+    def remembered(*facts: Any) -> DocumentView:  # noqa: ANN401 - what document_view takes
+        seen.append(facts)
+        return document_view(*facts)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(report, "render_html", remembered)
+        patched.setattr(test_golden, "document_view", remembered)
         for story in STORIES:
             story(place)
     return seen
 
 
 @pytest.fixture(scope="module", name="pages")
-def _pages(views: list[DocumentView]) -> list[tuple[DocumentView, str]]:
+def _pages(facts: Facts) -> Pages:
+    """Return every document in English, as copies for readers are made, and what it says."""
     with reading(language_of("en")):
+        views = [document_view(*told) for told in facts]
         return [(view, report.render_html(view, ORIGINAL)) for view in views]
-
-
-Pages = list[tuple[DocumentView, str]]
 
 
 def test_every_document_can_be_read_in_english(pages: Pages) -> None:
@@ -151,15 +153,25 @@ def test_the_page_says_its_language_and_that_it_is_a_translation(pages: Pages) -
     for _, html in pages:
         assert html.startswith('<!doctype html>\n<html lang="en">')
         assert "TRANSLATION for reading; the Indonesian document is the one signed" in html
-        assert "<b>TRANSLATION</b>" in html
+        assert "<b>TRANSLATION</b> of dokumen.pdf, SHA-256" in html
+        pages_told = re.findall(r"\.footer \.page::after \{ content: ([^;]*);", html)
+        assert pages_told[-1] == '"Page " counter(page) " of " counter(pages)'
 
 
-def test_indonesian_documents_carry_no_mark_of_a_language(views: list[DocumentView]) -> None:
-    for view in views:
-        html = report.render_html(view)
+def test_indonesian_documents_carry_no_mark_of_a_language(facts: Facts) -> None:
+    for told in facts:
+        html = report.render_html(document_view(*told))
 
         assert '<html lang="id">' in html
         assert html.count("lang=") == 1
+
+
+def test_amounts_of_forms_are_worded_in_english(pages: Pages) -> None:
+    proposal = next(html for view, html in pages if view.document == "usulan-anggaran")
+
+    assert "Rp2,850,000" in proposal
+    assert "Rp1,250,000" in proposal
+    assert "Rp1.250.000" not in proposal
 
 
 def test_titles_and_texts_of_pictures_hold_no_markup(pages: Pages) -> None:

@@ -109,8 +109,8 @@ def test_a_copy_is_marked_and_names_the_document_that_counts(drill: Made, copies
 
         assert '<html lang="en">' in html
         assert html.count(MARK) == 1
-        assert f"{stem}.pdf, SHA-256" in html
-        assert hashlib.sha256(official).hexdigest() in html
+        assert f"<b>TRANSLATION</b> of {stem}.pdf, SHA-256" in html
+        assert hashlib.sha256(official).hexdigest()[:16] in html
         assert html.count("(not to be signed)") >= 1
         data = (drill.folder.documents / f"{stem}.json").read_bytes()
         assert f'data <span class="mono">{hashlib.sha256(data).hexdigest()[:16]}</span>' in html
