@@ -25,12 +25,16 @@ from sample_run import SampleRun, whole_run
 from runner import errors, evidence, pdf, report, screens
 from runner.display import display
 from runner.executors.base import Failure, HostResult, ProgressEvent
+from runner.language import is_original, reading
 from runner.moves import Part
+from runner.report import Original
+from runner.translations import language_of
 from runner.view import DocumentView
 
 ALL = hostile.payloads()
 QUICK = ALL[::60]
 HARMLESS = "harmless"
+ORIGINAL = Original("dokumen.pdf", "0" * 64, "1" * 64)
 # What the templates among the payloads come to; 7 * 7 stands in many a digest by itself.
 PRODUCT = "1236227"
 # What a host's evidence fills of a document's view; the rest is the SOP's, the officials' and our own.
@@ -127,10 +131,22 @@ def unsafe(text: str) -> list[str]:
     return [c for c in text if c != "\n" and unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}]
 
 
+def page(view: DocumentView, said: str) -> str:
+    """Return a document of hosts that say something, in the language of now."""
+    return report.render_html(with_text(view, said), None if is_original() else ORIGINAL)
+
+
 @pytest.fixture(scope="module", name="harmless")
 def _harmless(views: dict[str, DocumentView]) -> dict[str, str]:
     """Return each document of hosts that only say a harmless word."""
-    return {name: report.render_html(with_text(view, HARMLESS)) for name, view in views.items()}
+    return {name: page(view, HARMLESS) for name, view in views.items()}
+
+
+@pytest.fixture(scope="module", name="english")
+def _english(views: dict[str, DocumentView]) -> dict[str, str]:
+    """Return the same documents as they are read in English."""
+    with reading(language_of("en")):
+        return {name: page(view, HARMLESS) for name, view in views.items()}
 
 
 def differences(
@@ -140,7 +156,7 @@ def differences(
     wrong = []
     for name, view in views.items():
         harmless = harmless_documents[name]
-        html = report.render_html(with_text(view, payload))
+        html = page(view, payload)
         if Shape(html).found != Shape(harmless).found or html.count("<") != harmless.count("<"):
             wrong.append(f"{name}: other elements")
         # The excerpt of a log keeps its tabs; in HTML they are spaces.
@@ -167,6 +183,24 @@ def test_text_of_a_host_is_text_in_every_document(
     views: dict[str, DocumentView], harmless: dict[str, str], payload: str
 ) -> None:
     assert differences(views, harmless, payload) == []
+
+
+@pytest.mark.parametrize("payload", ALL[::180])
+def test_text_of_a_host_is_text_in_every_document_in_english(
+    views: dict[str, DocumentView], english: dict[str, str], payload: str
+) -> None:
+    assert any('<html lang="en">' in html for html in english.values())
+    with reading(language_of("en")):
+        assert differences(views, english, payload) == []
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(3600)
+def test_no_payload_of_the_whole_corpus_is_more_than_text_in_english(
+    views: dict[str, DocumentView], english: dict[str, str]
+) -> None:
+    with reading(language_of("en")):
+        assert {payload: wrong for payload in ALL if (wrong := differences(views, english, payload))} == {}
 
 
 @pytest.mark.campaign
