@@ -27,7 +27,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
+.PHONY: demo test messages golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -40,6 +40,9 @@ demo: setup ## From a bare machine to the Surakarta SOP at the prompt, on fresh 
 
 test: setup ## All tests; boots disposable hosts, so it needs root
 	$(BIN)/python -m pytest -m "not campaign" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+messages: setup ## New messages of the documents into the English catalogue, for somebody to translate; old ones out
+	$(BIN)/python tests/messages.py
 
 campaign-roles: setup ## The remaining faults of the roles on lab hosts, some ten minutes
 	$(BIN)/python -m pytest -m campaign tests/roles

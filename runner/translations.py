@@ -1,7 +1,7 @@
 """The languages in which documents can be read beside Indonesian, out of their catalogues.
 
 A catalogue is a gettext .po file in the package. It is compiled when it is asked for, so that there is no
-second file which could be older than it (docs/adr/0041).
+second file which could be older than it (docs/adr/0043).
 """
 
 from __future__ import annotations
