@@ -1,8 +1,9 @@
-"""Does a whole run of the Surakarta SOP over simulated hosts. Usage: growth_run.py HOSTS FOLDER.
+"""Does a whole run of the Surakarta SOP over simulated hosts. Usage: growth_run.py HOSTS FOLDER [WAVE].
 
-Wants tests and tests/unit on the path. The engine, its journal, gates, signatures and archive are real; what
-a host would answer is made up, of the size that a host's answer has. Documents are a bench of their own.
-Prints, per phase, the seconds and the processor seconds it took, as JSON.
+WAVE is how many hosts are changed at a time; ten, as in the SOP, when it is left out. Wants tests and
+tests/unit on the path. The engine, its journal, gates, signatures and archive are real; what a host would
+answer is made up, of the size that a host's answer has. Documents are a bench of their own. Prints, per phase,
+the seconds and the processor seconds it took, as JSON.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _answers() -> dict[str, dict[str, Any]]:
 ANSWERS: dict[str, dict[str, Any]] = _answers()
 
 
-def office(folder: Path, count: int) -> Office:
+def office(folder: Path, count: int, wave: str) -> Office:
     """Return an office of so many hosts, with keys of its own."""
     keys, tree = folder / "keys", folder / "tree"
     keys.mkdir(parents=True)
@@ -70,7 +71,8 @@ def office(folder: Path, count: int) -> Office:
     for place in ("playbooks", "report_templates", "inventory", "tests/post_update"):
         (tree / place).mkdir(parents=True)
     hosts = tuple(f"pc{number}" for number in range(1, count + 1))
-    made = Office(tree, load_roster(keys / "officials.yml"), keys, SOP.read_text(encoding="utf-8"), SOP.name)
+    text = SOP.read_text(encoding="utf-8").replace("size: 10,", f"size: {wave},")
+    made = Office(tree, load_roster(keys / "officials.yml"), keys, text, SOP.name)
     made.hosts, made.groups = hosts, {"canary": hosts[:1]}
     made.playbooks = made.suites = Answers()
     for step in made.sop.steps:
@@ -82,9 +84,9 @@ def office(folder: Path, count: int) -> Office:
     return made
 
 
-def main(count: int, folder: Path) -> None:
+def main(count: int, folder: Path, wave: str) -> None:
     """Do the run, read it, judge it, seal it."""
-    made = office(folder, count)
+    made = office(folder, count, wave)
     taken: dict[str, dict[str, float]] = {}
 
     def took(phase: str, since: tuple[float, float]) -> tuple[float, float]:
@@ -110,4 +112,4 @@ def main(count: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "10")

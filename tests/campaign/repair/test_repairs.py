@@ -25,7 +25,8 @@ exec openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=contoh -days 90 -keyout
 # Everything that a look or a check must leave as it is.
 STATE = """\
 find /etc /srv /var/log /var/cache/apt /var/lib/dpkg -xdev -type f -printf '%p %s %T@\\n' | sort | md5sum
-stat --format='%n %A %U' /etc/group.lock /var/lib/rawat 2>/dev/null || true; dpkg-query -W -f '${Package} ${Status}\\n' | md5sum
+stat --format='%n %A %U' /etc/group.lock /var/lib/rawat 2>/dev/null || true
+dpkg-query -W -f '${Package} ${Status}\\n' | md5sum
 systemctl list-units --type=service --all --plain --no-legend 'lab-*' | cut -d' ' -f1-4
 """
 SYNC = """\
