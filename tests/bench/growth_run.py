@@ -2,7 +2,7 @@
 
 WAVE is how many hosts are changed at a time; ten, as in the SOP, when it is left out. Wants tests and
 tests/unit on the path. The engine, its journal, gates, signatures and archive are real; what a host would
-answer is made up, of the size that a host's answer has. Documents are a bench of their own. Prints, per phase,
+answer is made up, of the size that a host's answer has. Documents are a bench of their own. Prints per phase
 the seconds and the processor seconds it took, as JSON.
 """
 
