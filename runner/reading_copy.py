@@ -53,7 +53,7 @@ def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> 
     with reading(language):
         # Words that people gave stay; but amounts and heads of tables in forms are worded anew.
         view = report.document_view(run, *facts)
-        html = report.render_html(view, original)
+        html = report.render_html(view, original, [file["sha256"] for file in event["files"][2:-1]])
         target = folder / f"{official.stem}.{language.code}.pdf"
         write_once(target.with_suffix(".html"), html.encode())
         attached = PurePath(data_file["path"]).name, data

@@ -24,6 +24,7 @@ import segno
 from markupsafe import Markup
 
 from runner import errors, language, repair_sentences, wording
+from runner.annex import Annex, annex_name, annexes
 from runner.canonical import canonical_json, sha256_hex
 from runner.checkpoint import EMPTY, Chain
 from runner.data_tables import tables
@@ -31,7 +32,7 @@ from runner.display import display
 from runner.files import write_once
 from runner.flow import flow_of
 from runner.language import _
-from runner.pdf import write_pdf
+from runner.pdf import Limits, render_pdf, write_pdf
 from runner.run_view import document_view
 from runner.sentences import SEVERITIES, sentence
 from runner.sop import duration_seconds
@@ -39,7 +40,7 @@ from runner.view import DocumentView, moment_of
 from runner.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -49,6 +50,9 @@ __all__ = ["build_document", "document_view", "environment", "known_documents", 
 
 TEMPLATES = "report_templates"
 _SHOWN_OF_DIGEST = 16
+_ANNEX, _ANNEX_BLOCK = "_lampiran.html.j2", "annex"
+# What one annex may cost; docs/performance.md tells what one takes.
+_ANNEX_LIMITS = Limits(memory=1024**3, cpu_seconds=120)
 
 
 def known_documents() -> frozenset[str]:
@@ -66,7 +70,7 @@ def build_document(  # noqa: PLR0917 - the engine's contract, one argument per f
     folder: Path,
     head: Chain = EMPTY,
 ) -> tuple[Path, ...]:
-    """Write one version of one document into ``folder`` as JSON, HTML and PDF and return the three files.
+    """Write one version of one document into ``folder`` and return its files: JSON, HTML, annexes, PDF.
 
     ``head`` is how far the archive's register had come, which the footer prints.
 
@@ -75,14 +79,17 @@ def build_document(  # noqa: PLR0917 - the engine's contract, one argument per f
         StepFailedError: when the PDF could not be made.
     """
     view = document_view(record, document, version, step, attempt, as_of, head)
-    html, data = render_html(view), view_json(view)
+    annexed = {name: _annex_pdf(view, annex) for name, annex in _annexes(view)}
+    html, data = render_html(view, annexed=[sha256_hex(pdf) for pdf in annexed.values()]), view_json(view)
     name = f"{step:02d}-{attempt}-{document}-{version}"
     files = tuple(folder / f"{name}.{kind}" for kind in ("json", "html", "pdf"))
     write_once(files[0], data)
     write_once(files[1], html.encode())
+    for annex, pdf in annexed.items():
+        write_once(folder / annex, pdf)
     made_at = moment_of(view.made_at)
     write_pdf(html, title_of(html), made_at, (files[0].name, data), files[2], tables=tables(view))
-    return files
+    return (*files[:2], *(folder / annex for annex in annexed), files[2])
 
 
 def view_json(view: DocumentView) -> bytes:
@@ -99,12 +106,50 @@ class Original:
     data_sha256: str
 
 
-def render_html(view: DocumentView, original: Original | None = None) -> str:
+def _annexes(view: DocumentView) -> list[tuple[str, Annex]]:
+    """Return the name and content of each annex; only documents with a place to name them have some."""
+    template = environment().get_template(f"{view.document}.html.j2")
+    found = annexes(view) if _ANNEX_BLOCK in template.blocks else ()
+    return [(annex_name(view, annex.number), annex) for annex in found]
+
+
+def _annex_pdf(view: DocumentView, annex: Annex) -> bytes:
+    digest = sha256_hex(view_json(view))
+    template = environment().get_template(_ANNEX)
+    html = template.render(
+        view=view,
+        annex=annex,
+        document_title=_title(view),
+        short_digest=digest[:_SHOWN_OF_DIGEST],
+        qr=qr_code(archive_code(view, digest)),
+        original=None,
+    )
+    listed = view.model_copy(update={"hosts": tuple(row.host for row in annex.rows)})
+    attached, *more = tables(listed)
+    made_at = moment_of(view.made_at)
+    return render_pdf(
+        html,
+        title_of(html),
+        made_at,
+        attached,
+        description=_("Tabel untuk lembar kerja (CSV)"),
+        tables=more,
+        limits=_ANNEX_LIMITS,
+    )
+
+
+def _title(view: DocumentView) -> str:
+    template = environment().get_template(f"{view.document}.html.j2")
+    return unescape("".join(template.blocks["title"](template.new_context({"view": view}))))
+
+
+def render_html(view: DocumentView, original: Original | None = None, annexed: Sequence[str] = ()) -> str:
     """Return the document as one HTML file that needs nothing else.
 
     Args:
         view: what it says.
         original: of a copy in another language: what it was translated from.
+        annexed: the digests of its annexes' files, in order.
 
     Raises:
         InputError: when there is no template for the document.
@@ -116,7 +161,9 @@ def render_html(view: DocumentView, original: Original | None = None) -> str:
     code = archive_code(view, digest)
     template = environment().get_template(f"{view.document}.html.j2")
     shown = digest[:_SHOWN_OF_DIGEST]
-    return template.render(view=view, short_digest=shown, qr=qr_code(code), original=original)
+    named = zip(_annexes(view), annexed, strict=True) if annexed else ()
+    told = [(name, annex, sha256) for (name, annex), sha256 in named]
+    return template.render(view=view, short_digest=shown, qr=qr_code(code), original=original, annexed=told)
 
 
 def archive_code(view: DocumentView, digest: str) -> str:

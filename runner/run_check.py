@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner import conffiles, cures, drift, errors, filled, journal, moves, pades, signing
+from runner.annex import MOST_ANNEXES
 from runner.bag import PAYLOAD, Payload
 from runner.canonical import sha256_hex
 from runner.display import display
@@ -372,6 +373,7 @@ def _due_files(state: RunState) -> set[str]:
         case moves.WriteDocument(step, attempt, output):
             stem = f"documents/{step:02d}-{attempt}-{output.document}-{output.version}"
             paths |= {f"{stem}.{kind}" for kind in _DOCUMENT_KINDS}
+            paths |= {f"{stem}.lampiran-{number}.pdf" for number in range(1, MOST_ANNEXES + 1)}
         case _:
             pass
     return paths

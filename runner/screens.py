@@ -654,7 +654,7 @@ def _documents_view(record: Record) -> Table:
         table.add_column(column, overflow="fold")
     newest = {event["document"]: event for event in record.state.documents}
     for event in newest.values():
-        pdf = next((f["path"] for f in event["files"] if f["path"].endswith(".pdf")), "")
+        pdf = next((f["path"] for f in reversed(event["files"]) if f["path"].endswith(".pdf")), "")
         table.add_row(str(event["step"]), event["name"], event["version"], Path(pdf).name)
     return table
 

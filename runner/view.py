@@ -7,7 +7,7 @@ which decisions) that the templates would otherwise make for themselves; they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -550,6 +550,36 @@ class DocumentView(Finding):
         bad = {"failed", "unknown", "untested", "rolled_back"} | ({"not_done"} if self.has_applied else set())
         return tuple(host for host in named if host.state in bad or not host.plan)[:MOST_TOLD]
 
+    def few(self, lines: Sequence[Any]) -> Sequence[Any]:
+        """Return all lines of a list about a few hosts, about many only the first ``MOST_TOLD``."""
+        return lines if len(self.hosts) <= MOST_TOLD else lines[:MOST_TOLD]
+
+    @property
+    def told_backups(self) -> tuple[HostFacts, ...]:
+        """Return whose backup a table tells: all of a few, of many only those that were not proven."""
+        if len(self.hosts) <= MOST_TOLD:
+            return self.with_backup
+        return tuple(host for host in self.with_backup if not host.is_backed_up)[:MOST_TOLD]
+
+    @property
+    def told_outcomes(self) -> tuple[SharedChange, ...]:
+        """Return which updates a table tells: all on a few hosts, on many those not in effect everywhere."""
+        if len(self.hosts) <= MOST_TOLD:
+            return self.outcomes
+        return tuple(c for c in self.outcomes if any(p.now != "in_effect" for p in c.places))[:MOST_TOLD]
+
+    @property
+    def told_cves(self) -> tuple[CveGroup, ...]:
+        """Return which vulnerabilities a table tells: all of a few hosts, of many those still open."""
+        if len(self.hosts) <= MOST_TOLD:
+            return self.cve_groups
+        return tuple(group for group in self.cve_groups if group.open_on)[:MOST_TOLD]
+
+    @property
+    def with_left_alone(self) -> tuple[HostFacts, ...]:
+        """Return the hosts on which the plan leaves something as it is, or puts something else at stake."""
+        return tuple(host for host in self.checked if host.plan and _leaves_alone(host.plan))
+
     def hosts_in(self, *states: HostState) -> tuple[HostFacts, ...]:
         """Return the hosts in one of these states."""
         return tuple(host for host in self.hosts if host.state in states)
@@ -708,6 +738,11 @@ class DocumentView(Finding):
     def spanning_rows(self) -> tuple[RowTime, ...]:
         """Return the rows that went on beside later ones."""
         return tuple(row for row in self.rows if row.span and row.tries)
+
+
+def _leaves_alone(plan: PlanUpdates) -> bool:
+    packages = plan.held or plan.kept_back or plan.new_packages or plan.dpkg_audit
+    return bool(packages or plan.conffiles or plan.snapshot.returns)
 
 
 def _shared(changes: Iterable[tuple[str, str, Update | Change]]) -> tuple[SharedChange, ...]:

@@ -19,6 +19,7 @@ import growth
 import journals
 import overhead
 import page
+import reports
 import suite
 from ground import ROOT, lab_of, peer_versions
 from measuring import BenchError
@@ -50,10 +51,11 @@ BENCHES: dict[str, Bench] = {
     "overhead": run_overhead,
     "journal": journals.run,
     "growth": growth.run,
+    "report": reports.run,
 }
 
 # What is measured without any host of a lab.
-WITHOUT_HOSTS = {"journal", "growth"}
+WITHOUT_HOSTS = {"journal", "growth", "report"}
 
 
 def main() -> int:

@@ -58,7 +58,7 @@ PARTS = {
         "replay",
         "errors",
     }
-    | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "wording"}
+    | {"canonical", "display", "events", "bag", "findings", "host_facts", "view", "annex", "wording"}
     | {"expiry", "drift", "addresses", "statements", "conffiles", "reasons", "breaks", "endpoints", "rosters"}
     | {"forms", "filled", "models", "cures", "office_settings", "trends"}
     | {"description", "checkpoint", "archive_settings"}

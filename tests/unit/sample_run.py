@@ -323,6 +323,7 @@ class SampleRun:
     trends: Trends = field(default_factory=Trends)
     look: OfficeLook = field(default_factory=OfficeLook)
     windows: dict[str, Any] | None = None
+    hosts: list[str] = field(default_factory=lambda: HOSTS)
 
     def __post_init__(self) -> None:
         text = SOP.read_text(encoding="utf-8")
@@ -348,8 +349,8 @@ class SampleRun:
             sop={"id": self.sop.id, "name": self.sop.identity.nama_sop, "sha256": self.digest},
             inventory={
                 "path": "inventory/lab",
-                "hosts": HOSTS,
-                "groups": {"canary": ["web1"]},
+                "hosts": self.hosts,
+                "groups": {"canary": self.hosts[:1]},
                 "controllers": [],
             },
             office_sha256=hashlib.sha256(self.look.snapshot()).hexdigest(),
