@@ -15,7 +15,8 @@ from runner.clock import SystemClock
 from runner.consent import at_terminal
 from runner.console import console, error_console
 from runner.display import display
-from runner.office import read_text, staff_of
+from runner.office import look_of, read_text, roster_file, staff_of
+from runner.officials import load_roster
 from runner.sop_questions import SopQuestions
 from runner.workspace import find_workspace
 
@@ -89,13 +90,21 @@ def render(
         Path, typer.Argument(metavar="FILE", help="SOP file, such as sops/surakarta-system-update.yml")
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where to: OUT.pdf or OUT.html")],
+    inventory: Annotated[
+        Path | None,
+        typer.Option("-i", "--inventory", help="On the letterhead and paper of its office.yml"),
+    ] = None,
 ) -> None:
     """Make the official SOP document of a SOP file: identity block and flowchart.
 
-    The same file gives the same bytes; the PDF carries the file it was made from.
+    The same files give the same bytes; the PDF carries the file it was made from.
     """
     sop_document.require_kind(out)
-    printed = sop_document.write_sop(read_text(file), str(file), out)
+    look = None
+    if inventory is not None:
+        roster = roster_file(inventory)
+        look = look_of(load_roster(roster), roster)
+    printed = sop_document.write_sop(read_text(file), str(file), out, look)
     rows = len(printed.steps)
     console.print(Text(f"{out}: {display(printed.identity.nama_sop)}, {rows} rows"), soft_wrap=True)
 

@@ -35,6 +35,7 @@ def description(
     return {
         "format": 1,
         "run": started["run"],
+        "number": started["number"],
         "office": started["office"],
         "timezone": started["timezone"],
         "sop": {"id": sop.id, "name": sop.identity.nama_sop, "unit": sop.identity.unit},

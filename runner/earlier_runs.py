@@ -59,18 +59,6 @@ def _newest_first(workspace: Workspace, sop: str) -> list[RunFolder]:
     return [RunFolder(path) for _, _, path in sorted(found, reverse=True)]
 
 
-def runs_of_year(workspace: Workspace, office: str, year: int) -> int:
-    """Return the highest number that a run of this office and year has, 0 for none."""
-    numbers = [0]
-    for path in workspace.runs.glob(f"{year}-*/journal.jsonl"):
-        try:
-            first = _first_record(RunFolder(path.parent))
-            numbers.append(int(first["number"]) if first["office"] == office else 0)
-        except (OSError, ValueError, LookupError, TypeError):
-            continue  # cut off before its first record, or of an older format: it has no number
-    return max(numbers)
-
-
 def _hosts_of(folder: RunFolder) -> set[str]:
     return set(_first_record(folder)["inventory"]["hosts"])
 

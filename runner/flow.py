@@ -17,6 +17,7 @@ from typing import NamedTuple
 from runner import letters
 from runner.display import display
 from runner.language import _
+from runner.office_settings import Paper
 from runner.procedure import Mark, Procedure, Row
 from runner.routes import (
     CLEAR,
@@ -41,6 +42,7 @@ _Marked = Mapping[int, Mapping[str, tuple[int, ...]]]
 
 SHEET_WIDTH, SHEET_HEIGHT = 261.0, 166.0
 """What a landscape A4 page leaves for the table, its caption and its head (``@page wide`` of print.css)."""
+_WIDTHS: Mapping[Paper, float] = {"A4": SHEET_WIDTH, "F4": 294.0}
 TEXT, LINE = 7.4, 3.15
 PADDING, PADDING_ABOVE = 1.2, 1.0
 LABEL, LABEL_LINE, LABEL_LINES = 6.0, 2.35, 3
@@ -154,15 +156,15 @@ class _Measured:
     labels: tuple[tuple[str, ...], ...]
 
 
-def flow_of(procedure: Procedure, marks: Iterable[Mark] = ()) -> Flow:
-    """Return the flowchart, laid out and cut into sheets."""
+def flow_of(procedure: Procedure, marks: Iterable[Mark] = (), paper: Paper = "A4") -> Flow:
+    """Return the flowchart, laid out for a paper and cut into sheets."""
     count = len(procedure.actors)
     lanes = _lanes(count)
     upright, heads, head_height = _heads(procedure.actors, lanes.width)
     marked = _marked(marks)
     tried = [
         (columns, _measure(procedure, lanes, columns, marked))
-        for columns in map(partial(_columns, lanes.total), _SHARES)
+        for columns in map(partial(_columns, _WIDTHS[paper] - lanes.total), _SHARES)
     ]
     columns, measured = min(tried, key=lambda each: sum(m.drawn.height * len(m.parts) for m in each[1]))
     room = SHEET_HEIGHT - CAPTION - HEAD_ABOVE - head_height
@@ -187,8 +189,8 @@ def _lanes(count: int) -> Lanes:
     return replace(plain, rail=round(max(0.0, EDGE + 2 * PITCH - reach), 2))
 
 
-def _columns(lanes: float, shares: Mapping[str, float]) -> dict[str, float]:
-    rest = SHEET_WIDTH - lanes - sum(_FIXED.values())
+def _columns(beside_lanes: float, shares: Mapping[str, float]) -> dict[str, float]:
+    rest = beside_lanes - sum(_FIXED.values())
     found = {**_FIXED, **{name: round(rest * share, 2) for name, share in shares.items()}}
     missing = max(0.0, _NARROWEST - found["remark"])
     return {**found, "remark": found["remark"] + missing, "activity": found["activity"] - missing}

@@ -12,6 +12,7 @@ from pathlib import Path
 from runner import errors
 from runner.files import write_once
 from runner.flow import flow_of
+from runner.office_settings import OfficeLook
 from runner.pdf import render_pdf
 from runner.procedure import marks_of, procedure_of
 from runner.report import environment, title_of
@@ -39,8 +40,10 @@ def require_kind(out: Path) -> None:
         raise errors.InputError(f"{out}: is a folder; expected the name of a file")
 
 
-def write_sop(text: str, name: str, out: Path) -> Sop:
+def write_sop(text: str, name: str, out: Path, look: OfficeLook | None = None) -> Sop:
     """Write the document of a SOP file in place of an older one, as ``out`` is named, and return the SOP.
+
+    ``look`` is how the office's documents look: letterhead, paper and font.
 
     Raises:
         SourceError: naming every problem of the SOP file.
@@ -50,17 +53,23 @@ def write_sop(text: str, name: str, out: Path) -> Sop:
     """
     require_kind(out)
     sop = parse_sop(text, name)
-    html = render_sop(sop, text)
+    html = render_sop(sop, text, look)
     write_once(out, html.encode() if out.suffix == ".html" else _pdf(html, name, text))
     return sop
 
 
-def render_sop(sop: Sop, text: str) -> str:
+def render_sop(sop: Sop, text: str, look: OfficeLook | None = None) -> str:
     """Return the document as one HTML file that needs nothing else."""
+    look = look or OfficeLook()
     procedure, marks = procedure_of(sop), marks_of(sop)
     template = environment().get_template("sop.html.j2")
     return template.render(
-        sop=sop, procedure=procedure, flow=flow_of(procedure, marks), marks=marks, digest=sop_digest(text)
+        sop=sop,
+        procedure=procedure,
+        flow=flow_of(procedure, marks, look.settings.paper),
+        marks=marks,
+        digest=sop_digest(text),
+        look=look,
     )
 
 

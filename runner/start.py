@@ -13,7 +13,7 @@ from runner.canonical import sha256_hex
 from runner.clock import Clock
 from runner.display import display
 from runner.earlier_reports import earlier_trends
-from runner.earlier_runs import find_owed, runs_of_year
+from runner.earlier_runs import find_owed
 from runner.events import FORMAT
 from runner.files import (
     RESERVE,
@@ -30,6 +30,7 @@ from runner.journal import Journal
 from runner.kinds import SERVICES, computers
 from runner.office_settings import OfficeLook
 from runner.officials import Official, Roster
+from runner.run_numbers import next_number
 from runner.sop import Sop, Step, sop_digest
 from runner.sop_check import Staff, can_be_filled, require_good, vacancy
 from runner.waves import BUDGET
@@ -112,6 +113,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
     write_once(folder.office, look)
     trends = earlier_trends(workspace, sop.id, start.roster.office).snapshot()
     write_once(folder.trends, trends)
+    number = next_number(workspace, start.roster.office, day.year)
     journal = Journal(folder.journal, clock)
     with journal.lock():
         journal.append(
@@ -129,7 +131,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
             officials_sha256=sha256_hex(roster),
             office_sha256=sha256_hex(look),
             trends_sha256=sha256_hex(trends),
-            number=runs_of_year(workspace, start.roster.office, day.year) + 1,
+            number=number,
             operator=start.operator.person(),
             office=start.roster.office,
             timezone=start.roster.timezone,

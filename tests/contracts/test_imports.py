@@ -79,6 +79,7 @@ PARTS = {
         "inventory",
         "own_machine",
         "earlier_runs",
+        "run_numbers",
         "earlier_checks",
         "earlier_reports",
         "tree",

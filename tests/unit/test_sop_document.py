@@ -213,3 +213,70 @@ def test_a_broken_sop_is_not_printed(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError):
         sop_document.write_sop("format: 1\n", "x.yml", tmp_path / "sop.html")
     assert list(tmp_path.iterdir()) == []
+
+
+# On the office's letterhead -----------------------------------------------------------------------------
+
+OFFICE = """\
+letterhead:
+  lines: [Pemerintah Kota Contoh, "Dinas <Contoh>"]
+  address: [Jalan Contoh Nomor 0]
+  logos: [{file: lambang.png, name: Lambang Kota Contoh}]
+paper: F4
+font: Times New Roman
+"""
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489"
+    "0000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+
+
+@pytest.fixture(name="inventory")
+def _inventory(tmp_path: Path) -> Path:
+    """Return an inventory with an office on F4, with a logo."""
+    folder = tmp_path / "kantor"
+    folder.mkdir()
+    (folder / "officials.yml").write_text(
+        "office: Dinas Contoh\nofficials:\n"
+        f"  - {{id: satu, name: Nama, nip: '{1:018d}', positions: [Staf TI],\n"
+        "     key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZvcnRlc3Rz}\n"
+    )
+    (folder / "office.yml").write_text(OFFICE)
+    (folder / "lambang.png").write_bytes(PNG)
+    return folder
+
+
+def test_the_printed_sop_is_on_the_office_s_letterhead_and_paper(tmp_path: Path, inventory: Path) -> None:
+    asked = ["sop", "render", str(FILES[0]), "-i", str(inventory), "-o", str(tmp_path / "sop.pdf")]
+    done = CliRunner().invoke(cli.app, asked)
+    assert done.exit_code == 0, done.output
+
+    with pikepdf.open(tmp_path / "sop.pdf") as document:
+        boxes = {
+            tuple(round(float(side) * 25.4 / 72) for side in page.mediabox[2:]) for page in document.pages
+        }
+    assert boxes == {(330, 215)}
+    html_asked = [*asked[:-1], str(tmp_path / "sop.html")]
+    assert CliRunner().invoke(cli.app, html_asked).exit_code == 0
+    page = (tmp_path / "sop.html").read_text(encoding="utf-8")
+    assert 'alt="Lambang Kota Contoh"' in page
+    assert '<div class="letterhead">Dinas &lt;Contoh&gt;</div>' in page
+    assert "tempat logo" not in page
+    assert "table.flow { width: 294mm; }" in page
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_flowchart_fills_the_wider_paper(file: Path) -> None:
+    sop = parse_sop(file.read_text(encoding="utf-8"), file.name)
+    narrow, wide = (flow_of(procedure_of(sop), marks_of(sop), paper) for paper in ("A4", "F4"))
+    assert sum(wide.columns.values()) + wide.lanes.total == pytest.approx(294, abs=0.05)
+    assert len(wide.pages) <= len(narrow.pages)
+
+
+def test_an_office_without_settings_changes_nothing(tmp_path: Path, inventory: Path) -> None:
+    (inventory / "office.yml").unlink()
+    asked = ["sop", "render", str(FILES[0]), "-o", str(tmp_path / "sop.html")]
+    assert CliRunner().invoke(cli.app, asked).exit_code == 0
+    plain = (tmp_path / "sop.html").read_bytes()
+    assert CliRunner().invoke(cli.app, [*asked, "-i", str(inventory)]).exit_code == 0
+    assert (tmp_path / "sop.html").read_bytes() == plain
