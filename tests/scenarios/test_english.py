@@ -49,7 +49,7 @@ WORDS = frozenset(
     setelah setiap sidik sifat simpulan siapa sistem sudah sumber tabel tanda tanggal tangan tanpa telah
     temuan tempat terakhir terbaru tercatat terhadap terjangkau terkait terlampir terpakai terpasang tersedia
     tersebut tersimpan tertutup terutang tetapi tidak tindak tindakan tingkat uji ukuran umum untuk usulan
-    versinya waktu yaitu yang""".split()  # noqa: SIM905 - two hundred quoted words are no list to read
+    versinya waktu ya yaitu yang""".split()  # noqa: SIM905 - two hundred quoted words are no list to read
 )
 
 
