@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Container, Iterable
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -112,5 +111,9 @@ def read(
     return [
         json.loads(folder.read(entry))
         for entry in entries
-        if entry["path"].startswith("evidence/") and (hosts is None or Path(entry["path"]).stem in hosts)
+        if entry["path"].startswith("evidence/") and (hosts is None or _host(entry) in hosts)
     ]
+
+
+def _host(entry: dict[str, str]) -> str:
+    return entry["path"].rpartition("/")[2].removesuffix(".json")
