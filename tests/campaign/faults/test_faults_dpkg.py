@@ -33,13 +33,13 @@ def test_lock_held_for_a_while_is_waited_for(field: Field, figure: Figure, lock:
     """Long enough that the change comes upon it: it waits and is done."""
     field.fresh("file1")
     plan, path = field.make_plan("file1")
-    field.settings(apply_updates_lock_timeout=60)
-    field.ssh("file1", HOLD.format(lock=lock, seconds=30))
+    field.settings(apply_updates_lock_timeout=120)
+    field.ssh("file1", HOLD.format(lock=lock, seconds=60))
 
     results = field.apply(path, "file1")
 
     waited = results["file1"].results["apply_updates"]["seconds"]
-    figure(15, lock=lock, held=30, waited=round(waited), status=results["file1"].status)
+    figure(15, lock=lock, held=60, waited=round(waited), status=results["file1"].status)
     assert results["file1"].status == "ok", results["file1"].failure
     assert waited > 12
     assert field.is_updated("file1", plan)
