@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -164,8 +165,9 @@ def run(ground: Ground, rounds: int, say: Callable[[str], None]) -> dict[str, An
 
 def commandline(side: Side) -> str:
     """Return a side's command as a person types it at the checkout's root."""
-    settings = [
-        f"{name}={value!r}" if " " in value else f"{name}={value}" for name, value in side.environment.items()
-    ]
+    # What a person's own environment says as well is of this machine only.
+    given = {name: value for name, value in side.environment.items() if os.environ.get(name) != value}
+    given = {name: value.replace(f":{os.environ['PATH']}", ":$PATH") for name, value in given.items()}
+    settings = [f"{name}={value!r}" if " " in value else f"{name}={value}" for name, value in given.items()]
     line = " ".join([*settings, *(str(word) for word in side.argv)])
-    return line.replace(f"{ROOT}/", "")
+    return line.replace(f"{ROOT}/", "").replace(f"={ROOT} ", "=. ")
