@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from runner import errors, signing
+from runner.canonical import sha256_hex
 from runner.files import make_private_dir, write_once
 
 NAMESPACE = "rawat-archive"
@@ -89,6 +90,12 @@ def require_signers(data: bytes, name: str) -> tuple[bytes, ...]:
     if not lines:
         raise errors.VerificationError(name, "holds no key")
     return lines
+
+
+def beginnings(signers: bytes) -> list[str]:
+    """Return the digests that a file of signers had with one key, with two, ...: keys are only added."""
+    keys = signers.splitlines(keepends=True)
+    return [sha256_hex(b"".join(keys[:count])) for count in range(1, len(keys) + 1)]
 
 
 def sign(data: bytes, key: Path) -> bytes:

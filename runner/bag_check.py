@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runner import archive_key, bag, errors, journal, signing
+from runner import archive_key, bag, errors, journal, register, signing
 from runner.bag import MANIFEST, PAYLOAD, TAG_MANIFEST
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import format_utc
@@ -177,7 +177,7 @@ def require_signature(tree: Tree, signers: bytes | None) -> None:
     """
     own = tree.read(bag.SIGNERS)
     lines = archive_key.require_signers(own, bag.SIGNERS)
-    if signers is not None and not set(lines) <= set(archive_key.require_signers(signers, "arsip.signers")):
+    if signers is not None and not set(lines) <= set(archive_key.require_signers(signers, register.SIGNERS)):
         raise errors.VerificationError(bag.SIGNERS, "holds a key that is not the archive's")
     if not archive_key.is_signed(tree.read(TAG_MANIFEST), tree.read(bag.SIGNATURE), own):
         raise errors.VerificationError(bag.SIGNATURE, f"is not the archive's signature on {TAG_MANIFEST}")

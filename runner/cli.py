@@ -23,6 +23,7 @@ from runner import (
     record,
     register,
     report,
+    sealing,
     typed,
     verify,
 )
@@ -204,8 +205,8 @@ def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
         suites=VerificationExecutor(connections),
         build_document=_build_document,
         check_run=verify.check_run,
-        seal=lambda closed: cli_archive.seal(workspace, closed),
-        checkpoint=lambda waiting: cli_archive.leave_checkpoint(workspace, waiting),
+        seal=lambda closed: sealing.seal(workspace, closed),
+        checkpoint=lambda waiting: sealing.leave_checkpoint(workspace, waiting),
         register_head=lambda known: register.signed_head(workspace.archive, known),
     )
     return Engine(workspace, folder, tools, screen)

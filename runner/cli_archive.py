@@ -1,11 +1,10 @@
-"""The commands around the archive: seal, check, list, find, export, and decide what becomes of it."""
+"""The commands around the archive: seal, check, list, find, export; what is due is ``cli_retention``'s."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,31 +12,14 @@ import typer
 from rich.text import Text
 from typer.core import TyperGroup
 
-from runner import (
-    archive,
-    catalogue,
-    checkpoints,
-    dispositions,
-    errors,
-    record,
-    retention,
-    typed,
-    verify,
-)
-from runner.archive_settings import ArchiveSettings, parse_archive_settings
+from runner import catalogue, cli_retention, errors, typed, verify
 from runner.catalogue import Sealed, Sought
-from runner.clock import SystemClock
-from runner.consent import Shown
 from runner.console import RunArgument, console, error_console
-from runner.dispositions import Decision
 from runner.export import export as srikandi_export
-from runner.minutes import minutes
-from runner.office import read_text
-from runner.officials import load_roster
-from runner.retention import Due, Parties
 from runner.screens import one_line
+from runner.sealing import seal
 from runner.verify import Outside
-from runner.workspace import RunFolder, Workspace, find_workspace
+from runner.workspace import find_workspace
 
 _SEAL = "seal"
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs")]
@@ -137,7 +119,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Find archives by period, host, CVE, official and document; what is given must all fit."""
-    sought = Sought(_day(since), _day(until), host, cve, official, document)
+    sought = Sought(typed.day(since), typed.day(until), host, cve, official, document)
     archives = catalogue.catalogue(find_workspace().archive)
     unread = [found.entry.run for found in archives if found.said is None]
     if unread:
@@ -146,87 +128,8 @@ def search(
     _print_found([found for found in archives if catalogue.matches(found, sought)], as_json=as_json)
 
 
-@app.command()
-def due(
-    *,
-    on: Annotated[str, typer.Option(callback=typed.name, help="As of this day; today without it")] = "",
-) -> None:
-    """Tell which archives' time is over by the office's own retention schedule; nothing is done."""
-    dues = _dues(find_workspace(), _day(on))
-    if not dues:
-        console.print("nothing is due; an archive without a retention schedule never is")
-    for item in dues:
-        fates = " or ".join(item.fates)
-        told = f"{item.run}: since {item.since} {fates} can be decided ({item.basis})"
-        console.print(Text(told), soft_wrap=True)
-
-
-@app.command()
-def decide(
-    runs: Annotated[
-        list[str] | None, typer.Argument(help="Archives; all for which it is due without them")
-    ] = None,
-    *,
-    fate: Annotated[
-        str,
-        typer.Option(
-            callback=typed.name, help="inaktif, musnah (destroy), serah (hand over) or simpan (keep)"
-        ),
-    ],
-    official: Annotated[str, typer.Option(callback=typed.name, help="Id of who decides")],
-    witness: Annotated[str, typer.Option(callback=typed.name, help="Id of who signs as a witness")],
-    reason: Annotated[str, typer.Option(callback=typed.words, help="Why; it stands in the Berita Acara")],
-    key: Annotated[Path, typer.Option(help="The deciding official's own key")],
-    witness_key: Annotated[Path, typer.Option(help="The witness's own key")],
-    code: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", callback=typed.name, help="Code of the proposal you have looked at"),
-    ] = None,
-) -> None:
-    """Decide what becomes of archives whose time is over; two officials sign, and a Berita Acara is written.
-
-    What is decided on is shown first, and asked; without a terminal, give its code. Only with 'musnah' is
-    anything removed: the content, while manifests, signature and register stay.
-    """
-    workspace = find_workspace()
-    settings = settings_of(workspace).retention
-    if settings is None:
-        raise errors.InputError(
-            "nobody may decide about archives here",
-            hint=f"say who in {workspace.archive_settings}, as docs/archive.md shows",
-        )
-    roster = load_roster(workspace.root / settings.officials)
-    parties = Parties(roster.named(official), roster.named(witness), (settings.decides, settings.witness))
-    known = next((known for known in retention.FATES if known == fate), None)
-    if known is None:
-        raise errors.InputError(f"--fate {fate!r} is not known", hint=f"one of {', '.join(retention.FATES)}")
-    now = SystemClock().now().at
-    dues = [item for item in _dues(workspace, None) if (item.run in runs if runs else known in item.fates)]
-    strangers = sorted(set(runs or ()) - {item.run for item in dues})
-    if strangers:
-        raise errors.InputError(
-            f"for {', '.join(strangers)} nothing is due", hint="'rawat archive due' tells what is"
-        )
-    refused = retention.refusal(known, dues, roster, parties, reason, roster.day(now))
-    if refused:
-        raise errors.DecisionRefusedError(refused, hint="nothing was decided")
-    shown = Shown(lambda: _print_proposal(known, dues), retention.code(known, dues), "--code")
-    shown.require_seen(code, f"Sign as {parties.decides.name} and {parties.witness.name}: {known}?")
-    _finish(workspace)
-    said_by = {found.entry.run: found.said for found in catalogue.catalogue(workspace.archive)}
-
-    def minutes_of(said: Mapping[str, Any]) -> Mapping[str, bytes]:
-        archives = [said_by[kept["run"]] or {} for kept in said["runs"]]
-        return minutes(said, archives, roster.office, roster.timezone)
-
-    decision = Decision(known, dues, parties, (key, witness_key), reason)
-    line = dispositions.decide(workspace.archive, workspace.archive_key, decision, now, minutes_of)
-    console.print(Text(f"decided: {known} of {len(dues)} archives, record {line.no} of the register"))
-    console.print(
-        Text(f"Berita Acara: {workspace.archive / dispositions.FOLDER / str(line.no)}"), soft_wrap=True
-    )
-    _finish(workspace)
-    _leave_checkpoint_of_register(workspace)
+app.command()(cli_retention.due)
+app.command()(cli_retention.decide)
 
 
 @app.command()
@@ -252,36 +155,6 @@ def export(
 
 
 # The parts ---------------------------------------------------------------------------------------
-
-
-def _dues(workspace: Workspace, on: date | None) -> list[Due]:
-    day = on or SystemClock().now().at.date()
-    found = [
-        retention.due(f.entry.run, f.entry.tagmanifest_sha256, f.said, f.state, day)
-        for f in catalogue.catalogue(workspace.archive)
-        if f.said is not None
-    ]
-    return [item for item in found if item is not None]
-
-
-def _print_proposal(fate: str, dues: Sequence[Due]) -> None:
-    console.print(Text(f"To be decided: {fate}", style="bold"))
-    for item in dues:
-        told = f"  {item.run}, due since {item.since}, {item.basis or 'no basis'}"
-        console.print(Text(told), soft_wrap=True)
-    if fate == "musnah":
-        told = "the content of these archives will be removed for good; manifests and register stay"
-        console.print(Text(told, style="bold red"))
-    console.print(Text(f"code of this proposal: {retention.code(fate, dues)}", style="bold"))  # type: ignore[arg-type]
-
-
-def _finish(workspace: Workspace) -> None:
-    """Remove what was decided to be removed, and say so, each by its name."""
-    removed = dispositions.finish(workspace.archive, workspace.archive_key, SystemClock().now().at)
-    for run in removed:
-        console.print(Text(f"removed: the content of {run}, as was decided; its manifests stay"))
-        if (workspace.runs / run).exists():
-            console.print(Text(f"  runs/{run} still holds the same record: it is the office's own to remove"))
 
 
 def _print_found(archives: Sequence[Sealed], *, as_json: bool) -> None:
@@ -311,41 +184,3 @@ def _print_found(archives: Sequence[Sealed], *, as_json: bool) -> None:
         )
         console.print(Text(one_line(line, 500)), soft_wrap=True)
     console.print(Text(f"{len(archives)} archives"))
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise errors.InputError(f"{text!r} is no day", hint="expected one such as 2026-11-21") from error
-
-
-def settings_of(workspace: Workspace) -> ArchiveSettings:
-    """Return what the office says of its archive.
-
-    Raises:
-        InputError: naming what is wrong in archive.yml.
-    """
-    file = workspace.archive_settings
-    return parse_archive_settings(read_text(file), str(file)) if file.exists() else ArchiveSettings()
-
-
-def seal(workspace: Workspace, folder: RunFolder) -> Path:
-    """Seal a closed run; then a checkpoint of the register leaves this machine."""
-    sealed = archive.seal(folder, workspace.archive, workspace.archive_key)
-    _leave_checkpoint_of_register(workspace)
-    return sealed
-
-
-def _leave_checkpoint_of_register(workspace: Workspace) -> None:
-    places = settings_of(workspace).checkpoints
-    if places:
-        checkpoints.deliver(*checkpoints.made(workspace.archive, workspace.archive_key), places)
-
-
-def leave_checkpoint(workspace: Workspace, folder: RunFolder) -> None:
-    """Let a checkpoint of the register, and of the run at its gate, leave this machine."""
-    places = settings_of(workspace).checkpoints
-    if places:
-        events = record.load(folder).events
-        checkpoints.deliver(*checkpoints.made(workspace.archive, workspace.archive_key, events), places)

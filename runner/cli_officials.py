@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -105,7 +104,7 @@ def decide(
     elif withdraw:
         made = decisions.withdraw(official, reason, own_key, shown.code)
     elif wet_ink and entered_by:
-        paper = Paper(wet_ink, entered_by, _day(dated))
+        paper = Paper(wet_ink, entered_by, typed.day(dated, "--dated"))
         made = decisions.enter(Choice(official, outcome or "", reason, files), paper, own_key, shown.code)
     else:
         made = decisions.decide(Choice(official, outcome or "", reason, files), own_key, shown.code)
@@ -138,15 +137,6 @@ def _require_one_way(
         raise errors.InputError("--wet-ink goes with --outcome")
     if not official:
         raise errors.InputError("who signs? give --official ID", hint="'rawat status' shows who is awaited")
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise errors.InputError(
-            f"--dated {text!r} is no day", hint="expected one such as 2026-11-21"
-        ) from error
 
 
 def change_roster(

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runner import bag, errors, srikandi
+from runner import bag, errors, register, srikandi
 from runner.bag_check import check_bag
 from runner.canonical import canonical_json, sha256_hex
 from runner.catalogue import Sealed
@@ -32,7 +32,7 @@ def export(root: Path, archives: Sequence[Sealed], target: Path) -> list[Path]:
     """
     if target.exists():
         raise errors.InputError(f"{target} is there already", hint="give a folder that is not there yet")
-    signers = (root / "arsip.signers").read_bytes()
+    signers = (root / register.SIGNERS).read_bytes()
     written: dict[str, bytes] = {}
     files, items = [], []
     for number, found in enumerate(archives, start=1):

@@ -117,6 +117,10 @@ class Official(_Model):
         """Tell whether the two are one person: an id, a staff number or a key is never two persons'."""
         return self.id == other.id or self.nip == other.nip or self.key == other.key
 
+    def signers_line(self, namespace: str) -> bytes:
+        """Return the key as a line that ``ssh-keygen -Y verify`` reads, for signatures of that namespace."""
+        return f'{self.id} namespaces="{namespace}" {self.key}\n'.encode()
+
     @property
     def fingerprint(self) -> str:
         """Return the key as ``ssh-keygen -l`` shows it, to be compared by eye: ``SHA256:...``."""
@@ -246,8 +250,7 @@ class Roster(_Model):
 
     def allowed_signers(self) -> bytes:
         """Return the roster in the form that ``ssh-keygen -Y verify`` reads."""
-        lines = [f'{o.id} namespaces="{NAMESPACE}" {o.key}\n' for o in self.officials]
-        return "".join(lines).encode()
+        return b"".join(official.signers_line(NAMESPACE) for official in self.officials)
 
 
 _EXPECTED = {

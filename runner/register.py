@@ -252,11 +252,13 @@ class Register:
         """Sign how far the register has come, unless that was done; after a crash it is still to do."""
         signers = self.signers
         said = checkpoint(self.lines, signers).data
+        head = self._root / HEAD
+        # Its signature was checked when the register was taken in hand.
+        if head.exists() and head.read_bytes().startswith(said):
+            return
         # The keys first: a head is never there before the keys that it is checked with.
-        for name, data in ((SIGNERS, signers), (HEAD, said + archive_key.sign(said, self._key))):
-            path = self._root / name
-            if not path.exists() or path.read_bytes() != data:
-                write_once(path, data)
+        write_once(self._root / SIGNERS, signers)
+        write_once(head, said + archive_key.sign(said, self._key))
 
     def _require_own(self) -> None:
         """Refuse to add to a register that is not the one whose head was signed: nothing is laundered."""
@@ -274,12 +276,9 @@ def require_head(tree: Tree, lines: Sequence[Line], *, may_be_behind: bool = Fal
         VerificationError: naming what does not fit.
     """
     signers = tree.read(SIGNERS)
-    keys = archive_key.require_signers(signers, SIGNERS)
+    archive_key.require_signers(signers, SIGNERS)
     head = signed_checkpoint(tree.read(HEAD), HEAD, signers)
-    known = {
-        sha256_hex(b"".join(keys[:count]))
-        for count in range(1 if may_be_behind else len(keys), len(keys) + 1)
-    }
+    known = archive_key.beginnings(signers)[0 if may_be_behind else -1 :]
     if head.run is not None or head.signers not in known:
         raise errors.VerificationError(HEAD, f"is not about {NAME} and {SIGNERS}")
     require_prefix(head.archive, digests(lines), NAME, HEAD)

@@ -124,5 +124,4 @@ def statement(
 
 def signers(parties: Parties) -> bytes:
     """Return the keys of both, as ``ssh-keygen -Y verify`` reads them."""
-    lines = [f'{o.id} namespaces="{NAMESPACE}" {o.key}\n' for o in (parties.decides, parties.witness)]
-    return "".join(lines).encode()
+    return parties.decides.signers_line(NAMESPACE) + parties.witness.signers_line(NAMESPACE)

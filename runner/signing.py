@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,19 +100,7 @@ def sign(statement: Path, key: Path, namespace: str = NAMESPACE) -> Path:
 
 def is_signature_on(data: bytes, signature: bytes, namespace: str) -> bool:
     """Tell whether a signature is on ``data``, by whatever key; it tells damage apart, no more."""
-    with tempfile.TemporaryDirectory(prefix="rawat-check-") as folder:
-        signed = Path(folder, "data.sig")
-        signed.write_bytes(signature)
-        command = [_program(), "-Y", "check-novalidate", "-n", namespace, "-s", str(signed)]
-        done = subprocess.run(
-            command,
-            check=False,
-            input=data,
-            capture_output=True,
-            env=_environment(),
-            timeout=_CHECK_SECONDS,
-        )
-    return done.returncode == 0
+    return _holds(data, signature, ["check-novalidate", "-n", namespace])
 
 
 def is_signed_by(
@@ -121,13 +110,17 @@ def is_signed_by(
     with tempfile.TemporaryDirectory(prefix="rawat-check-") as folder:
         allowed = Path(folder, "allowed_signers")
         allowed.write_bytes(allowed_signers)
-        signed = Path(folder, "statement.sig")
+        return _holds(statement, signature, ["verify", "-f", str(allowed), "-I", signer, "-n", namespace])
+
+
+def _holds(data: bytes, signature: bytes, how: Sequence[str]) -> bool:
+    with tempfile.TemporaryDirectory(prefix="rawat-check-") as folder:
+        signed = Path(folder, "data.sig")
         signed.write_bytes(signature)
-        command = [_program(), "-Y", "verify", "-f", str(allowed), "-I", signer, "-n", namespace]
         done = subprocess.run(
-            [*command, "-s", str(signed)],
+            [_program(), "-Y", *how, "-s", str(signed)],
             check=False,
-            input=statement,
+            input=data,
             capture_output=True,
             env=_environment(),
             timeout=_CHECK_SECONDS,

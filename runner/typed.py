@@ -7,6 +7,7 @@ Checked where it comes in, so that everything behind may rely on it. What hosts 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import typer
 
@@ -48,6 +49,19 @@ words = _taken(LONGEST)
 """Callback of an option that takes a reason."""
 name = _taken(LONGEST_NAME)
 """Callback of an option that takes an id or another short word."""
+
+
+def day(text: str | None, option: str = "") -> date | None:
+    """Return the day that was typed; None for nothing.
+
+    Raises:
+        InputError: when it is none; ``option`` is where it was given.
+    """
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        what = f"{option} {text!r}".strip()
+        raise errors.InputError(f"{what} is no day", hint="expected one such as 2026-11-21") from error
 
 
 def read_line(question: str, read: Callable[[str], str] = input) -> str:

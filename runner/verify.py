@@ -28,7 +28,6 @@ from runner.bag_check import (
     require_signature,
     require_tag_files,
 )
-from runner.canonical import sha256_hex
 from runner.checkpoint import Chain, Checkpoint, require_prefix
 from runner.display import display
 from runner.dispositions import require_decided
@@ -358,9 +357,7 @@ def _checkpoint(file: Path, outside: Outside, archive: _Archive | None) -> Check
 
 def _require_same_keys(found: Checkpoint, archive: _Archive, file: Path) -> None:
     """Require that the archive still has the keys of then, in their order: keys are only ever added."""
-    lines = (archive.root / register.SIGNERS).read_bytes().splitlines(keepends=True)
-    known = {sha256_hex(b"".join(lines[:count])) for count in range(1, len(lines) + 1)}
-    if found.signers not in known:
+    if found.signers not in archive_key.beginnings(archive.signers):
         raise errors.VerificationError(
             register.SIGNERS, f"does not begin with the keys that {file.name} knows"
         )

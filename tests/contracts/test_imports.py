@@ -29,6 +29,8 @@ PARTS = {
         "cli_signatures",
         "cli_sop",
         "cli_archive",
+        "cli_retention",
+        "sealing",
         "console",
         "screens",
         "stops",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import archive, cli_archive, errors, journal, record, verify
+from runner import archive, errors, journal, record, sealing, verify
 from runner.archive_settings import Place, parse_archive_settings
 from runner.engine import Engine, Waiting
 from runner.source import SourceError
@@ -39,7 +39,7 @@ def engine_of(office: Office, folder: RunFolder, monkeypatch: pytest.MonkeyPatch
     (office.root / "archive.yml").write_text(settings, encoding="utf-8")
     monkeypatch.delenv("RAWAT_ARCHIVE", raising=False)
     engine = office.engine(folder)
-    leave = lambda waiting: cli_archive.leave_checkpoint(office.workspace, waiting)  # noqa: E731 - as the program
+    leave = lambda waiting: sealing.leave_checkpoint(office.workspace, waiting)  # noqa: E731 - as the program
     object.__setattr__(engine._tools, "checkpoint", leave)
     return engine
 
@@ -147,7 +147,7 @@ def test_after_sealing_a_checkpoint_of_the_register_leaves(
     place = tmp_path / "second-disk"
     place.mkdir()
     engine_of(contoh, closed, monkeypatch, f"checkpoints:\n  - directory: {place}\n")
-    sealed = cli_archive.seal(contoh.workspace, closed)
+    sealed = sealing.seal(contoh.workspace, closed)
 
     assert len(points(place)) == 1
     assert verify.verify(sealed, Outside((place,))).checkpoints == 1

@@ -190,6 +190,20 @@ def test_sealing_again_returns_the_same_archive_and_one_entry(run: RunFolder, tm
     assert before == contents(tmp_path)
 
 
+def test_a_head_that_is_signed_is_not_signed_again(
+    run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "archive"
+    archive.seal(run, root)
+    head = (root / register.HEAD).read_bytes()
+    with monkeypatch.context() as counted:
+        counted.setattr(archive_key, "sign", lambda *_: pytest.fail("signed again"))
+        archive.seal(run, root)
+    (root / register.HEAD).unlink()  # as a crash leaves the very first
+    archive.seal(run, root)
+    assert (root / register.HEAD).read_bytes() == head
+
+
 def test_sealing_elsewhere_gives_the_same_bytes(
     run: RunFolder, sealed: Path, own_key: Path, tmp_path: Path
 ) -> None:
