@@ -7,7 +7,7 @@ the document that counts. It is written where the user says, outside of runs and
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
 from runner import errors, report
@@ -24,7 +24,7 @@ from runner.view import moment_of
 
 
 def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path]:
-    """Write a copy of every document of a run, as HTML and PDF; yield each PDF when it is written.
+    """Write a copy of every document of a run, as HTML and PDF, and of its annexes; yield each PDF written.
 
     Args:
         run: open or sealed.
@@ -38,24 +38,41 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
     """
     for event in run.events:
         if event.name == "document_written":
-            yield _write_copy(run.at(event["as_of"]), event, language, folder)
+            yield from _write_copy(run.at(event["as_of"]), event, language, folder)
 
 
-def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Path:
+def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Iterator[Path]:
     head = Chain.model_validate(event["archive"])
     facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"], head
-    data_file, pdf_file = event["files"][0], event["files"][-1]
+    data_file, annexed, pdf_file = event["files"][0], event["files"][2:-1], event["files"][-1]
     data = report.view_json(report.document_view(run, *facts))
     if sha256_hex(data) != data_file["sha256"]:
         raise errors.VerificationError(data_file["path"], "is not what is built from the record now")
-    official = PurePath(pdf_file["path"])
-    original = Original(official.name, pdf_file["sha256"], data_file["sha256"])
+    original = _original(pdf_file, data_file)
+    count = len(report.annexes_of(report.document_view(run, *facts))) if annexed else 0
+    if count != len(annexed):
+        told = f"was made with {len(annexed)} annexes, and would have {count} now"
+        raise errors.VerificationError(pdf_file["path"], told)
     with reading(language):
         # Words that people gave stay; but amounts and heads of tables in forms are worded anew.
         view = report.document_view(run, *facts)
-        html = report.render_html(view, original, [file["sha256"] for file in event["files"][2:-1]])
-        target = folder / f"{official.stem}.{language.code}.pdf"
+        html = report.render_html(view, original, [file["sha256"] for file in annexed])
+        target = _copy_of(original.name, language, folder)
         write_once(target.with_suffix(".html"), html.encode())
         attached = PurePath(data_file["path"]).name, data
         write_pdf(html, report.title_of(html), moment_of(view.made_at), attached, target, tables=tables(view))
-    return target
+    yield target
+    for (_name, annex), file in zip(report.annexes_of(view) if annexed else (), annexed, strict=True):
+        named = _original(file, data_file)
+        target = _copy_of(named.name, language, folder)
+        with reading(language):
+            write_once(target, report.annex_pdf(view, annex, named))
+        yield target
+
+
+def _original(file: Mapping[str, str], data_file: Mapping[str, str]) -> Original:
+    return Original(PurePath(file["path"]).name, file["sha256"], data_file["sha256"])
+
+
+def _copy_of(name: str, language: Language, folder: Path) -> Path:
+    return folder / f"{PurePath(name).stem}.{language.code}.pdf"

@@ -46,7 +46,17 @@ if TYPE_CHECKING:
 
     from runner.record import Record
 
-__all__ = ["build_document", "document_view", "environment", "known_documents", "render_html", "view_json"]
+__all__ = [
+    "annex_html",
+    "annex_pdf",
+    "annexes_of",
+    "build_document",
+    "document_view",
+    "environment",
+    "known_documents",
+    "render_html",
+    "view_json",
+]
 
 TEMPLATES = "report_templates"
 _SHOWN_OF_DIGEST = 16
@@ -79,7 +89,7 @@ def build_document(  # noqa: PLR0917 - the engine's contract, one argument per f
         StepFailedError: when the PDF could not be made.
     """
     view = document_view(record, document, version, step, attempt, as_of, head)
-    annexed = {name: _annex_pdf(view, annex) for name, annex in _annexes(view)}
+    annexed = {name: annex_pdf(view, annex) for name, annex in annexes_of(view)}
     html, data = render_html(view, annexed=[sha256_hex(pdf) for pdf in annexed.values()]), view_json(view)
     name = f"{step:02d}-{attempt}-{document}-{version}"
     files = tuple(folder / f"{name}.{kind}" for kind in ("json", "html", "pdf"))
@@ -99,31 +109,41 @@ def view_json(view: DocumentView) -> bytes:
 
 @dataclass(frozen=True)
 class Original:
-    """What a reading copy was translated from: the PDF's name and digest, and the digest of its data."""
+    """What a reading copy was translated from: the file's name and digest, and the digest of its data."""
 
     name: str
     sha256: str
     data_sha256: str
 
 
-def _annexes(view: DocumentView) -> list[tuple[str, Annex]]:
+def annexes_of(view: DocumentView) -> list[tuple[str, Annex]]:
     """Return the name and content of each annex; only documents with a place to name them have some."""
     template = environment().get_template(f"{view.document}.html.j2")
     found = annexes(view) if _ANNEX_BLOCK in template.blocks else ()
     return [(annex_name(view, annex.number), annex) for annex in found]
 
 
-def _annex_pdf(view: DocumentView, annex: Annex) -> bytes:
-    digest = sha256_hex(view_json(view))
+def annex_html(view: DocumentView, annex: Annex, original: Original | None = None) -> str:
+    """Return an annex as one HTML file; ``original`` as ``render_html`` has it."""
+    digest = original.data_sha256 if original else sha256_hex(view_json(view))
     template = environment().get_template(_ANNEX)
-    html = template.render(
+    return template.render(
         view=view,
         annex=annex,
         document_title=_title(view),
         short_digest=digest[:_SHOWN_OF_DIGEST],
         qr=qr_code(archive_code(view, digest)),
-        original=None,
+        original=original,
     )
+
+
+def annex_pdf(view: DocumentView, annex: Annex, original: Original | None = None) -> bytes:
+    """Return an annex as PDF, with the tables of its hosts in it; ``original`` as ``render_html`` has it.
+
+    Raises:
+        StepFailedError: when the PDF could not be made.
+    """
+    html = annex_html(view, annex, original)
     listed = view.model_copy(update={"hosts": tuple(row.host for row in annex.rows)})
     attached, *more = tables(listed)
     made_at = moment_of(view.made_at)
@@ -161,7 +181,7 @@ def render_html(view: DocumentView, original: Original | None = None, annexed: S
     code = archive_code(view, digest)
     template = environment().get_template(f"{view.document}.html.j2")
     shown = digest[:_SHOWN_OF_DIGEST]
-    named = zip(_annexes(view), annexed, strict=True) if annexed else ()
+    named = zip(annexes_of(view), annexed, strict=True) if annexed else ()
     told = [(name, annex, sha256) for (name, annex), sha256 in named]
     return template.render(view=view, short_digest=shown, qr=qr_code(code), original=original, annexed=told)
 
