@@ -1,6 +1,7 @@
 #!/bin/sh
 # Memeriksa arsip Rawat tanpa Rawat: checks an archive of Rawat without Rawat.
-#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [FOLDER]
+#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]
+# TEXT is what the footer of a document on paper says of the register, as 12:3fa9c2d81e07b544.
 # FOLDER is a bag (this folder, when none is given) or the top of an archive, which holds register.jsonl.
 # Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl; for signed PDFs grep -a. Reads only.
 # Prints SAH and exits with 0, or TIDAK SAH with the first thing that is wrong and 5; 2 is wrong use.
@@ -279,6 +280,14 @@ registered() {
   [ "$(field run < "$work/entry")" = "${2##*/}" ] || wrong "register.jsonl: has a path that is not the one of its run"
 }
 
+# footers ENTRY: before the run was sealed, as record ENTRY, the register had come as far as its documents print.
+footers() {
+  sed -n 's/.*"archive":{"head":"\([0-9a-f]*\)","records":\([0-9]*\)}.*"event":"document_written".*/\2 \1/p' \
+    data/journal.jsonl > "$work/footers"
+  sed "$1,\$d" "$work/register" > "$work/digests"
+  while read -r records head; do prefix "$records" "$head" register.jsonl "a document of $run"; done < "$work/footers"
+}
+
 # bag FOLDER ROOT: checks one bag; ROOT is "" where no register stands above it.
 bag() {
   cd "$1" || usage "$1 cannot be read"
@@ -301,6 +310,7 @@ bag() {
     if [ -n "$2" ]; then
       [ "$(field journal_head < "$work/entry")" = "$(tail -n 1 "$work/journal")" ] ||
         wrong "register.jsonl: does not fit the journal of this archive"
+      footers "$(number no < "$work/entry")"
     fi
   fi
   signers trust/arsip.signers trust/arsip.signers
@@ -346,9 +356,19 @@ strangers() {
   fi
 }
 
+# paper ROOT: holds the register against what footers on paper say of it, of which the digest is cut short.
+paper() {
+  while IFS= read -r text; do
+    [ -n "$1" ] || usage "without its register, nothing can be held against what a footer prints"
+    cp "$work/register" "$work/digests"
+    head=$(sed -n "${text%%:*}p" "$work/register")
+    case $head in "${text#*:}"*) ;; *) head=${text#*:} ;; esac
+    prefix "${text%%:*}" "$head" register.jsonl "the footer that says $text"
+  done < "$work/printed"
+}
+
 # against ROOT: holds the register, and the run last looked at, against every checkpoint.
 against() {
-  [ -s "$work/points" ] || return 0
   while IFS= read -r file; do
     keys=$given
     [ -n "$keys" ] || [ ! -f "${file%/*}/arsip.signers" ] || keys=${file%/*}/arsip.signers
@@ -382,11 +402,16 @@ absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 given=
 folder=
 : > "$work/points"
+: > "$work/printed"
 while [ $# -gt 0 ]; do
   case $1 in
     --checkpoint) [ $# -gt 1 ] && [ -f "$2" ] || usage "--checkpoint needs a file"; absolute "$2" >> "$work/points"; shift 2 ;;
     --signers) [ $# -gt 1 ] && [ -f "$2" ] || usage "--signers needs a file"; given=$(absolute "$2"); shift 2 ;;
-    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [FOLDER]" ;;
+    --printed)
+      [ $# -gt 1 ] && printf '%s' "$2" | tr -d . | grep -xE '[1-9][0-9]{0,8}:[0-9a-f]{16,64}' >> "$work/printed" ||
+        usage "--printed needs what a footer says of the register, as 12:3fa9c2d81e07b544"
+      shift 2 ;;
+    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]" ;;
     *) folder=$1; shift ;;
   esac
 done
@@ -403,6 +428,7 @@ if [ -f "$folder/register.jsonl" ]; then
     checked=$((checked + 1))
   done < "$work/bags"
   against "$folder"
+  paper "$folder"
   printf 'SAH: %s arsip, register dengan %s catatan\n' "$checked" "$(awk 'END { print NR }' "$work/register")"
   exit 0
 fi
@@ -414,6 +440,7 @@ root=
 bag "$folder" "$root"
 [ -n "$gone" ] || cp "$work/journal" "$work/journal.$run"
 against "$root"
+paper "$root"
 if [ -n "$gone" ]; then
   echo "SAH: isinya dimusnahkan dengan keputusan yang tercatat di register; daftar isinya utuh"
 elif [ -n "$root" ]; then

@@ -31,6 +31,8 @@ class Attacked:
     """What is judged: ``bag`` the first in its archive, ``newest``, ``alone`` a bag copied away, ``all``."""
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    printed: tuple[str, ...] = ()
+    """Whose footers on paper it is held against, by the name of the checkpoint of that moment."""
     places: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -54,6 +56,11 @@ class Attacked:
     @property
     def outside(self) -> Path:
         return self.base / OUTSIDE
+
+    @property
+    def papers(self) -> list[str]:
+        """Return what the footers on paper say of the register."""
+        return [(self.outside / f"{name}.printed").read_text().strip() for name in self.printed]
 
     @property
     def judged(self) -> Path:
@@ -175,12 +182,15 @@ def make_archive(base: Path) -> Path:
     keys = make_keys(base / "officials")
     office = make_office(base / "tree", keys)
     root, key, outside = base / "archive", base / "key" / "ed25519", base / OUTSIDE
+    office.register_head = lambda known: register.signed_head(root, known)
     outside.mkdir()
 
     def leave(name: str, *events: journal.Event) -> None:
         _, data, signers = checkpoints.made(root, key, events)
         (outside / f"{name}.checkpoint").write_bytes(data)
         (outside / SIGNERS).write_bytes(signers)
+        known = json.loads(data.splitlines()[0])["archive"]
+        (outside / f"{name}.printed").write_text(f"{known['records']}:{known['head'][:16]}\n")
 
     first = make_closed_run(office)
     archive.seal(first, root, key)

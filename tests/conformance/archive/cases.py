@@ -32,6 +32,7 @@ class Case:
     target: str = "bag"
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    printed: tuple[str, ...] = ()
     blind: str = ""
     """Why the script cannot see it, by design; "" where both must come to the same verdict."""
 
@@ -45,13 +46,14 @@ def case(
     target: str = "bag",
     checkpoints: tuple[str, ...] = (),
     signers: bool = False,
+    printed: tuple[str, ...] = (),
     blind: str = "",
 ) -> Callable[[Callable[[Attacked], None]], Callable[[Attacked], None]]:
     """Enter a case under the name of its function."""
 
     def enter(make: Callable[[Attacked], None]) -> Callable[[Attacked], None]:
         name = make.__name__.strip("_").replace("_", "-")
-        CASES.append(Case(name, make, holds, target, checkpoints, signers, blind))
+        CASES.append(Case(name, make, holds, target, checkpoints, signers, printed, blind))
         return make
 
     return enter
@@ -74,6 +76,13 @@ for _name, _target, _points, _pinned in (
     ("valid-bag-with-a-checkpoint", "bag", ("newest",), False),
 ):
     CASES.append(Case(_name, untouched, holds=True, target=_target, checkpoints=_points, signers=_pinned))
+
+for _name, _target, _papers in (
+    ("valid-archive-that-grew-since-a-paper", "all", ("first",)),
+    ("valid-archive-with-its-newest-paper", "all", ("first", "newest")),
+    ("valid-bag-with-a-paper", "bag", ("newest",)),
+):
+    CASES.append(Case(_name, untouched, holds=True, target=_target, printed=_papers))
 
 
 @case(holds=True, target="all", checkpoints=("first",))
@@ -299,7 +308,7 @@ def roster_key_replaced_with_the_stolen_archive_key(a: Attacked) -> None:
     a.reseal(a.stolen_key)
 
 
-@case(target="all", blind="the script does not replay the SOP: who may decide is no matter of digests")
+@case(target="newest", blind="the script does not replay the SOP: who may decide is no matter of digests")
 def operator_signed_for_the_official_with_the_stolen_archive_key(a: Attacked) -> None:
     path = statement(a)
     said = json.loads(path.read_bytes())
@@ -318,7 +327,8 @@ def operator_signed_for_the_official_with_the_stolen_archive_key(a: Attacked) ->
 
 
 @case(
-    target="all", blind="the script does not compare what a statement says with what the journal says of it"
+    target="newest",
+    blind="the script does not compare what a statement says with what the journal says of it",
 )
 def outcome_other_than_signed_with_the_stolen_archive_key(a: Attacked) -> None:
     a.forge(
@@ -327,7 +337,7 @@ def outcome_other_than_signed_with_the_stolen_archive_key(a: Attacked) -> None:
     a.reseal(a.stolen_key)
 
 
-@case(target="all", blind="the script does not replay the SOP: which record may follow which")
+@case(target="newest", blind="the script does not replay the SOP: which record may follow which")
 def record_left_out_with_the_stolen_archive_key(a: Attacked) -> None:
     a.forge(
         lambda records: (
@@ -345,7 +355,8 @@ def record_left_out_with_the_stolen_archive_key(a: Attacked) -> None:
 
 
 @case(
-    target="all", blind="the script does not read evidence: what it says of itself and what the journal says"
+    target="newest",
+    blind="the script does not read evidence: what it says of itself and what the journal says",
 )
 def evidence_says_otherwise_with_the_stolen_archive_key(a: Attacked) -> None:
     path = min((a.bag / "data" / "evidence").rglob("*.json"))
@@ -605,10 +616,30 @@ def rolled_back_whole_and_only_one_bag_shown(a: Attacked) -> None:
     put_back(a)
 
 
+@case(target="all", printed=("newest",))
+def rolled_back_whole_before_a_paper(a: Attacked) -> None:
+    put_back(a)
+
+
+@case(target="bag", printed=("first", "newest"))
+def rolled_back_whole_before_a_paper_and_only_one_bag_shown(a: Attacked) -> None:
+    put_back(a)
+
+
 @case(target="all", checkpoints=("newest",))
 def newest_archive_forgotten_with_the_stolen_archive_key(a: Attacked) -> None:
     shutil.rmtree(a.newest)
     a.rewrite_register(a.stolen_key, lambda records: records.pop() and None)
+
+
+@case(target="all", printed=("newest",))
+def newest_archive_forgotten_with_the_stolen_archive_key_before_a_paper(a: Attacked) -> None:
+    newest_archive_forgotten_with_the_stolen_archive_key(a)
+
+
+@case(target="all", printed=("first",))
+def archive_made_up_by_a_stranger_after_a_paper(a: Attacked) -> None:
+    a.make_own(a.strangers_key())
 
 
 @case(target="all", checkpoints=("first",))
@@ -616,6 +647,17 @@ def past_rewritten_with_the_stolen_archive_key(a: Attacked) -> None:
     a.forge(lambda records: records[0]["versions"].update(rawat="9.9"))
     a.edit(bag.BAG_INFO, b"Rawat-Version: 0.1.0", b"Rawat-Version: 9.9")
     a.reseal(a.stolen_key)
+
+
+@case(target="all", printed=("first",))
+def past_rewritten_with_the_stolen_archive_key_after_a_paper(a: Attacked) -> None:
+    past_rewritten_with_the_stolen_archive_key(a)
+
+
+@case(target="all")
+def past_rewritten_with_the_stolen_archive_key_and_told_by_a_later_archive(a: Attacked) -> None:
+    """Nothing was kept elsewhere: the documents of the next run print the register as it was."""
+    past_rewritten_with_the_stolen_archive_key(a)
 
 
 @case(target="all", checkpoints=("gate",))
@@ -658,13 +700,14 @@ def write_cases(base: Path, folder: Path) -> None:
     for entry in CASES:
         place = folder / entry.name
         shutil.copytree(base, place, symlinks=True)
-        attacked = Attacked(place, entry.target, entry.checkpoints, entry.signers)
+        attacked = Attacked(place, entry.target, entry.checkpoints, entry.signers, entry.printed)
         entry.make(attacked)
         told = {
             "holds": entry.holds,
             "judged": str(attacked.judged.relative_to(place)),
             "checkpoints": [f"outside/{name}.checkpoint" for name in entry.checkpoints],
             "signers": "outside/arsip.signers" if entry.signers else None,
+            "printed": attacked.papers,
             "blind": entry.blind,
         }
         (place / "case.json").write_text(json.dumps(told, indent=2) + "\n")

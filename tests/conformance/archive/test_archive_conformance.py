@@ -24,26 +24,27 @@ def _whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_archive(tmp_path_factory.mktemp("conformance"))
 
 
-def given(attacked: Attacked) -> tuple[list[Path], Path | None]:
+def given(attacked: Attacked) -> Outside:
     points = [attacked.outside / f"{name}.checkpoint" for name in attacked.checkpoints]
-    return points, attacked.outside / SIGNERS if attacked.signers else None
+    signers = attacked.outside / SIGNERS if attacked.signers else None
+    return Outside(tuple(points), signers, tuple(attacked.papers))
 
 
-def by_rawat(judged: Path, points: list[Path], signers: Path | None) -> str:
+def by_rawat(judged: Path, outside: Outside) -> str:
     """Return what rawat says is wrong, "" for nothing."""
     try:
-        verify.verify(judged, Outside(tuple(points), signers))
+        verify.verify(judged, outside)
     except errors.VerificationError as error:
         return str(error)
     return ""
 
 
-def by_script(judged: Path, points: list[Path], signers: Path | None) -> str:
-    """Return what the script says is wrong, "" for nothing."""
-    options = [option for point in points for option in ("--checkpoint", str(point))]
-    options += ["--signers", str(signers)] if signers else []
+def script(judged: Path, outside: Outside) -> subprocess.CompletedProcess[str]:
+    options = [option for point in outside.checkpoints for option in ("--checkpoint", str(point))]
+    options += ["--signers", str(outside.signers)] if outside.signers else []
+    options += [option for text in outside.printed for option in ("--printed", text)]
     # Its own copy, as the instructions say: the one in the bag may be the attacker's.
-    done = subprocess.run(
+    return subprocess.run(
         ["sh", str(SCRIPT), *options, str(judged)],
         capture_output=True,
         text=True,
@@ -51,6 +52,11 @@ def by_script(judged: Path, points: list[Path], signers: Path | None) -> str:
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
         timeout=120,
     )
+
+
+def by_script(judged: Path, outside: Outside) -> str:
+    """Return what the script says is wrong, "" for nothing."""
+    done = script(judged, outside)
     assert done.returncode in {0, 5}, done.stdout + done.stderr
     assert done.stderr == ""
     assert done.stdout.startswith("TIDAK SAH: " if done.returncode else "SAH: "), done.stdout
@@ -60,15 +66,42 @@ def by_script(judged: Path, points: list[Path], signers: Path | None) -> str:
 @pytest.mark.parametrize("entry", CASES, ids=[entry.name for entry in CASES])
 def test_both_judges_come_to_the_verdict(entry: Case, whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "case")
-    attacked = Attacked(tmp_path / "case", entry.target, entry.checkpoints, entry.signers)
+    attacked = Attacked(tmp_path / "case", entry.target, entry.checkpoints, entry.signers, entry.printed)
     entry.make(attacked)
-    judged, (points, signers) = attacked.judged, given(attacked)
+    judged, outside = attacked.judged, given(attacked)
 
-    rawat, script = by_rawat(judged, points, signers), by_script(judged, points, signers)
+    rawat, plain = by_rawat(judged, outside), by_script(judged, outside)
 
     assert entry.holds == (not rawat), rawat
-    assert (entry.holds or bool(entry.blind)) == (not script), script
+    assert (entry.holds or bool(entry.blind)) == (not plain), plain
     assert rawat.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("printed", "target", "told"),
+    [
+        ("12", "all", "what a footer says of the register"),
+        ("0:" + "a" * 16, "all", "what a footer says of the register"),
+        ("1:" + "a" * 8, "all", "what a footer says of the register"),
+        ("1:" + "G" * 16, "all", "what a footer says of the register"),
+        ("1:" + "a" * 16, "alone", "without its register"),
+    ],
+)
+def test_both_refuse_what_no_footer_says_and_what_has_no_register(
+    whole: Path, tmp_path: Path, printed: str, target: str, told: str
+) -> None:
+    shutil.copytree(whole, tmp_path / "case")
+    judged, outside = Attacked(tmp_path / "case", target).judged, Outside(printed=(printed,))
+    with pytest.raises(errors.InputError, match=told):
+        verify.verify(judged, outside)
+    done = script(judged, outside)
+    assert (done.returncode, done.stdout, told in done.stderr) == (2, "", True), done.stderr
+
+
+def test_a_footer_is_typed_with_or_without_the_dots_of_its_number(whole: Path) -> None:
+    records, digest = (whole / "outside" / "newest.printed").read_text().strip().split(":")
+    outside = Outside(printed=(f"{records}.:{digest}",))
+    assert by_rawat(whole / "archive", outside) == by_script(whole / "archive", outside) == ""
 
 
 def test_there_are_enough_cases_and_few_that_the_script_cannot_see() -> None:
@@ -93,6 +126,7 @@ def test_every_case_on_the_disk_is_judged_alike_by_the_command_line(whole: Path,
         place, case = told.parent, json.loads(told.read_text())
         options = [option for point in case["checkpoints"] for option in ("--checkpoint", str(place / point))]
         options += ["--signers", str(place / case["signers"])] if case["signers"] else []
+        options += [option for text in case["printed"] for option in ("--printed", text)]
         command = [sys.executable, "-m", "runner", "verify", str(place / case["judged"]), *options]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != (0 if case["holds"] else 5):
