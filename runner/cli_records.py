@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from rich.text import Text
 
-from runner import document_signing, errors, record, report, typed
+from runner import dispositions, document_signing, errors, record, report, typed
 from runner.bag import BAGIT, PAYLOAD
 from runner.canonical import sha256_hex
 from runner.checkpoint import Chain
@@ -20,7 +21,7 @@ from runner.console import RunArgument, console
 from runner.engine import Shut, Unfilled
 from runner.files import write_once
 from runner.journal import Event
-from runner.reading_copy import write_copies
+from runner.reading_copy import write_copies, write_minutes_copy
 from runner.record import Record
 from runner.rows import rows_view
 from runner.screens import (
@@ -109,7 +110,8 @@ def documents(
     """Build a run's documents again and compare.
 
     Each comes out the same, byte for byte, or is named (exit code 5). With --lang and --to, write a copy of
-    each in another language for readers, marked as a translation; the documents stay as they are.
+    each in another language for readers, marked as a translation; the documents stay as they are. RUN may
+    then also be the folder of an archive, or of a decision about archives (archive/retention/3).
     """
     workspace = find_workspace()
     if lang is not None or to is not None:
@@ -152,11 +154,33 @@ def _write_copies(workspace: Workspace, run: str | None, lang: str | None, to: P
             hint="for example: rawat documents --lang en --to copies",
         )
     language = language_of(lang)
-    now = record.load(_run_or_archive(workspace, run))
-    _require_place_for_copies(workspace, now, to.resolve())
-    for path in write_copies(now, language, to.resolve()):
+    decision = _decision(run)
+    kept = decision.root if decision else _run_or_archive(workspace, run).path
+    _require_place_for_copies((workspace.runs, workspace.archive, kept), to.resolve())
+    if decision:
+        papers = dispositions.papers_of(decision.root, decision.number)
+        copies = write_minutes_copy(papers, language, to.resolve())
+    else:
+        copies = write_copies(record.load(RunFolder(kept)), language, to.resolve())
+    for path in copies:
         console.print(Text(f"written  {path}"), soft_wrap=True)
-    console.print(Text("for reading only: the documents of the run are the ones signed"))
+    of = "decision" if decision else "run"
+    console.print(Text(f"for reading only: the documents of the {of} are the ones signed"))
+
+
+class _Decision(NamedTuple):
+    """A decision about archives: the archive's folder, and the number of its record in the register."""
+
+    root: Path
+    number: int
+
+
+def _decision(path: str | None) -> _Decision | None:
+    """Return the decision about archives whose papers are in a folder, None when it is another."""
+    folder = Path(path or "").resolve()
+    if folder.parent.name != dispositions.FOLDER or not folder.name.isdigit() or not folder.is_dir():
+        return None
+    return _Decision(folder.parent.parent, int(folder.name))
 
 
 def _run_or_archive(workspace: Workspace, run: str | None) -> RunFolder:
@@ -165,8 +189,8 @@ def _run_or_archive(workspace: Workspace, run: str | None) -> RunFolder:
     return RunFolder(sealed.resolve()) if sealed.with_name(BAGIT).is_file() else workspace.run_folder(run)
 
 
-def _require_place_for_copies(workspace: Workspace, now: Record, to: Path) -> None:
-    for kept in (workspace.runs, workspace.archive, now.folder.path):
+def _require_place_for_copies(places: Iterable[Path], to: Path) -> None:
+    for kept in places:
         if to.is_relative_to(kept.resolve()):
             raise errors.InputError(
                 f"--to {to} is inside of {kept}, where documents and archives are kept",

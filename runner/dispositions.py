@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from runner import bag, errors, register, retention, signing
@@ -22,6 +22,7 @@ from runner.clock import format_utc
 from runner.files import make_private_dir, sync_dir, write_once
 from runner.register import Decided, Register, Removed
 from runner.retention import Due, Parties
+from runner.tree import Tree
 
 FOLDER = "retention"
 Minutes = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
@@ -112,6 +113,26 @@ def _signed(said: Mapping[str, Any], decision: Decision, signers: bytes) -> dict
 
 def _named(root: Path, path: Path) -> dict[str, str]:
     return {"path": path.relative_to(root).as_posix(), "sha256": sha256_hex(path.read_bytes())}
+
+
+def papers_of(root: Path, number: int) -> dict[str, bytes]:
+    """Return the papers of a recorded decision, file name -> content, once register and papers were checked.
+
+    Args:
+        root: the archive's folder.
+        number: of the decision's record in the register.
+
+    Raises:
+        VerificationError: naming the first thing that is not as it was recorded.
+    """
+    lines = register.parse(register.tree_of(root).read(register.NAME))
+    register.require_head(register.tree_of(root), lines)
+    line = lines[number - 1] if 0 < number <= len(lines) else None
+    if not isinstance(line, Decided):
+        raise errors.VerificationError(f"{register.NAME}:{number}", "is no decision about archives")
+    files = Tree(root, dict.fromkeys((file.path for file in line.files), 0), frozenset())
+    require_decided(line, files.read)
+    return {PurePosixPath(file.path).name: files.read(file.path) for file in line.files}
 
 
 def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:

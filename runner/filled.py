@@ -15,7 +15,7 @@ from typing import Any
 
 from runner import forms, gates
 from runner.journal import Event
-from runner.language import _
+from runner.language import _, in_sense
 from runner.moves import SCAN_EXTENSIONS, AwaitForm, Move, statement_name
 from runner.officials import Holder, Official, Roster
 from runner.sop import Sop, Step
@@ -186,7 +186,7 @@ def _answered(name: str, field: forms.Field, said: dict[str, Any]) -> Answered:
     head = tuple(column.label for column in field.columns.values())
     rows = [tuple(_worded(c, row.get(key)) for key, c in field.columns.items()) for row in given]
     if total is not None:
-        head = (*head, _("Jumlah"))
+        head = (*head, in_sense("money", "Jumlah"))
         sums = [forms.rupiah_text(forms.total_of(field, row)) for row in given]
         rows = [(*row, each) for row, each in zip(rows, sums, strict=True)]
     lines = [", ".join(f"{k} {v}" for k, v in zip(head, row, strict=True) if v) for row in rows]

@@ -1,29 +1,21 @@
-"""The Berita Acara of a decision about archives: from what was signed to JSON, HTML and PDF."""
+"""The Berita Acara of a decision about archives, from what was signed to JSON, HTML and PDF, and copies."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from runner import pdf, report
+from runner.bag import Fate
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import parse_utc
+from runner.language import Language, _, reading
+from runner.report import Original
 
 NAME = "berita-acara"
 _TEMPLATE = "_berita-acara-penyusutan.html.j2"
-TITLES = {
-    "inaktif": "Berita Acara Pemindahan Arsip Inaktif",
-    "musnah": "Berita Acara Pemusnahan Arsip",
-    "serah": "Berita Acara Penyerahan Arsip Statis",
-    "simpan": "Berita Acara Penilaian Kembali Arsip",
-}
-_ACTS = {
-    "inaktif": "memindahkan arsip berikut dari arsip aktif menjadi arsip inaktif",
-    "musnah": "memusnahkan isi arsip berikut; daftar sidik jari dan catatan registernya tetap disimpan",
-    "serah": "menyerahkan arsip berikut sebagai arsip statis kepada lembaga kearsipan",
-    "simpan": "menilai kembali arsip berikut dan menetapkannya tetap disimpan",
-}
 
 
 def minutes(
@@ -38,8 +30,8 @@ def minutes(
         timezone: in which its days are told.
     """
     view = {
-        "title": TITLES[said["fate"]],
-        "act": _ACTS[said["fate"]],
+        "title": _title(said["fate"]),
+        "act": _act(said["fate"]),
         "office": office,
         "timezone": timezone,
         "decided": said["decided"],
@@ -61,7 +53,47 @@ def minutes(
         "statement": sha256_hex(canonical_json(said)),
     }
     data = canonical_json(view)
-    html = report.environment().get_template(_TEMPLATE).render(view=SimpleNamespace(**view))
-    at = parse_utc(said["decided"])
-    made = pdf.render_pdf(html, view["title"], at, (f"{NAME}.json", data))
-    return {f"{NAME}.json": data, f"{NAME}.html": html.encode(), f"{NAME}.pdf": made}
+    return {f"{NAME}.json": data, **_pages(view, data, None)}
+
+
+def copy_of(papers: Mapping[str, bytes], language: Language) -> dict[str, bytes]:
+    """Return the Berita Acara among the papers of a decision, worded in another language for readers.
+
+    It says what the papers say, and is marked as a translation of the PDF among them; nobody signed it.
+
+    Args:
+        papers: file name -> content, as the register names them.
+        language: in which the copy is worded.
+    """
+    data, fate = papers[f"{NAME}.json"], json.loads(papers["statement.json"])["fate"]
+    original = Original(f"{NAME}.pdf", sha256_hex(papers[f"{NAME}.pdf"]), sha256_hex(data))
+    with reading(language):
+        view = json.loads(data) | {"title": _title(fate), "act": _act(fate)}
+        return _pages(view, data, original)
+
+
+def _pages(view: Mapping[str, Any], data: bytes, original: Original | None) -> dict[str, bytes]:
+    template = report.environment().get_template(_TEMPLATE)
+    html = template.render(view=SimpleNamespace(**view), original=original)
+    made = pdf.render_pdf(html, view["title"], parse_utc(view["decided"]), (f"{NAME}.json", data))
+    return {f"{NAME}.html": html.encode(), f"{NAME}.pdf": made}
+
+
+def _title(fate: Fate) -> str:
+    return {
+        "inaktif": _("Berita Acara Pemindahan Arsip Inaktif"),
+        "musnah": _("Berita Acara Pemusnahan Arsip"),
+        "serah": _("Berita Acara Penyerahan Arsip Statis"),
+        "simpan": _("Berita Acara Penilaian Kembali Arsip"),
+    }[fate]
+
+
+def _act(fate: Fate) -> str:
+    return {
+        "inaktif": _("memindahkan arsip berikut dari arsip aktif menjadi arsip inaktif"),
+        "musnah": _(
+            "memusnahkan isi arsip berikut; daftar sidik jari dan catatan registernya tetap disimpan"
+        ),
+        "serah": _("menyerahkan arsip berikut sebagai arsip statis kepada lembaga kearsipan"),
+        "simpan": _("menilai kembali arsip berikut dan menetapkannya tetap disimpan"),
+    }[fate]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 
-from runner import errors, report
+from runner import errors, minutes, report
 from runner.canonical import sha256_hex
 from runner.checkpoint import Chain
 from runner.data_tables import tables
@@ -39,6 +39,24 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
     for event in run.events:
         if event.name == "document_written":
             yield from _write_copy(run.at(event["as_of"]), event, language, folder)
+
+
+def write_minutes_copy(papers: Mapping[str, bytes], language: Language, folder: Path) -> Iterator[Path]:
+    """Write a copy of the Berita Acara among the papers of a decision about archives, as HTML and PDF.
+
+    Args:
+        papers: file name -> content, as ``dispositions.papers_of`` has checked them.
+        language: in which the copy is worded.
+        folder: as of ``write_copies``.
+
+    Raises:
+        StepFailedError: when the PDF could not be made.
+        CannotRecordError: when the disk did not take it.
+    """
+    for name, made in minutes.copy_of(papers, language).items():
+        target = _copy_of(name, language, folder).with_suffix(PurePath(name).suffix)
+        write_once(target, made)
+    yield target
 
 
 def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pikepdf
 import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
@@ -220,6 +222,52 @@ def test_a_destruction_that_two_signed_leaves_what_it_was_and_a_berita_acara(
     # It is told of ever after, and never due again.
     assert "[musnah]" in rawat("archive", "list")
     assert run not in rawat("archive", "due")
+
+
+def test_the_minutes_of_a_decision_can_be_read_in_english(rawat: Command, tmp_path: Path, tree: Path) -> None:
+    run = "2026-11-21-contoh-arsip-1"
+    reason = "Masih dipakai sebagai bukti"
+    told = rawat(*deciding(tmp_path, run, fate="simpan", reason=reason), code=2)
+    code = told.split("code of this proposal: ")[1].split()[0]
+    rawat(*deciding(tmp_path, run, fate="simpan", reason=reason), "--code", code)
+    folder, to = tree / "archive" / "retention" / "3", tmp_path / "copies"
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    told = rawat("documents", str(folder), "--lang", "en", "--to", str(to))
+
+    assert "the documents of the decision are the ones signed" in told
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert sorted(path.name for path in to.iterdir()) == ["berita-acara.en.html", "berita-acara.en.pdf"]
+    html = (to / "berita-acara.en.html").read_text()
+    for words in (
+        '<html lang="en">',
+        "<h1>Minutes on the Reappraisal of Archives</h1>",
+        "TRANSLATION for reading; the Indonesian document is the one signed",
+        "<b>TRANSLATION</b> of berita-acara.pdf, SHA-256",
+        hashlib.sha256(before["berita-acara.pdf"]).hexdigest()[:16],
+        "reappraise the following archives and order that they stay kept",
+        f'for this reason: <span lang="id">{reason}</span>.',
+        "21 November 2026 to 21 November 2026",
+    ):
+        assert words in html
+    assert html.count("(not to be signed)") == 2
+    with pikepdf.open(to / "berita-acara.en.pdf") as pdf:
+        assert str(pdf.Root["/Lang"]) == "en"
+        attached = bytes(pdf.attachments["berita-acara.json"].get_file().read_bytes())
+    assert attached == before["berita-acara.json"]
+
+    for place in (folder / "copies", tree / "archive" / "copies"):
+        assert "is inside of" in rawat("documents", str(folder), "--lang", "en", "--to", str(place), code=2)
+    entry = str(tree / "archive" / "retention" / "1")
+    Path(entry).mkdir()
+    assert "is no decision about archives" in rawat(
+        "documents", entry, "--lang", "en", "--to", str(tmp_path / "other"), code=5
+    )
+    (folder / "berita-acara.json").write_bytes(before["berita-acara.json"][:-2] + b" }\n")
+    assert "retention/3/berita-acara.json" in rawat(
+        "documents", str(folder), "--lang", "en", "--to", str(tmp_path / "other"), code=5
+    )
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_changed_paper_of_a_decision_is_found_by_both_judges(
