@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,9 @@ class PlaybookExecutor:
                     for line in _follow(channel, child):
                         told.take(line, progress)
                 finally:
-                    processes.end_marked(processes.mark(work))
+                    # A warden that ended well has ended all of it itself, and looking for it takes long.
+                    if child.returncode != 0:
+                        processes.end_marked(processes.mark(work))
         if not told.anything:
             raise errors.StepFailedError(
                 f"{request.playbook.name} did not start: {_tail(log)}", hint=f"its output is in {log}"
@@ -121,7 +122,7 @@ def _follow(channel: Path, child: subprocess.Popen[bytes]) -> Iterator[bytes]:
     rest = b""
     position = 0
     while True:
-        ended = child.poll() is not None
+        ended = processes.ended_within(child, _POLL_SECONDS)
         while piece := _piece(channel, position):
             position += len(piece)
             *lines, rest = (rest + piece).split(b"\n")
@@ -134,7 +135,6 @@ def _follow(channel: Path, child: subprocess.Popen[bytes]) -> Iterator[bytes]:
             # A line without its end was cut off: it is told as one that cannot be read.
             yield from [rest] if rest else []
             return
-        time.sleep(_POLL_SECONDS)
 
 
 def _piece(channel: Path, position: int) -> bytes:

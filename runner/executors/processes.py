@@ -6,6 +6,7 @@ They are known by a mark in their environment, never by name: only what Rawat it
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -75,17 +76,28 @@ def start(
         )
 
 
+def ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process of ours, no longer than so many seconds; return whether it has ended."""
+    if process.poll() is None:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            select.select([pidfd], [], [], seconds)
+        finally:
+            os.close(pidfd)
+    return process.poll() is not None
+
+
 def end_marked(value: str) -> int:
     """End every marked process, first politely; return how many there were.
 
     Raises:
         StepFailedError: when one of them does not even end when it is killed.
     """
-    first = marked(value)
     deadline = time.monotonic() + _GRACE_SECONDS
-    _signal(first, signal.SIGTERM)
-    while marked(value) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    if first := marked(value):
+        _signal(first, signal.SIGTERM)
+        while marked(value) and time.monotonic() < deadline:
+            time.sleep(0.1)
     return max(len(first), kill_marked(value))
 
 

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.yaml import yaml_load
 
 from runner.batch import Answer, BatchAction, Question, UnreadableError
 from runner.judges import computer
@@ -30,9 +30,8 @@ _SOURCES = {
     "check_host_probe": _ROLE / "files" / "check_host_probe.py",
 }
 # Read and made once for all hosts.
-_INPUTS = yaml.safe_load((_ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8"))[
-    "argument_specs"
-]["main"]["options"]
+_SPECS = (_ROLE / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+_INPUTS = yaml_load(_SPECS)["argument_specs"]["main"]["options"]
 _CHECKED = ArgumentSpecValidator(_INPUTS)
 _WANTED = ("certificates", "backup_marker", "expected_units")
 _MARK = "RAWAT-CHECK "
