@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_DECODER = json.JSONDecoder()
 
 
 def canonical_json(data: Any) -> bytes:  # noqa: ANN401 - any JSON data
@@ -21,7 +22,7 @@ def parse_canonical(data: bytes) -> Any:  # noqa: ANN401 - any JSON data
         ValueError: when the bytes are anything but that one form, so that nobody reads them differently.
     """
     try:
-        parsed = json.loads(data)
+        parsed = _DECODER.decode(data.decode())
         canonical = canonical_json(parsed)
     except RecursionError as error:
         raise ValueError("nested too deep") from error

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -91,7 +92,7 @@ class Journal:
                 )
                 data = _read(descriptor)
             whole, torn = split_torn(data, self.path.name)
-            self._events = list(parse(whole, self.path.name))
+            self._events = _all(whole, self.path.name)
             if torn:
                 self._drop(torn, len(whole))
             self._descriptor = descriptor
@@ -248,7 +249,7 @@ def read(path: Path) -> tuple[Event, ...]:
     Raises:
         VerificationError: naming the first line that does not fit.
     """
-    return tuple(parse(split_torn(path.read_bytes(), path.name)[0], path.name))
+    return tuple(_all(split_torn(path.read_bytes(), path.name)[0], path.name))
 
 
 def torn_bytes(path: Path) -> int:
@@ -278,6 +279,17 @@ def parse(data: bytes, name: str) -> Iterator[Event]:
             raise errors.VerificationError(f"{name}:{seq}", str(error)) from error
         prev = event.digest
         yield event
+
+
+def _all(data: bytes, name: str) -> list[Event]:
+    # Records hold no cycles: looking for some among ever more of them takes as long as reading them.
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return list(parse(data, name))
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _event(line: bytes, seq: int, prev: str) -> Event:
