@@ -21,28 +21,19 @@ from runner import (
     document_signing,
     errors,
     record,
-    register,
-    report,
-    sealing,
     typed,
-    verify,
 )
-from runner.checkpoint import Chain
+from runner.assembly import engine_of
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
-from runner.engine import Engine, Restarting, Shut, Tools, Unfilled, Unsigned, Waiting
-from runner.executors.connections import Connections
-from runner.executors.playbook import PlaybookExecutor
-from runner.executors.reattach import Reattaching
-from runner.executors.verification import VerificationExecutor
+from runner.engine import Restarting, Shut, Unfilled, Unsigned, Waiting
 from runner.form_prompt import FormPrompt
 from runner.inventory import read_inventory
 from runner.office import keys_of, look_of, notify_office, operator_of, read_text, roster_file, windows_of
 from runner.officials import load_roster
 from runner.prompt import Prompt
 from runner.questions import Questions
-from runner.record import Record
 from runner.screens import (
     Screen,
     print_error,
@@ -50,7 +41,6 @@ from runner.screens import (
     unsettled_lines,
 )
 from runner.signature_prompt import SignaturePrompt
-from runner.sop import Output
 from runner.start import Start, start_run, warnings
 from runner.stops import (
     print_closed,
@@ -172,7 +162,7 @@ def stop(
     folder = workspace.run_folder(run)
     screen = Screen(console, record.load(folder).sop)
     with screen.closing():
-        closed = _engine(workspace, folder, screen).stop(official, reason)
+        closed = engine_of(workspace, folder, screen).stop(official, reason)
     for line in unsettled_lines(record.load(folder)):
         console.print(line)
     print_closed(closed)
@@ -197,32 +187,9 @@ app.command(name="verify")(cli_archive.verify_command)
 # The parts ---------------------------------------------------------------------------------------
 
 
-def _engine(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine:
-    connections = Connections()
-    tools = Tools(
-        clock=SystemClock(),
-        playbooks=Reattaching(PlaybookExecutor(workspace.root, connections)),
-        suites=VerificationExecutor(connections),
-        build_document=_build_document,
-        check_run=verify.check_run,
-        seal=lambda closed: sealing.seal(workspace, closed),
-        checkpoint=lambda waiting: sealing.leave_checkpoint(workspace, waiting),
-        register_head=lambda known: register.signed_head(workspace.archive, known),
-    )
-    return Engine(workspace, folder, tools, screen)
-
-
-def _build_document(  # noqa: PLR0917 - the engine's contract
-    now: Record, output: Output, step: int, attempt: int, as_of: int, head: Chain
-) -> tuple[Path, ...]:
-    return report.build_document(
-        now, output.document or "", output.version, step, attempt, as_of, now.folder.documents, head
-    )
-
-
 def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool = False) -> None:
     screen = Screen(console, record.load(folder).sop)
-    engine = _engine(workspace, folder, screen)
+    engine = engine_of(workspace, folder, screen)
     attended = at_terminal()
     ask = Prompt(console, keys_of(workspace, folder)) if attended else None
     operator = Questions(console) if attended else None
@@ -251,6 +218,7 @@ def _go_on(workspace: Workspace, folder: RunFolder, *, resumed: bool, wait: bool
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Unsigned):
         print_unsigned(folder, stop.due, document_signing.code(now, stop.due))
+        cli_calendar.tell_awaited(workspace, folder, now)
         raise typer.Exit(errors.EXIT_WAITING)
     if isinstance(stop, Shut):
         print_shut(now, stop)

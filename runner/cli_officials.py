@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from runner import conffiles, errors, freeing, gates, record, typed
+from runner.cli_signatures import go_on
 from runner.clock import SystemClock
 from runner.consent import Shown
 from runner.console import RunArgument, console
@@ -75,9 +76,10 @@ def decide(
     """Decide at a run's open gate, from any terminal; without an outcome the gate is only shown.
 
     What is decided on is shown first, and asked; who has looked at it already gives its code (--gate), as one
-    must where there is no terminal. The decision is signed with the official's own key; 'rawat resume' then
-    goes on. A paper in wet ink is entered with its scan (--wet-ink, --entered-by) and counts once a second
-    person confirms it (--confirm).
+    must where there is no terminal. The decision is signed with the official's own key. Where the office
+    signs documents, too, the one that awaits his signature is made; 'rawat resume' then goes on. A paper in
+    wet ink is entered with its scan (--wet-ink, --entered-by) and counts once a second person confirms it
+    (--confirm).
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
@@ -110,6 +112,8 @@ def decide(
         made = decisions.decide(Choice(official, outcome or "", reason, files), own_key, shown.code)
     for line in decided_lines(made, folder.name):
         console.print(Text(line), soft_wrap=True)
+    if made.name == "decision_made":
+        go_on(workspace, folder, who.id)
 
 
 def _with(files: conffiles.Chosen) -> str:

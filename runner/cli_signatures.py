@@ -10,14 +10,19 @@ import typer
 from rich.text import Text
 
 from runner import document_signing, errors, record, typed
+from runner.assembly import engine_of
+from runner.cli_calendar import tell_awaited
 from runner.clock import SystemClock
 from runner.consent import Shown, at_terminal
 from runner.console import RunArgument, console
-from runner.document_signing import DocumentSigning
+from runner.document_signing import DocumentSigning, Hand
 from runner.journal import Journal
+from runner.moves import DueSignature
+from runner.record import Record
+from runner.screens import Screen
 from runner.signature_prompt import SignaturePrompt, from_descriptor
 from runner.stops import print_unsigned
-from runner.workspace import find_workspace
+from runner.workspace import RunFolder, Workspace, find_workspace
 
 
 def sign(
@@ -47,7 +52,8 @@ def sign(
     """Sign the document that awaits an official's electronic signature; without --official it is only shown.
 
     Where the office signs with certificates or through BSrE (office.yml), a document is signed as PDF after
-    the decision on it. The passphrase is typed and kept nowhere; 'rawat resume' then goes on.
+    the decision on it. The passphrase is typed and kept nowhere. Who signs next is told; when nobody does,
+    'rawat resume' goes on.
     """
     workspace = find_workspace()
     folder = workspace.run_folder(run)
@@ -64,6 +70,7 @@ def sign(
         made = signing.leave_out(official, reason)
         told = f"run {folder.name}: the signature is left out, on the word of {made['told_by']['name']}"
         console.print(Text(told), soft_wrap=True)
+        go_on(workspace, folder, official)
         return
     if reason:
         raise errors.InputError("--reason goes with --leave-out")
@@ -72,6 +79,32 @@ def sign(
         raise errors.InputError("without a terminal the passphrase is read from --passphrase-fd N")
     ask = getpass.getpass if passphrase_fd is None else from_descriptor(passphrase_fd)
     hand = SignaturePrompt(console, workspace, folder).hand(due, now, certificate, ask)
-    made = signing.sign(document_signing.Hand(official, hand.signer, hand.stamp), code)
+    made = signing.sign(Hand(official, hand.signer, hand.stamp), code)
     console.print(Text(f"signed: {folder.path / made['files'][0]['path']}"), soft_wrap=True)
-    console.print(Text(f"go on: rawat resume {folder.name}"))
+    go_on(workspace, folder, official)
+
+
+def go_on(workspace: Workspace, folder: RunFolder, official: str) -> None:
+    """Go on after a decision or a signature as far as documents need it, and say what comes next.
+
+    What ``official`` signs himself is asked for at once where there is a terminal; another is told by mail.
+    """
+    screen = Screen(console, record.load(folder).sop)
+    prompt = SignaturePrompt(console, workspace, folder)
+
+    def own(due: DueSignature, now: Record) -> Hand | None:
+        return prompt(due, now) if due.person["id"] == official else None
+
+    try:
+        with screen.closing():
+            stop = engine_of(workspace, folder, screen).sign_documents(own if at_terminal() else None)
+    except errors.InputError as busy:
+        # It stands what was decided or signed; whoever works on the run goes on from there.
+        console.print(Text(f"{busy}; it goes on from here", style="yellow"), soft_wrap=True)
+        return
+    if stop is None:
+        console.print(Text(f"go on with: rawat resume {folder.name}"), soft_wrap=True)
+        return
+    now = record.load(folder)
+    print_unsigned(folder, stop.due, document_signing.code(now, stop.due))
+    tell_awaited(workspace, folder, now)

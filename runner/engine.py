@@ -26,6 +26,7 @@ from runner import (
     gates,
     holds,
     moves,
+    pdf_signatures,
     record,
 )
 from runner import plan as plans
@@ -55,6 +56,9 @@ from runner.state import RunState
 from runner.waves import hosts_that_may_fail
 from runner.windows import WindowClosed
 from runner.workspace import RunFolder, Workspace
+
+# Others who decide or sign at the same moment hold the run for an instant each; they are waited for.
+_PATIENCE_SECONDS = 20.0
 
 BuildDocument = Callable[[Record, Output, int, int, int, Chain], Sequence[Path]]
 """(record, output, step, attempt, as_of, head of the archive's register) -> the files written."""
@@ -247,6 +251,19 @@ class Engine:
             except errors.DecisionRefusedError as refused:
                 self._observer.decision_refused(refused)
 
+    def sign_documents(self, signature: AskSignature | None = None) -> Unsigned | None:
+        """Make what officials sign after a decision, and nothing else; return the signature that is awaited.
+
+        The documents of the row are written, and with ``signature`` the official is asked at once, as in
+        ``run``. No row is begun and no host touched: that is for a run that is resumed, and so is a document
+        before which the operator is to be asked something. None: no signature is awaited.
+        """
+        while True:
+            with self._locked(patience=_PATIENCE_SECONDS):
+                stop = self._advance_to_signature()
+            if stop is None or signature is None or not self._ask_signature(signature, stop.due):
+                return stop
+
     def stop(self, official: str, reason: str) -> Closed:
         """End an open run early: nothing further is changed, what was done is reported, the run is closed.
 
@@ -281,8 +298,8 @@ class Engine:
         return Record(self._folder, self._sop, self._sop_sha256, self._first_roster, self._journal.events)
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._journal.lock():
+    def _locked(self, patience: float = 0.0) -> Iterator[None]:
+        with self._journal.lock(patience):
             self._state = RunState(self._sop, self._journal.events)
             yield
 
@@ -375,6 +392,17 @@ class Engine:
             except KeyboardInterrupt:
                 self._append("run_interrupted", reason="stopped by the operator")
                 raise
+
+    def _advance_to_signature(self) -> Unsigned | None:
+        while pdf_signatures.signed_outputs(self._state):
+            move = next_move(self._state)
+            if isinstance(move, moves.AwaitSignature):
+                return Unsigned(move.due)
+            asks = question_due(self._sop, self._journal.events, move)
+            if asks or not isinstance(move, moves.WriteDocument | moves.AskSignature):
+                return None
+            self._make(move)
+        return None
 
     def _stop_at(self, move: moves.Move) -> Stop | None:  # noqa: PLR0911 - one per move
         """Return why the run does not go on, None when there is something to do."""

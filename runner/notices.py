@@ -106,10 +106,10 @@ class Settings(_Model):
 
 @dataclass(frozen=True)
 class Waiting:
-    """What a run waits for, an open gate, a form or a row under way, as somebody is told of it.
+    """What a run waits for, a gate, a form, a signature on a document or a row, as somebody is told of it.
 
-    ``begun`` is the record with which the waiting began; ``form`` is the title of the form, empty at a gate;
-    ``gate`` is None where a form is awaited; ``holders`` are who is awaited today.
+    ``begun`` is the record with which the waiting began; ``gate`` is None but at a gate; ``form`` is the
+    title of the form that is awaited, else empty; ``holders`` are who is awaited today.
     """
 
     run: str
@@ -123,13 +123,17 @@ class Waiting:
     holders: tuple[Holder, ...]
     zone: ZoneInfo
     standing: str = ""
-    """Of a row that is at work or stands still: how it stands; empty at a gate and at a form."""
+    """Of a row that is at work or stands still: how it stands; else empty."""
+    document: str = ""
+    """The document on which a signature is awaited; else empty."""
 
     @property
     def name(self) -> str:
         """Return what tells this waiting from any other of the run."""
         if self.standing:
             return f"row-{self.begun.seq}"
+        if self.document:
+            return f"signature-{self.begun.seq}"
         return self.gate.nonce if self.gate else f"form-{self.begun.seq}"
 
 
@@ -237,6 +241,8 @@ def _letter(waiting: Waiting, holder: Holder, occasion: Occasion, way: Way) -> L
 
 
 def _what_for(waiting: Waiting) -> str:
+    if waiting.document:
+        return "tanda tangan elektronik"
     return "keputusan" if waiting.gate else "isian formulir"
 
 
@@ -273,6 +279,8 @@ def _sentence(waiting: Waiting, occasion: Occasion) -> str:
 def _told_besides(waiting: Waiting) -> list[tuple[str, str]]:
     if waiting.standing:
         return [("Keadaan", _line(waiting.standing))]
+    if waiting.document:
+        return [("Dokumen", _line(waiting.document))]
     return _of_gate(waiting.gate, waiting.zone) if waiting.gate else [("Formulir", _line(waiting.form))]
 
 
@@ -280,6 +288,8 @@ def _what_to_type(waiting: Waiting, holder: Holder) -> list[str]:
     if waiting.standing:
         lines = [f"    rawat status {waiting.run}", f"    rawat resume {waiting.run}"]
         return ["Lihat keadaannya, dan lanjutkan bila terhenti, di terminal Rawat:", "", *lines, ""]
+    if waiting.document:
+        return _how_to_sign(waiting, holder)
     return _how_to_decide(waiting, holder) if waiting.gate else _how_to_fill(waiting, holder)
 
 
@@ -299,6 +309,16 @@ def _how_to_decide(waiting: Waiting, holder: Holder) -> list[str]:
         f"    rawat decide {waiting.run} --official {holder.official.id} --outcome PILIHAN",
         "",
         "PILIHAN adalah salah satu pilihan di atas, dalam tanda petik bila lebih dari satu kata.",
+    ]
+
+
+def _how_to_sign(waiting: Waiting, holder: Holder) -> list[str]:
+    return [
+        "Lihat dokumen dan kodenya, lalu tanda tangani dengan sertifikat Anda, di terminal Rawat:",
+        "",
+        f"    rawat sign {waiting.run}",
+        f"    rawat sign {waiting.run} --official {holder.official.id}",
+        "",
     ]
 
 

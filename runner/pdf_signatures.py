@@ -41,17 +41,30 @@ def rows_that_sign(sop: Sop, document: str, versions: Iterable[str]) -> list[tup
     return [(row, output) for row, output in rows if output.version in wanted]
 
 
+def signed_outputs(state: RunState) -> list[Output]:
+    """Return the documents of the row the run is at that its decision's officials are to sign."""
+    if state.signing.asked is None or state.decision is None:
+        return []
+    step, versions = state.step, state.signing.asked["versions"]
+    return [
+        output
+        for output in step.documents
+        if any(
+            (row.no, of.version) == (step.no, output.version)
+            for row, of in rows_that_sign(state.sop, output.document or "", versions)
+        )
+    ]
+
+
 def next_signature(state: RunState) -> DueSignature | None:
     """Return the signature that the row the run is at awaits, None when it awaits none."""
-    if state.signing.asked is None or state.decision is None:
-        return None
-    step, attempt = state.step, state.attempt
-    for output in step.documents:
-        document = output.document or ""
-        signs = rows_that_sign(state.sop, document, state.signing.asked["versions"])
-        if not any(row.no == step.no and of.version == output.version for row, of in signs):
-            continue
-        at = {"step": step.no, "attempt": attempt, "document": document, "version": output.version}
+    for output in signed_outputs(state):
+        at = {
+            "step": state.step.no,
+            "attempt": state.attempt,
+            "document": output.document or "",
+            "version": output.version,
+        }
         due = _missing(state, at)
         if due:
             return due

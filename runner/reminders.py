@@ -1,4 +1,4 @@
-"""Tells awaited officials of gates and forms: each at most once per occasion, remembered beside the runs.
+"""Tells awaited officials of gates, forms and signatures: each at most once per occasion, remembered.
 
 What was told is no part of a run's record: it decides nothing, and to lose it costs a second letter
 (docs/adr/0029). Before a letter goes out it is noted as tried; a refusal is noted after it, and only then is
@@ -19,6 +19,8 @@ from zoneinfo import ZoneInfo
 
 from runner import errors, mail, notices
 from runner.clock import Instant
+from runner.document_signing import due_signature
+from runner.journal import Event
 from runner.mail import Office, Undelivered
 from runner.notices import Letter, Occasion, Waiting
 from runner.officials import Holder
@@ -115,10 +117,12 @@ def tell(now: Record, office: Office, path: Path, at: Instant) -> Told:
 
 
 def waiting_of(now: Record, at: Instant) -> Waiting | None:
-    """Return what a run waits for: an open gate, a form, or a row that is under way; or None."""
+    """Return what a run waits for: a gate, a form, a signature, or a row that is under way; or None."""
     if now.state.finished or now.state.stopped:
         return None
     today, gate, form = now.roster.day(at.at), now.state.gate, now.state.forms.awaited
+    if now.state.signing.awaited:
+        return _signature(now, now.state.signing.awaited, today)
     if gate is not None:
         step, begun, title, awaited = gate.step, gate.opened, "", gate.awaited
         operator = now.started["operator"]["id"]  # who operates decides nothing
@@ -133,6 +137,35 @@ def waiting_of(now: Record, at: Instant) -> Waiting | None:
     return Waiting(now.folder.name, now.sop, step, begun, awaited, gate, title, now.events, who, zone)
 
 
+def _signature(now: Record, awaited: Event, today: date) -> Waiting | None:
+    """Return the signature that is awaited, with whose it is; the row, when he is gone from the roster."""
+    due = due_signature(now)
+    official, position = now.roster.official(due.person["id"]), due.person["position"]
+    if official is None:
+        return _row(now, today)
+    seats = [holder for holder in now.roster.holders(position, today) if holder.official == official]
+    output = next(output for output in now.sop.step(due.step).documents if output.document == due.document)
+    return Waiting(
+        now.folder.name,
+        now.sop,
+        due.step,
+        awaited,
+        position,
+        None,
+        "",
+        now.events,
+        (seats[0] if seats else Holder(official, position),),
+        ZoneInfo(now.roster.timezone),
+        document=f"{output.name}: {due.base['path']}",
+    )
+
+
+def _operator(now: Record) -> tuple[Holder, ...]:
+    told = now.started["operator"]
+    operator = now.roster.official(told["id"])
+    return (Holder(operator, told["position"]),) if operator else ()
+
+
 def _row(now: Record, today: date) -> Waiting | None:
     """Return the row that is under way, with whose row it is; where its gate is decided, whoever operates."""
     state = now.state
@@ -142,10 +175,7 @@ def _row(now: Record, today: date) -> Waiting | None:
     actors = [now.sop.actors[actor] for actor in (state.step.pelaksana, state.step.bersama) if actor]
     holders = {h.official.id: h for seat in actors for h in now.roster.holders(seat, today)}
     decided = state.decision is not None and state.decision["attempt"] == state.attempt
-    if decided or state.failed or not holders:
-        operator = now.roster.official(now.started["operator"]["id"])
-        position = now.started["operator"]["position"]
-        holders = {operator.id: Holder(operator, position)} if operator else {}
+    who = _operator(now) if decided or state.failed or not holders else tuple(holders.values())
     zone = ZoneInfo(now.roster.timezone)
     return Waiting(
         now.folder.name,
@@ -156,7 +186,7 @@ def _row(now: Record, today: date) -> Waiting | None:
         None,
         "",
         now.events,
-        tuple(holders.values()),
+        who,
         zone,
         notices.standing_of(state),
     )

@@ -487,7 +487,7 @@ def _named(person: dict[str, Any]) -> str:
 
 def decided_lines(made: Event, run: str) -> list[str]:
     """Return what is told once somebody has decided, entered, confirmed or withdrawn."""
-    row, go_on = f"row {made['step']}", f"go on with: rawat resume {run}"
+    row = f"row {made['step']}"
     if made.name == "paper_withdrawn":
         return [f"{row}: the paper was withdrawn by {_named(made['withdrawn_by'])}; the gate is still open"]
     said = f"{row}: {made['outcome']}, decided by {_named(made['person'])}"
@@ -497,7 +497,7 @@ def decided_lines(made: Event, run: str) -> list[str]:
         return [f"{said} on paper, entered by {_named(made['entered_by'])}", confirm]
     if made.name == "vote_made":
         return [said, "the gate is still open: the other official decides too"]
-    return [said, go_on]
+    return [said]
 
 
 def roster_change_lines(changes: Sequence[Mapping[str, Any]]) -> list[Text]:

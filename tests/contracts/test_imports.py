@@ -31,6 +31,7 @@ PARTS = {
         "cli_archive",
         "cli_retention",
         "sealing",
+        "assembly",
         "console",
         "screens",
         "stops",

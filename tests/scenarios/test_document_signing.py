@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from certificates import PASSPHRASE, Authority, authority, document, stamp
 
-from runner import archive, document_signing, errors, record, verify
+from runner import archive, document_signing, engine, errors, record, verify
 from runner.canonical import canonical_json
 from runner.checkpoint import Chain
 from runner.document_signing import DocumentSigning, Hand
@@ -22,6 +22,7 @@ from runner.engine import Closed, Unsigned, Waiting
 from runner.files import write_once
 from runner.journal import Event, Journal
 from runner.office_settings import OfficeLook, OfficeSettings
+from runner.reasons import Question
 from runner.record import Record
 from runner.run_check import checked_run
 from runner.signers.base import Task
@@ -247,6 +248,69 @@ def test_a_decision_in_ink_is_not_signed_as_pdf(office: Office, tmp_path: Path) 
     # The second signature is then on the document as it was ratified.
     assert (stopped.due.person["id"], stopped.due.version) == ("kabid", "ratified")
     assert stopped.due.base["path"] == "documents/03-1-laporan-ratified.pdf"
+
+
+# Without a process that works on the run ------------------------------------------------------------------
+
+
+def test_a_decision_from_elsewhere_makes_the_document_that_awaits_its_official_and_nothing_more(
+    office: Office, certificates: Path
+) -> None:
+    folder = office.start()
+    office.go_on(folder, {})
+    office.decide(folder, "sesuai", "pranata")
+    before = len(record.load(folder).events)
+    stopped = office.engine(folder).sign_documents()
+    assert isinstance(stopped, Unsigned)
+    assert (stopped.due.person["id"], stopped.due.version) == ("pranata", "verified")
+    made = [event.name for event in record.load(folder).events[before:]]
+    assert made == ["document_written", "signature_awaited"]
+    # Asked again, it is only told.
+    assert office.engine(folder).sign_documents() == stopped
+    assert len(record.load(folder).events) == before + 2
+    office.clock.advance(3600)
+    sign(office, folder, certificates, "pranata")
+    assert office.engine(folder).sign_documents() is None
+    assert isinstance(office.go_on(folder, {}, resumed=True), Waiting)
+    verify.check_run(folder)
+    now = record.load(folder)
+    row = next(time for time in step_times(now.sop, now.events) if time.step == 2)
+    assert [wait.on for wait in row.waits if wait.seconds > 60] == ["official"]
+
+
+def test_at_the_terminal_the_decider_signs_at_once(office: Office, certificates: Path) -> None:
+    folder = office.start()
+    office.go_on(folder, {})
+    office.decide(folder, "sesuai", "pranata")
+    asked = iter([hand(certificates, "kabid", as_whom="pranata"), hand(certificates, "pranata")])
+    assert office.engine(folder).sign_documents(lambda *_: next(asked)) is None
+    assert "refused: the signature would not hold" in " ".join(office.observer.seen)
+    assert len(events_of(folder, "document_signed")) == 1
+
+
+@pytest.mark.parametrize(("outcome", "row"), [("perlu perbaikan", 2), ("sesuai", 2)])
+def test_where_nothing_is_signed_a_decision_makes_nothing(
+    quick_dir: Path, make_office: MakeOffice, issuer: Authority, outcome: str, row: int
+) -> None:
+    settings = {"by": "pkcs12"} if outcome == "perlu perbaikan" else {"by": "none"}
+    office = signing_office(quick_dir, make_office, issuer, settings)
+    folder = office.start()
+    office.go_on(folder, {})
+    office.decide(folder, outcome, "pranata")
+    assert office.engine(folder).sign_documents() is None
+    assert (record.load(folder).events[-1].name, record.load(folder).state.current) == ("decision_made", row)
+
+
+def test_what_the_operator_is_asked_first_is_left_to_who_resumes(
+    quick_dir: Path, make_office: MakeOffice, issuer: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office = signing_office(quick_dir, make_office, issuer, {"by": "pkcs12"})
+    folder = office.start()
+    office.go_on(folder, {})
+    office.decide(folder, "sesuai", "pranata")
+    monkeypatch.setattr(engine, "question_due", lambda *_: Question("condition"))
+    assert office.engine(folder).sign_documents() is None
+    assert events_of(folder, "document_written")[-1]["version"] == "draft"
 
 
 # Who may, and what is not taken ------------------------------------------------------------------------

@@ -17,8 +17,20 @@ from fakes import START
 from rich.console import Console
 from typer.testing import CliRunner
 
-from runner import cli, document_signing, errors, office, pades, record, signature_prompt, stamps
-from runner.engine import Unsigned
+from runner import (
+    assembly,
+    cli,
+    document_signing,
+    engine,
+    errors,
+    gates,
+    office,
+    pades,
+    record,
+    signature_prompt,
+    stamps,
+)
+from runner.engine import Unsigned, Waiting
 from runner.office_settings import OfficeLook, OfficeSettings
 from runner.signature_prompt import SignaturePrompt
 from runner.signers.bsre import BsreSigner
@@ -27,8 +39,9 @@ from runner.source import SourceError
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.office import Office, events_of
+from scenarios.post_office import post_office, settings_text
 from scenarios.test_consent import put_roster
-from scenarios.test_document_signing import APPROVED, FIRST, signing_office
+from scenarios.test_document_signing import APPROVED, FIRST, build, signing_office
 
 Rawat = Callable[..., Result]
 
@@ -61,6 +74,18 @@ def awaiting(at: Office, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     monkeypatch.setenv("RAWAT_RUNS", str(folder.path.parent))
     monkeypatch.setenv("RAWAT_ROOT", str(at.root))
     monkeypatch.setattr(stamps, "draw", lambda *_: stamp())
+    return folder
+
+
+@pytest.fixture
+def deciding(at: Office, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    """Return a run that waits at the verifier's gate, where the commands look for it."""
+    folder = at.start()
+    assert isinstance(at.go_on(folder, {}), Waiting)
+    monkeypatch.setenv("RAWAT_RUNS", str(folder.path.parent))
+    monkeypatch.setenv("RAWAT_ROOT", str(at.root))
+    monkeypatch.setattr(stamps, "draw", lambda *_: stamp())
+    monkeypatch.setattr(assembly, "_build_document", build)
     return folder
 
 
@@ -131,11 +156,80 @@ def test_without_a_terminal_nothing_is_signed_unseen(
     assert events_of(awaiting, "document_signed") == []
 
 
+def test_decide_says_who_signs_next_and_sign_says_to_resume(
+    rawat: Rawat, at: Office, deciding: RunFolder, passphrase: Callable[[str], str]
+) -> None:
+    """From the decision to the next gate: decide, sign, resume; nobody resumes a run to make a document."""
+    gate = record.load(deciding).state.gate
+    assert gate is not None
+    code = gates.code(deciding.name, gate)
+    told = rawat("decide", "--outcome", "sesuai", "--official", "pranata", "--gate", code)
+    assert told.exit_code == 0, told.output
+    said = " ".join(told.stdout.split())
+    assert "row 2: sesuai, decided by Nama Pranata" in said
+    command = f"rawat sign {deciding.name} --official pranata --document {code_of(deciding)}"
+    assert f"sign it: {command}" in said
+    assert [event.name for event in record.load(deciding).events[-3:]] == [
+        "decision_made",
+        "document_written",
+        "signature_awaited",
+    ]
+    signed = rawat(*command.split()[1:], "--passphrase-fd", passphrase(f"{PASSPHRASE}\n"))
+    assert signed.exit_code == 0, signed.output
+    assert f"go on with: rawat resume {deciding.name}" in " ".join(signed.stdout.split())
+    assert isinstance(at.go_on(deciding, {}, resumed=True), Waiting)
+
+
+def test_a_decision_stands_though_another_process_works_on_the_run(
+    rawat: Rawat, deciding: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> None:
+        raise errors.InputError("another process is working on run X: process 1")
+
+    monkeypatch.setattr(engine.Engine, "sign_documents", busy)
+    gate = record.load(deciding).state.gate
+    assert gate is not None
+    code = gates.code(deciding.name, gate)
+    told = rawat("decide", "--outcome", "sesuai", "--official", "pranata", "--gate", code)
+    assert (told.exit_code, "it goes on from here" in " ".join(told.stdout.split())) == (0, True)
+    assert len(events_of(deciding, "decision_made")) == 1
+
+
+def test_whose_signature_is_awaited_is_told_by_mail(rawat: Rawat, at: Office, deciding: RunFolder) -> None:
+    with post_office(at.root / "post") as post:
+        beside = at.root / "inventory"
+        for name in ("password", "ca.pem"):
+            shutil.copy(post.folder / name, beside)
+        text = settings_text(post).replace("addresses: {", "addresses: {pranata: pranata@dinas.example, ")
+        (beside / "notify.yml").write_text(text, encoding="utf-8")
+        gate = record.load(deciding).state.gate
+        assert gate is not None
+        code = gates.code(deciding.name, gate)
+        rawat("decide", "--outcome", "sesuai", "--official", "pranata", "--gate", code)
+        assert rawat("remind").exit_code == 0
+    (mail,) = post.mails
+    assert post.recipients == [["pranata@dinas.example"]]
+    assert (
+        mail["Subject"].strip() == "[Rawat] Menunggu tanda tangan elektronik Anda: langkah 2, Laporan Contoh"
+    )
+    body = mail.get_content()
+    for words in (
+        "sebuah langkah SOP menunggu tanda tangan elektronik Anda.",
+        "Ditunggu ....... JF Pranata Komputer Ahli Muda",
+        "Dokumen ........ Laporan: documents/02-1-laporan-verified.pdf",
+        f"rawat sign {deciding.name} --official pranata",
+    ):
+        assert words in body
+    assert "rawat decide" not in body
+    assert code_of(deciding) not in body
+
+
 def test_it_is_left_out_with_a_reason(rawat: Rawat, awaiting: RunFolder) -> None:
     without = rawat("sign", "--official", "pranata", "--reason", "x")
     assert "--reason goes with --leave-out" in str(without.exception)
     done = rawat("sign", "--official", "pengelola", "--leave-out", "--reason", "Sertifikat kedaluwarsa")
     assert "is left out, on the word of Nama Pengelola" in done.stdout
+    assert f"go on with: rawat resume {awaiting.name}" in " ".join(done.stdout.split())
     assert events_of(awaiting, "signature_left_out")[0]["reason"] == "Sertifikat kedaluwarsa"
     assert "awaits no signature" in str(rawat("sign", "--official", "pranata").exception)
 
