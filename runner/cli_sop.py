@@ -15,9 +15,11 @@ from runner.clock import SystemClock
 from runner.consent import at_terminal
 from runner.console import console, error_console
 from runner.display import display
+from runner.language import INDONESIAN
 from runner.office import look_of, read_text, roster_file, staff_of
 from runner.officials import load_roster
 from runner.sop_questions import SopQuestions
+from runner.translations import language_of
 from runner.workspace import find_workspace
 
 app = typer.Typer(help="Starts, checks and prints SOP files.", no_args_is_help=True, rich_markup_mode=None)
@@ -94,17 +96,25 @@ def render(
         Path | None,
         typer.Option("-i", "--inventory", help="On the letterhead and paper of its office.yml"),
     ] = None,
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            "--lang", callback=typed.name, help="A copy to read, with headings in this language: en"
+        ),
+    ] = None,
 ) -> None:
     """Make the official SOP document of a SOP file: identity block and flowchart.
 
-    The same files give the same bytes; the PDF carries the file it was made from.
+    The same files give the same bytes; the PDF carries the file it was made from. With --lang only headings,
+    labels and legend are in that language, and it is marked as a translation; what the SOP says stays.
     """
+    language = INDONESIAN if lang is None else language_of(lang)
     sop_document.require_kind(out)
     look = None
     if inventory is not None:
         roster = roster_file(inventory)
         look = look_of(load_roster(roster), roster)
-    printed = sop_document.write_sop(read_text(file), str(file), out, look)
+    printed = sop_document.write_sop(read_text(file), str(file), out, look, language)
     rows = len(printed.steps)
     console.print(Text(f"{out}: {display(printed.identity.nama_sop)}, {rows} rows"), soft_wrap=True)
 

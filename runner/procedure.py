@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from runner.findings import Finding
-from runner.sop import Sop, Step, Target
+from runner.language import is_original
+from runner.sop import Assumption, Sop, Step, Target
 from runner.timing import StepTime
 
 Symbol = Literal["terminator", "process", "decision"]
@@ -142,11 +143,18 @@ def _number(target: Target) -> int | None:
 
 
 def marks_of(sop: Sop) -> tuple[Mark, ...]:
-    """Return the SOP's assumptions, numbered as they stand, each with the place it is about."""
+    """Return the SOP's assumptions, numbered as they stand, each with the place it is about.
+
+    A SOP file says each in Indonesian for its paper, and in English for who works with the file.
+    """
     return tuple(
-        Mark(number=number, text=assumption.catatan or assumption.text, **_place(sop, assumption.field))
+        Mark(number=number, text=_told(assumption), **_place(sop, assumption.field))
         for number, assumption in enumerate(sop.assumptions, start=1)
     )
+
+
+def _told(assumption: Assumption) -> str:
+    return (assumption.catatan if is_original() else None) or assumption.text
 
 
 def _place(sop: Sop, field: str) -> dict[str, int | str | None]:

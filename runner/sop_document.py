@@ -1,7 +1,8 @@
 """The SOP as the official document: identity block and flowchart, as HTML or PDF/A.
 
 It is made of the SOP file and of nothing else: no clock, no machine. The same file gives the same bytes, and
-the PDF carries the file it was made from. What is empty in the file stays visibly empty.
+the PDF carries the file it was made from. What is empty in the file stays visibly empty. For readers of
+another language only headings, labels and legend are translated, and the paper says so.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from runner import errors
 from runner.files import write_once
 from runner.flow import flow_of
+from runner.language import INDONESIAN, Language, _, reading
 from runner.office_settings import OfficeLook
 from runner.pdf import render_pdf
 from runner.procedure import marks_of, procedure_of
@@ -20,7 +22,6 @@ from runner.sop import Sop, parse_sop, sop_digest
 
 UNDATED = datetime.fromtimestamp(0, UTC)
 """What stands as the PDF's date: a SOP file does not tell when it was written."""
-ATTACHMENT_DESCRIPTION = "Berkas SOP asal dokumen ini (YAML)"
 _KINDS = (".pdf", ".html")
 
 
@@ -40,10 +41,17 @@ def require_kind(out: Path) -> None:
         raise errors.InputError(f"{out}: is a folder; expected the name of a file")
 
 
-def write_sop(text: str, name: str, out: Path, look: OfficeLook | None = None) -> Sop:
+def write_sop(
+    text: str, name: str, out: Path, look: OfficeLook | None = None, language: Language = INDONESIAN
+) -> Sop:
     """Write the document of a SOP file in place of an older one, as ``out`` is named, and return the SOP.
 
-    ``look`` is how the office's documents look: letterhead, paper and font.
+    Args:
+        text: of the SOP file.
+        name: of the SOP file.
+        out: where to.
+        look: how the office's documents look: letterhead, paper and font.
+        language: of headings and labels; what the SOP says is never translated.
 
     Raises:
         SourceError: naming every problem of the SOP file.
@@ -53,13 +61,14 @@ def write_sop(text: str, name: str, out: Path, look: OfficeLook | None = None) -
     """
     require_kind(out)
     sop = parse_sop(text, name)
-    html = render_sop(sop, text, look)
-    write_once(out, html.encode() if out.suffix == ".html" else _pdf(html, name, text))
+    with reading(language):
+        html = render_sop(sop, text, look)
+        write_once(out, html.encode() if out.suffix == ".html" else _pdf(html, name, text))
     return sop
 
 
 def render_sop(sop: Sop, text: str, look: OfficeLook | None = None) -> str:
-    """Return the document as one HTML file that needs nothing else."""
+    """Return the document as one HTML file that needs nothing else, its headings in the language of now."""
     look = look or OfficeLook()
     procedure, marks = procedure_of(sop), marks_of(sop)
     template = environment().get_template("sop.html.j2")
@@ -75,4 +84,6 @@ def render_sop(sop: Sop, text: str, look: OfficeLook | None = None) -> str:
 
 def _pdf(html: str, name: str, text: str) -> bytes:
     attachment = (Path(name).name, text.encode())
-    return render_pdf(html, title_of(html), UNDATED, attachment, description=ATTACHMENT_DESCRIPTION)
+    return render_pdf(
+        html, title_of(html), UNDATED, attachment, description=_("Berkas SOP asal dokumen ini (YAML)")
+    )

@@ -1,20 +1,27 @@
-"""Every document of both SOPs in English: no Indonesian word is left but a SOP's, a name or other data."""
+"""Every paper that Rawat makes, in English: no Indonesian word is left but a SOP's, a name or other data.
+
+Whoever adds a kind of paper adds it here, with its English or with the sentence of docs/documents.md why not.
+"""
 
 from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.sample_run import whole_run
 
-from runner import report
-from runner.language import reading
+from runner import minutes, report, retention, sop_document
+from runner.canonical import canonical_json
+from runner.language import INDONESIAN, reading
 from runner.officials import Roster
 from runner.report import Original
 from runner.run_view import document_view
+from runner.sop import parse_sop
 from runner.translations import language_of
 from runner.view import DocumentView
 from scenarios import test_golden
@@ -90,19 +97,31 @@ def strings(value: Any) -> set[str]:  # noqa: ANN401 - any JSON
 
 def left_over(html: str, view: DocumentView) -> list[str]:
     """Return the Indonesian words that nothing but our own sentences can have said."""
-    text = re.sub(r"\s+", " ", " | ".join(Words(html).found))
+    return left_of(html, data_of(view))
+
+
+def data_of(view: DocumentView) -> set[str]:
+    """Return what hosts say; of the rest what is no plain word, for an outcome may be one that we say too."""
     said = view.model_dump(mode="json")
-    # What hosts say; of the rest what is no plain word, for an outcome may be one that we say as well.
-    data = strings(said["hosts"]) | {one for one in strings(said) if re.search(r"[^a-z]", one.strip())}
+    return strings(said["hosts"]) | {one for one in strings(said) if re.search(r"[^a-z]", one.strip())}
+
+
+def left_of(html: str, data: set[str]) -> list[str]:
+    """Return the Indonesian words of a page that do not stand in its data."""
+    text = re.sub(r"\s+", " ", " | ".join(Words(html).found))
     for one in sorted(data, key=len, reverse=True):
         text = text.replace(one, " ") if one else text
     return sorted({word for word in re.findall(r"[A-Za-z]+", text) if word.lower() in WORDS})
 
 
+@pytest.fixture(scope="module", name="place")
+def _place(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> test_golden.Place:
+    return test_golden.Place(Path(tempfile.mkdtemp(dir=quick_dir)), root, make_office, roster)
+
+
 @pytest.fixture(scope="module", name="facts")
-def _facts(quick_dir: Path, root: Path, make_office: MakeOffice, roster: Roster) -> Facts:
+def _facts(place: test_golden.Place) -> Facts:
     """Return what the documents of the golden copies are made of: a record, and the place in it."""
-    place = test_golden.Place(Path(tempfile.mkdtemp(dir=quick_dir)), root, make_office, roster)
     seen: Facts = []
 
     def remembered(*facts: Any) -> DocumentView:  # noqa: ANN401 - what document_view takes
@@ -179,3 +198,86 @@ def test_titles_and_texts_of_pictures_hold_no_markup(pages: Pages) -> None:
     for _, html in pages:
         for title in re.findall(r"<(?:title|desc)>(.*?)</(?:title|desc)>", html, re.DOTALL):
             assert "<" not in title
+
+
+# Every kind of paper ------------------------------------------------------------------------------------
+
+
+def annex_pages(place: test_golden.Place, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, set[str]]]:
+    for module in ("view", "annex"):
+        patch.setattr(f"runner.{module}.MOST_TOLD", 3)  # six hosts are many here
+    run = whole_run(place.new("annexed"))
+    for (document, version), mark in run.marks.items():
+        view = document_view(run.record(), document, version, *mark)
+        for _, annex in report.annexes_of(view):
+            yield report.annex_html(view, annex, ORIGINAL), data_of(view)
+
+
+def minutes_pages(_place: test_golden.Place, patch: pytest.MonkeyPatch) -> Iterator[tuple[str, set[str]]]:
+    patch.setattr("runner.pdf.render_pdf", lambda *_: b"")
+    for fate in retention.FATES:
+        with reading(INDONESIAN):
+            said, papers = test_golden.destroyed(fate)
+        files = {**papers, "statement.json": canonical_json(said)}
+        html = minutes.copy_of(files, language_of("en"))[f"{minutes.NAME}.html"].decode()
+        yield html, {person["name"] for person in said["persons"]}
+
+
+def sop_pages(place: test_golden.Place, _patch: pytest.MonkeyPatch) -> Iterator[tuple[str, set[str]]]:
+    for file in sorted((place.root / "sops").glob("*.yml")):
+        text = file.read_text(encoding="utf-8")
+        sop = parse_sop(text, file.name)
+        # The notes on a reconstruction quote the paper; a drawing's title names outcomes, and marks nothing.
+        quoted = {one for a in sop.assumptions for one in re.findall(r'"[^"]+"', a.text)}
+        data = quoted | set(sop.actors.values()) | {sop.id, sop.identity.nama_sop, sop.identity.unit}
+        data |= {o.name for step in sop.steps if step.decision for o in step.decision.outcomes}
+        yield sop_document.render_sop(sop, text), data
+
+
+OTHER_PAGES = {
+    "_lampiran.html.j2": annex_pages,
+    "_berita-acara-penyusutan.html.j2": minutes_pages,
+    "sop.html.j2": sop_pages,
+}
+"""Template of a paper that is no document of a row -> its pages in English, each with the data in it."""
+NOT_TRANSLATED = {
+    "_stamp.html.j2": "What is seen of an electronic signature has no English copy: "
+    "it is a part of the signed file."
+}
+"""Template of a paper -> the sentence of docs/documents.md that says why it has no English copy."""
+MAKERS = {"report", "reading_copy", "minutes", "sop_document", "stamps"}
+"""Modules that make PDFs, whose papers are all among those above."""
+
+
+def test_every_page_has_its_english_or_a_reason_why_not(root: Path) -> None:
+    pages = {
+        path.name
+        for path in (root / report.TEMPLATES).glob("*.j2")
+        if re.search(r"<!doctype html>|{% extends", path.read_text(encoding="utf-8"))
+    }
+    documents = {f"{name}.html.j2" for name in report.known_documents()}
+    told = " ".join((root / "docs" / "documents.md").read_text(encoding="utf-8").split())
+
+    assert pages - {"base.html.j2"} == documents | set(OTHER_PAGES) | set(NOT_TRANSLATED)
+    assert [sentence for sentence in NOT_TRANSLATED.values() if sentence not in told] == []
+
+
+def test_nothing_else_makes_papers(root: Path) -> None:
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in (root / "runner").rglob("*.py")}
+    made = {name for name, text in sources.items() if re.search(r"(render|write)_pdf\(|get_template\(", text)}
+
+    assert made - {"pdf", "pdf_worker"} == MAKERS
+
+
+@pytest.mark.parametrize("template", OTHER_PAGES)
+def test_pages_that_are_no_documents_of_rows_can_be_read_in_english(
+    place: test_golden.Place, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    with reading(language_of("en")):
+        made = list(OTHER_PAGES[template](place, monkeypatch))
+
+    assert made
+    for html, data in made:
+        assert html.startswith('<!doctype html>\n<html lang="en">')
+        assert "TRANSLATION for reading; the Indonesian" in html
+        assert left_of(html, data) == []

@@ -169,15 +169,15 @@ def examples(place: Place) -> Documents:
     return told | pages(closed(retention, {4: ["disetujui"], 7: ["disahkan"]}), "contoh")
 
 
-def archive(_place: Place) -> Documents:
-    """Return the Berita Acara of archives that were destroyed."""
+def destroyed(fate: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return the statement of a decision about archives, and the files of its Berita Acara."""
     persons = [
         {"name": "Nama Kepala", "nip": "0" * 18, "position": "Kepala Dinas"},
         {"name": "Nama Arsiparis", "nip": "0" * 18, "position": "Arsiparis"},
     ]
     run = "2020-11-21-surakarta-system-update-1"
     said = {
-        "fate": "musnah",
+        "fate": fate,
         "decided": "2026-11-21T03:00:00.000000Z",
         "reason": "Masa simpan telah habis.",
         "persons": persons,
@@ -199,9 +199,14 @@ def archive(_place: Place) -> Documents:
         "period": {"from": "2020-11-21", "to": "2020-11-22"},
         "documents": [{}, {}],
     }
+    return said, minutes(said, [sealed], "Dinas Contoh", "Asia/Jakarta")
+
+
+def archive(_place: Place) -> Documents:
+    """Return the Berita Acara of archives that were destroyed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("runner.pdf.render_pdf", lambda *_: b"")  # only its words are looked at here
-        made = minutes(said, [sealed], "Dinas Contoh", "Asia/Jakarta")
+        _, made = destroyed("musnah")
     return {"arsip-berita-acara-pemusnahan": made["berita-acara.html"].decode()}
 
 

@@ -15,8 +15,10 @@ from typer.testing import CliRunner
 
 from runner import cli, errors, sop_document
 from runner.flow import flow_of
+from runner.language import reading
 from runner.procedure import marks_of, procedure_of
 from runner.sop import Sop, parse_sop
+from runner.translations import language_of
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "data" / "sop-documents"
@@ -213,6 +215,44 @@ def test_a_broken_sop_is_not_printed(tmp_path: Path) -> None:
     with pytest.raises(errors.InputError):
         sop_document.write_sop("format: 1\n", "x.yml", tmp_path / "sop.html")
     assert list(tmp_path.iterdir()) == []
+
+
+# For readers of another language --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_in_english_every_word_of_the_sop_stays_and_is_marked(file: Path) -> None:
+    with reading(language_of("en")):
+        html = rendered(file)
+    marked = unescape(" | ".join(re.findall(r'<span lang="id">([^<]*)</span>', html)))
+    sop = parse_sop(file.read_text(encoding="utf-8"), file.name)
+
+    assert "<h1>Standard Operating Procedure" in html
+    for heading in ("Legal Basis", "Ratified by", "Activity", "Actors", "Requirements", "Remarks"):
+        assert heading in html
+    assert words(html).count("TRANSLATION for reading; the Indonesian SOP is the one ratified") == 1
+    said = [text for _, value in sop.identity for text in (value if isinstance(value, list) else [value])]
+    said += [text for step in sop.steps for text in (step.kegiatan, *step.kelengkapan, step.waktu)]
+    assert [text for text in said if text and text not in marked] == []
+
+
+def test_notes_on_the_reconstruction_are_the_english_ones_of_the_file() -> None:
+    with reading(language_of("en")):
+        told = words(rendered(FILES[0]))
+
+    assert 'The scan has "Nmor"; read as "Nomor".' in told
+    assert "Step 3: Row 3 is read as a decision" in told
+    assert "dibaca" not in told
+
+
+def test_a_copy_to_read_is_asked_for_by_its_language(tmp_path: Path) -> None:
+    out = tmp_path / "sop.html"
+    command = ["sop", "render", str(FILES[1]), "-o", str(out), "--lang"]
+    done = CliRunner().invoke(cli.app, [*command, "en"])
+
+    assert done.exit_code == 0
+    assert out.read_text(encoding="utf-8").startswith('<!doctype html>\n<html lang="en">')
+    assert "cannot be read in 'de'" in str(CliRunner().invoke(cli.app, [*command, "de"]).exception)
 
 
 # On the office's letterhead -----------------------------------------------------------------------------
