@@ -246,10 +246,19 @@ def look_at(lab: Lab, plan: HostPlan) -> HostStatus:
 
 
 def reset(name: str, host: str) -> None:
-    """Put a host back to how it was after `up`, and boot it."""
+    """Put a host back to how it was after `up`, or when it was kept, and boot it."""
     with changed_host(name, host) as (lab, plan):
         hosts.close_connections(lab, plan)
         hosts.cut_power(lab, plan)
+        hosts.drop_disk(lab, plan)
+        wake(lab, plan)
+
+
+def keep(name: str, host: str) -> None:
+    """Make a host as it is now what a reset brings back, and boot it."""
+    with changed_host(name, host) as (lab, plan):
+        hosts.stop(lab, plan)
+        hosts.keep_disk(lab, plan)
         hosts.drop_disk(lab, plan)
         wake(lab, plan)
 

@@ -51,7 +51,8 @@ def mount_disk(lab: Lab, plan: HostPlan) -> None:
     top = lab.disks / plan.name
     for name in ("upper", "work", "root"):
         (top / name).mkdir(parents=True)
-    lower = ":".join(str(folder) for folder in lower_folders(plan))
+    kept = [kept_folder(lab, plan)] if kept_folder(lab, plan).is_dir() else []
+    lower = ":".join(str(folder) for folder in [*kept, *lower_folders(plan)])
     options = f"lowerdir={lower},upperdir={top / 'upper'},workdir={top / 'work'}"
     run(["mount", "-t", "overlay", f"rawat-{lab.name}", "-o", options, top / "root"])
     for path, text in own_files(lab, plan).items():
@@ -171,6 +172,24 @@ def drop_disk(lab: Lab, plan: HostPlan) -> None:
     if is_mounted(root):
         run(["umount", root])
     shutil.rmtree(lab.disks / plan.name, ignore_errors=True)
+
+
+def kept_folder(lab: Lab, plan: HostPlan) -> Path:
+    """Return where it lies what a host had written when it was kept: beside the disks, on the same tmpfs."""
+    return lab.disks / ".kept" / plan.name
+
+
+def keep_disk(lab: Lab, plan: HostPlan) -> None:
+    """Make what a stopped host has written a layer of its disk, so that a reset brings it back.
+
+    Raises LabError when that was done before: what was kept then would be lost.
+    """
+    kept = kept_folder(lab, plan)
+    if kept.exists():
+        raise LabError(f"{plan.name} was kept already", "bring the lab up afresh to keep another state")
+    run(["umount", lab.root(plan)])
+    kept.parent.mkdir(exist_ok=True)
+    (lab.disks / plan.name / "upper").rename(kept)
 
 
 def is_mounted(place: Path) -> bool:

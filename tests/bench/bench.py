@@ -19,12 +19,14 @@ import growth
 import journals
 import overhead
 import page
+import patch
 import reports
 import suite
-from ground import ROOT, lab_of, peer_versions
+from ground import LABS, ROOT, lab_of, peer_versions
 from measuring import BenchError
 
 from lab import driver
+from lab.layout import DEBIAN_SECURITY
 
 RESULTS = ROOT / "docs" / "performance.json"
 Bench = Callable[[int, int, Callable[[str], None]], dict[str, Any]]
@@ -40,6 +42,11 @@ def run_test(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, A
     return suite.run(lab_of(hosts), rounds, say)
 
 
+def run_patch(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the patch row on lab hosts with real updates of Debian's pending."""
+    return patch.run(lab_of(hosts, DEBIAN_SECURITY), rounds, say)
+
+
 def run_overhead(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:
     """Measure the check row with the runner and without it."""
     return overhead.run(lab_of(hosts), rounds, say)
@@ -47,6 +54,7 @@ def run_overhead(hosts: int, rounds: int, say: Callable[[str], None]) -> dict[st
 
 BENCHES: dict[str, Bench] = {
     "check": run_check,
+    "patch": run_patch,
     "test": run_test,
     "overhead": run_overhead,
     "journal": journals.run,
@@ -92,7 +100,8 @@ def main() -> int:
         return 4
     finally:
         if not asked.keep_lab:
-            driver.down("bench")
+            for name in LABS:
+                driver.down(name)
     print("written: docs/performance.md, docs/performance.svg")
     return 0
 

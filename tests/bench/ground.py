@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import ansible.module_utils
 import yaml
 
 from lab import driver
-from lab.layout import HERMETIC
+from lab.layout import DEBIAN_SECURITY, HERMETIC
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -23,6 +28,8 @@ BUILD = ROOT / "build" / "bench"
 PEERS = BUILD / "peers"
 PACKAGES = ("ansible-core==2.19.*", "asyncssh==2.24.*", "mitogen==0.3.54", "pyinfra==3.10.*")
 LAB = "bench"
+# A lab of its own per profile.
+LABS = (LAB, f"{LAB}-{DEBIAN_SECURITY}")
 
 
 @dataclass(frozen=True)
@@ -71,15 +78,18 @@ class Ground:
         path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": settings}}), encoding="utf-8")
         return path
 
-    def ssh(self, host: str, command: str) -> str:
-        """Run a command on a host and return what it prints."""
+    def ssh_options(self) -> list[str]:
+        """Return how ssh reaches a host: its known key and root's own."""
         options = [
             f"UserKnownHostsFile={self.known_hosts}",
             "GlobalKnownHostsFile=/dev/null",
             "IdentitiesOnly=yes",
         ]
-        words = [word for option in options for word in ("-o", option)]
-        argv = ["ssh", *words, "-i", str(self.key), f"root@{self.hosts[host]}", command]
+        return [*(word for option in options for word in ("-o", option)), "-i", str(self.key)]
+
+    def ssh(self, host: str, command: str) -> str:
+        """Run a command on a host and return what it prints."""
+        argv = ["ssh", *self.ssh_options(), f"root@{self.hosts[host]}", command]
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True, timeout=120
         )
@@ -124,6 +134,21 @@ def peer_versions() -> dict[str, str]:
     listed = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
     names = {package.split("==")[0] for package in PACKAGES}
     return {item["name"]: item["version"] for item in listed if item["name"] in names}
+
+
+def each_host(ground: Ground, act: Callable[[str], object]) -> None:
+    """Do something for several hosts at once, and raise the first error when all are done."""
+    with ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
+        for done in [pool.submit(act, host) for host in ground.hosts]:
+            done.result()
+
+
+def shared(name: str) -> ModuleType:
+    """Return what the roles' modules import as ``ansible.module_utils.NAME``."""
+    for folder in ROOT.glob("roles/*/module_utils"):
+        if str(folder) not in ansible.module_utils.__path__:
+            ansible.module_utils.__path__.append(str(folder))
+    return importlib.import_module(f"ansible.module_utils.{name}")
 
 
 def plugin(path: str) -> ModuleType:

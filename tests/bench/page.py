@@ -34,6 +34,7 @@ AIMS = (
     Aim("check row, wall time", "check", 30, "rawat: check row", "pyinfra, 1 fact (our probe)", 1.3),
     Aim("check row, wall time", "check", 30, "rawat: check row", "ansible, 12 tasks, tuned", 1 / 15),
     Aim("test row, wall time", "test", 30, "rawat: test row", "testinfra, connections reused", 1 / 5),
+    Aim("patch row, wall time", "patch", 10, "rawat: patch row", "limit: apt-get by parallel ssh", 1.15),
     Aim(
         "runner over bare Ansible, wall",
         "overhead",

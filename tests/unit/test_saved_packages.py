@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
-from role_modules import shared
+from role_modules import module, shared
 
 
 def keep(folder: Path, package: str, version: str, content: bytes) -> Path:
@@ -68,3 +70,75 @@ def test_the_record_of_dpkg_becomes_the_control_file_again() -> None:
     assert shared("save_packages_repack").control_of(status) == (
         "Package: tool\nVersion: 1-1\nDescription: a tool\n that works\n"
     )
+
+
+class Dpkg:
+    """Answers as dpkg and apt do, and counts what is started."""
+
+    def __init__(self, cache: Path, *, fails_together: bool = False) -> None:
+        self.cache = cache
+        self.fails_together = fails_together
+        self.started: Counter[str] = Counter()
+
+    def run(self, argv: list[str], timeout: float = 120) -> Any:  # noqa: ANN401 - what the role's module returns
+        del timeout
+        program = "apt-get" if "apt-get" in argv else argv[0]
+        self.started[program] += 1
+        names = argv[argv.index("--") + 1 :] if "--" in argv else [a for a in argv[1:] if a[0] != "-"]
+        return shared("debian_packages").Finished(*getattr(self, program.replace("-", "_"))(argv, names))
+
+    def dpkg(self, _argv: list[str], _names: list[str]) -> tuple[int, str]:
+        return 0, "amd64\n"
+
+    def dpkg_query(self, _argv: list[str], names: list[str]) -> tuple[int, str]:
+        return 0, "".join(f"{name}\tamd64\t10\n" for name in names)
+
+    def dpkg_deb(self, _argv: list[str], names: list[str]) -> tuple[int, str]:
+        return 0, Path(names[-1]).read_text(encoding="utf-8")
+
+    def apt_get(self, argv: list[str], names: list[str]) -> tuple[int, str]:
+        folder = Path(argv[1].removeprefix("--chdir="))
+        for package, _, version in (name.partition("=") for name in names):
+            (folder / f"{package}_{version}_amd64.deb").write_text(f"{package} {version}", encoding="utf-8")
+        return (100 if self.fails_together and len(names) > 1 else 0), ""
+
+
+def kept(tmp_path: Path, count: int, *, fails_together: bool = False) -> tuple[Dpkg, dict[str, Any]]:
+    """Keep so many packages that a source offers; return what was started, and the evidence."""
+    role, packages = module("save_packages"), shared("debian_packages")
+    names = [f"package{number}" for number in range(count)]
+    dpkg = Dpkg(tmp_path, fails_together=fails_together)
+    parameters = {
+        "approved": [{"package": name, "from": "1", "to": "2"} for name in names],
+        "run": f"r{count}",
+        "started": "",
+        "ended": [],
+        "state_directory": str(tmp_path),
+        "reserve_bytes": 0,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packages, "run_command", dpkg.run)
+        patch.setattr(role, "CACHE", tmp_path / "cache")
+        keeper = role.Keeper(parameters)
+        patch.setattr(keeper, "offered", set)
+        keeper.save(dict.fromkeys(names, "1"))
+    return dpkg, keeper.evidence()
+
+
+def test_twenty_packages_are_fetched_by_one_call_as_two_are(tmp_path: Path) -> None:
+    """An apt-get a package read all lists of the sources each time: half a second each, on every host."""
+    few, many = kept(tmp_path, 2), kept(tmp_path, 20)
+
+    for count, (dpkg, evidence) in ((2, few), (20, many)):
+        assert [item["how"] for item in evidence["saved"]] == ["channel"] * count
+        # Each file is asked what it is.
+        assert dpkg.started == {"apt-get": 1, "dpkg-query": 1, "dpkg": 1, "dpkg-deb": count}
+
+
+def test_when_they_cannot_be_fetched_together_each_is_tried_by_itself(tmp_path: Path) -> None:
+    dpkg, evidence = kept(tmp_path, 3, fails_together=True)
+
+    assert [item["package"] for item in evidence["saved"]] == ["package0", "package1", "package2"]
+    assert dpkg.started["apt-get"] == 4
+    assert not evidence["not_saved"]
+    assert [*(tmp_path / "r3" / "packages").glob("new-*")] == []

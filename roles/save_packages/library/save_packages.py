@@ -12,8 +12,9 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible.module_utils import approved_updates as updates
 from ansible.module_utils import debian_packages as packages
@@ -58,6 +59,14 @@ class NoRoomError(Exception):
     """The disk would get too full."""
 
 
+class Installed(NamedTuple):
+    """What dpkg says of an installed package."""
+
+    architecture: str
+    size: int
+    """Bytes of its files."""
+
+
 class Keeper:
     """One call's work on one Debian host."""
 
@@ -70,6 +79,8 @@ class Keeper:
         self.index: dict[str, dict[str, Any]] = saved.read_index(self.folder)
         self.not_saved: list[dict[str, str]] = []
         self.removed: list[str] = []
+        self.about: dict[str, Installed] = {}
+        self.fetched: dict[str, Path] = {}
 
     def missing(self) -> dict[str, str]:
         """Return the packages whose installed version is still to be kept; says what cannot be kept."""
@@ -110,10 +121,20 @@ class Keeper:
         offered = self.offered(missing)
         work = Path(tempfile.mkdtemp(prefix="new-", dir=self.folder))
         try:
+            self.prepare(missing, offered, work)
             for package, version in missing.items():
                 self.save_one(package, version, work, is_offered=package in offered)
         finally:
+            # Written once: a file that no index names is fetched again.
+            saved.write_index(self.folder, self.index)
             shutil.rmtree(work)
+
+    def prepare(self, missing: dict[str, str], offered: set[str], work: Path) -> None:
+        """Ask dpkg and the sources for all packages at once: each call reads all that they know anew."""
+        self.about = installed_now(missing)
+        wanted = {p: v for p, v in missing.items() if p in offered and not self.in_cache(p, v)}
+        if wanted and self.has_room(wanted):
+            self.fetched = download(wanted, self.about, work)
 
     def save_one(self, package: str, version: str, work: Path, *, is_offered: bool) -> None:
         """Keep one package file, from the nearest place that has it."""
@@ -136,16 +157,18 @@ class Keeper:
             "version": version, "file": kept.name, "sha256": digest, "bytes": kept.stat().st_size, "how": how,
             "notes": notes,
         }  # fmt: skip
-        saved.write_index(self.folder, self.index)
 
     def fetch(
         self, package: str, version: str, file: Path, work: Path, *, is_offered: bool
     ) -> tuple[str, list[str]]:
         """Put the package file there; return how it was had and what is to be said about it."""
-        if cached := in_cache(package, version):
+        if cached := self.in_cache(package, version):
             shutil.copyfile(cached, file)
             return "cache", []
-        if is_offered and download(package, version, file, work):
+        # What did not come with the others is asked for by itself.
+        alone = {package: version} if is_offered and package not in self.fetched else {}
+        if fetched := (self.fetched | download(alone, self.about, work)).get(package):
+            fetched.replace(file)
             return "channel", []
         own = Path(tempfile.mkdtemp(prefix="tree-", dir=work))
         try:
@@ -163,15 +186,31 @@ class Keeper:
 
     def size_of(self, package: str) -> int:
         """Return how many bytes a package's files have."""
-        asked = ["dpkg-query", "--show", "--showformat=${Installed-Size}", package]
-        return 1024 * int(packages.run_command(asked).output.strip() or 0)
+        return self.about[package].size
+
+    def room_for(self, names: Iterable[str]) -> int:
+        """Return the bytes to be free before these are kept: their files once more, and as package files."""
+        return int(sum(2 * self.size_of(package) for package in names) + self.parameters["reserve_bytes"])
+
+    def has_room(self, names: Iterable[str]) -> bool:
+        """Tell whether these can be kept without filling the disk."""
+        room = os.statvfs(self.folder)
+        return room.f_bavail * room.f_frsize >= self.room_for(names)
 
     def require_room(self, package: str) -> None:
-        """Refuse what could fill the disk: the package's files once more, and as a package file."""
-        needed = 2 * self.size_of(package) + self.parameters["reserve_bytes"]
-        room = os.statvfs(self.folder)
-        if room.f_bavail * room.f_frsize < needed:
-            raise NoRoomError(f"{self.folder} has less than {needed} bytes free")
+        """Refuse what could fill the disk; what is fetched already takes its room by now."""
+        if package not in self.fetched and not self.has_room([package]):
+            raise NoRoomError(f"{self.folder} has less than {self.room_for([package])} bytes free")
+
+    def in_cache(self, package: str, version: str) -> Path | None:
+        """Return the file in apt's cache that is the very package that is installed."""
+        path = CACHE / file_name(package, version, self.about[package].architecture)
+        if not path.is_file():
+            return None
+        shipped = installed_md5sums(package)
+        inside = packages.run_command(["dpkg-deb", "--info", str(path), "md5sums"])
+        # Without digests nobody can tell whether it is the same: then a source is asked, which is signed.
+        return path if shipped and inside.rc == 0 and inside.output.encode() == shipped else None
 
     def sweep(self, *, is_check: bool) -> None:
         """Remove what runs that have ended kept: nobody goes back by them any more."""
@@ -204,6 +243,9 @@ class RpmKeeper(Keeper):
     """One call's work on one host of the RHEL family, where nothing can be built again."""
 
     ending = "rpm"
+
+    def prepare(self, missing: dict[str, str], offered: set[str], work: Path) -> None:
+        """Have nothing fetched beforehand: dnf is opened once, and knows all that it was told."""
 
     def __init__(self, parameters: dict[str, Any]) -> None:
         super().__init__(parameters)
@@ -264,32 +306,38 @@ class RpmKeeper(Keeper):
         )
 
 
-def in_cache(package: str, version: str) -> Path | None:
-    """Return the file in apt's cache that is the very package that is installed."""
-    name, _, foreign = package.partition(":")
-    asked = packages.run_command(
-        ["dpkg-query", "--show", "--showformat=${Architecture}", package]
-    ).output.strip()
-    path = CACHE / f"{name}_{version.replace(':', '%3a')}_{foreign or asked.strip()}.deb"
-    if not path.is_file():
-        return None
-    shipped = installed_md5sums(package)
-    inside = packages.run_command(["dpkg-deb", "--info", str(path), "md5sums"])
-    # Without digests nobody can tell whether it is the same: then a source is asked, which is signed.
-    return path if shipped and inside.rc == 0 and inside.output.encode() == shipped else None
+def file_name(package: str, version: str, architecture: str) -> str:
+    """Return how apt calls the file of a package."""
+    return f"{package.partition(':')[0]}_{version.replace(':', '%3a')}_{architecture}.deb"
 
 
-def download(package: str, version: str, file: Path, work: Path) -> bool:
-    """Fetch a package file from a source of the host; tell whether it is there."""
+def installed_now(names: Collection[str]) -> dict[str, Installed]:
+    """Ask dpkg for all of these packages at once."""
+    form = "${Package}\t${Architecture}\t${Installed-Size}\n"
+    told = packages.run_command(["dpkg-query", "--show", f"--showformat={form}", *names]).output
+    own = {packages.native_architecture(), "all"}
+    found = dict.fromkeys(names, Installed("", 0))
+    for line in told.splitlines():
+        # What dpkg says of a package that it does not know has no tabs.
+        name, kind, size, *_ = [*line.split("\t"), "", ""]
+        found[name if kind in own else f"{name}:{kind}"] = Installed(kind, 1024 * int(size or 0))
+    return found
+
+
+def download(wanted: Mapping[str, str], about: Mapping[str, Installed], work: Path) -> dict[str, Path]:
+    """Fetch package files from the sources of the host in one call; return those that came, by package."""
+    if not wanted:
+        return {}
     folder = Path(tempfile.mkdtemp(prefix="fetched-", dir=work))
-    download_there = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet"]
-    command = [*download_there, *packages.FETCH_LIMITS, "--"]
-    done = packages.run_command([*command, f"{package}={version}"], timeout=600)
-    found = sorted(folder.glob("*.deb"))
-    if done.rc != 0 or len(found) != 1:
-        return False
-    found[0].replace(file)
-    return True
+    command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", *packages.FETCH_LIMITS]
+    named = [f"{package}={version}" for package, version in sorted(wanted.items())]
+    done = packages.run_command([*command, "--", *named], timeout=600)
+    if done.rc != 0:
+        # Nobody can tell which files are whole.
+        shutil.rmtree(folder)
+        return {}
+    files = {p: folder / file_name(p, version, about[p].architecture) for p, version in wanted.items()}
+    return {package: file for package, file in files.items() if file.is_file()}
 
 
 def main() -> None:
