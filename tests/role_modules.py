@@ -10,7 +10,10 @@ from types import ModuleType
 import ansible.module_utils
 
 ROLES = Path(__file__).parents[1] / "roles"
-ansible.module_utils.__path__ += [str(folder) for folder in ROLES.glob("*/module_utils")]
+# The modules as well: one of them does the work of others.
+ansible.module_utils.__path__ += [
+    str(folder) for part in ("module_utils", "library") for folder in ROLES.glob(f"*/{part}")
+]
 
 
 def module(role: str, name: str = "") -> ModuleType:
