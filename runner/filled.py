@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from runner import forms, gates
+from runner import forms, gates, wording
 from runner.journal import Event
 from runner.language import _, in_sense
 from runner.moves import SCAN_EXTENSIONS, AwaitForm, Move, statement_name
@@ -199,4 +199,10 @@ def _answered(name: str, field: forms.Field, said: dict[str, Any]) -> Answered:
 def _worded(field: forms.Field | forms.Column, value: str | int | None) -> str:
     if value is None:
         return ""
-    return forms.rupiah_text(int(value)) if field.type == "rupiah" else str(value)
+    match field.type:
+        case "rupiah":
+            return forms.rupiah_text(int(value))
+        case "date":
+            return wording.calendar_day(str(value))
+        case _:
+            return str(value)

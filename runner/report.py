@@ -248,6 +248,7 @@ def environment() -> jinja2.Environment:
         "moment": _in_zone(wording.moment),
         "short_moment": _in_zone(wording.short_moment),
         "day_month": _in_zone(wording.day_month),
+        "host_moment": _host_moment,
         "median": median,
         "duration": wording.duration,
         "deviation": wording.deviation,
@@ -311,6 +312,16 @@ def _printed(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     raise TypeError(f"a document must not print {value!r}")
+
+
+@jinja2.pass_context
+def _host_moment(context: jinja2.runtime.Context, text: str) -> str:
+    """Return a time that a host told, in the office's zone; what tells no moment stays as it is."""
+    try:
+        at = moment_of(text)
+        return wording.moment(at, ZoneInfo(context["view"].timezone)) if at.tzinfo else text
+    except (ValueError, OverflowError):
+        return text
 
 
 def _in_zone(form: Callable[[datetime, ZoneInfo], str]) -> Any:  # noqa: ANN401 - Jinja marks the function

@@ -193,6 +193,17 @@ def test_amounts_of_forms_are_worded_in_english(pages: Pages) -> None:
     assert "Rp1.250.000" not in proposal
 
 
+def test_no_date_or_time_stands_as_machines_write_it(facts: Facts, pages: Pages) -> None:
+    """Days as 2026-11-21 stand in the names of runs only; an Indonesian time of day has a point."""
+    indonesian = [report.render_html(document_view(*told)) for told in facts]
+    for html in (*indonesian, *(html for _, html in pages)):
+        text = " | ".join((*Words(html).found, *Words(html).indonesian))
+
+        assert re.findall(r"\d{4}-\d\d-\d\d(?!-[a-z])|\dT\d\d:", text) == []
+    colons = [re.findall(r"\b\d{1,2}:\d\d\b", " | ".join(Words(html).found)) for html in indonesian]
+    assert [found for found in colons if found] == []
+
+
 def test_titles_and_texts_of_pictures_hold_no_markup(pages: Pages) -> None:
     """A screen reader reads out what stands in a title: a tag in it would be words."""
     for _, html in pages:

@@ -159,8 +159,10 @@ def examples(place: Place) -> Documents:
     drill.playbooks.answer(4, "1", _ok("back_up_host", backed_up))
     told = pages(closed(drill, {2: ["diperintahkan"], 5: ["lulus"], 7: ["disahkan"]}), "contoh")
     retention = place.office("contoh-retensi-cadangan", place.roster)
-    old = [{"id": "a" * 64, "time": "2024-01-01T01:00:00", "tags": ["run-lama"]}]
-    keep = [{"id": "c" * 64, "time": "2026-11-20T01:00:00", "tags": [], "reason": "it is the newest one"}]
+    old = [{"id": "a" * 64, "time": "2024-01-01T01:00:00+08:00", "tags": ["run-lama"]}]
+    keep = [
+        {"id": "c" * 64, "time": "2026-11-20T01:00:00+08:00", "tags": [], "reason": "it is the newest one"}
+    ]
     proposal = {"snapshots": 2, "keep": keep, "removals": old, "proven": ""}
     for row, part in ((3, "1"), (5, "1-reprobe-1")):
         retention.playbooks.answer(row, part, _ok("propose_retention", lambda _: proposal))

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from fold import CONTOH
 
+from runner import filled
 from runner.errors import InputError
 from runner.forms import MAX_NUMBER, Form, answers_of, read_form, rupiah_text, skeleton, totals_of
+from runner.language import INDONESIAN, Language, reading
 from runner.sop import parse_sop
+from runner.translations import language_of
 
 COLUMNS = {
     "uraian": {"label": "Uraian"},
@@ -200,3 +203,28 @@ def test_a_broken_form_is_named_in_words(problem: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_sop(BROKEN[problem], "x.yml")
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("language", "day"), [(INDONESIAN, "30 Desember 2026"), (language_of("en"), "30 December 2026")]
+)
+def test_a_day_is_recorded_as_it_is_and_shown_as_an_office_writes_it(language: Language, day: str) -> None:
+    columns = {"apa": {"label": "Apa"}, "kapan": {"label": "Kapan", "type": "date", "required": False}}
+    asked = Form.model_validate(
+        {
+            "title": "Contoh",
+            "fields": {
+                "selesai": {"label": "Selesai", "type": "date"},
+                "rincian": {"label": "Rincian", "type": "table", "columns": columns},
+            },
+        }
+    )
+    given = {"selesai": "30-12-2026", "rincian": [{"apa": "Disk", "kapan": "30.12.2026"}, {"apa": "Jasa"}]}
+    answers, wrong = answers_of(asked, given)
+    with reading(language):
+        told = filled.shown(asked, {"answers": answers, "totals": {}})
+
+    assert wrong == []
+    assert (answers["selesai"], answers["rincian"][0]["kapan"]) == ("2026-12-30", "2026-12-30")
+    assert told[0].lines == (day,)
+    assert told[1].table[1:] == (("Disk", day), ("Jasa", ""))

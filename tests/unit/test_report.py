@@ -12,6 +12,7 @@ from copy import deepcopy
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -847,6 +848,32 @@ def test_documents_with_annexes_are_built_the_same_anywhere(
     assert "Buku register: 12 catatan" in page
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in first[2:-1]]
     assert [digest in page for digest in digests] == [True] * has_annex
+
+
+def test_the_day_of_a_signature_in_wet_ink_is_written_as_an_office_writes_it() -> None:
+    person = {"name": "Nama Contoh"}
+    paper = {"date": "2026-08-17", "scan": "5" * 64, "entered_by": person, "confirmed_by": person}
+    page = '{% import "_macros.html.j2" as m with context %}{{ m.wet_ink(decision) }}'
+
+    told = report.environment().from_string(page).render(decision={"paper": paper})
+
+    assert "tanda tangan basah tanggal 17 Agustus 2026, dipindai" in told
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("2024-01-01T01:00:00+09:00", "31 Desember 2023, 23.00 WIB"),
+        ("2024-01-01T01:00:00Z", "1 Januari 2024, 08.00 WIB"),
+        ("2024-01-01T01:00:00", "2024-01-01T01:00:00"),  # of whose clock?
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00+14:00"),
+        ("<b>kemarin</b>", "&lt;b&gt;kemarin&lt;/b&gt;"),
+    ],
+)
+def test_a_time_that_a_host_told_is_shown_in_the_offices_zone(said: str, shown: str) -> None:
+    template = report.environment().from_string("{{ said | host_moment }}")
+
+    assert template.render(said=said, view=SimpleNamespace(timezone="Asia/Jakarta")) == shown
 
 
 def test_documents_of_a_moved_run_are_the_same(sample: SampleRun, tmp_path: Path) -> None:

@@ -45,6 +45,13 @@ def test_the_newest_stays_even_when_the_policy_would_let_it_go() -> None:
     assert (numbers(found["removals"]), numbers(found["keep"])) == ([1], [2])
 
 
+def test_the_time_of_a_snapshot_keeps_its_distance_from_utc() -> None:
+    made = snapshot(1) | {"time": "2026-11-01T09:30:05.123456789+09:00"}
+    found = retention.judged([{"keep": [made]}], "", [], [])
+
+    assert found["keep"][0]["time"] == "2026-11-01T09:30:05+09:00"
+
+
 @pytest.mark.parametrize(
     ("policy", "said"),
     [({}, "keeps nothing"), ({"daily": 0}, "keeps nothing"), ({"dayly": 3}, "does not know dayly"),

@@ -76,7 +76,7 @@ def judged(
     every.sort(key=lambda one: one["time"], reverse=True)
     keep, remove = [], []
     for at, one in enumerate(every):
-        told = {"id": one["id"], "time": one["time"][:19], "tags": one.get("tags") or []}
+        told = {"id": one["id"], "time": _whole_seconds(one["time"]), "tags": one.get("tags") or []}
         why = (
             _why_kept(one, at, proven, open_runs, keep_tags)
             if one["id"] in forgettable
@@ -84,6 +84,11 @@ def judged(
         )
         (keep if why else remove).append({**told, "reason": why} if why else told)
     return {"snapshots": len(every), "keep": keep, "removals": remove, "proven": proven}
+
+
+def _whole_seconds(time: str) -> str:
+    """Return restic's time of a snapshot without its fractions; its distance from UTC stays."""
+    return re.sub(r"\.[0-9]+", "", time)
 
 
 def _why_kept(
