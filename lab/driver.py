@@ -20,7 +20,7 @@ from lab import channel, clamav, hosts, image, inventory, network, processes, se
 from lab.command import run
 from lab.errors import ImpossibleHereError, LabError
 from lab.layout import DEFAULT_NAME, HERMETIC, RUN_ROOT, STATE_ROOT, HostPlan, Lab, host_plans, state_folder
-from lab.requirements import require_machine, require_root
+from lab.requirements import make_room, require_machine, require_root
 
 FORMAT = 1
 HIGHEST_NUMBER = 250
@@ -104,6 +104,7 @@ def require_same(lab: Lab, wish: Wish, folder: Path) -> None:
 
 def raise_lab(lab: Lab, say: Callable[[str], None]) -> None:
     """Make every part of a registered lab."""
+    make_room(lab.count, say)
     image.prepare_layers(lab.hosts, say)
     say("signing the package channel")
     inventory.prepare_folder(lab)

@@ -27,6 +27,10 @@ PROGRAMS = {
     "systemd-container": "systemd-nspawn",
     "xz-utils": "xz",
 }
+# Linux counts them for root over all hosts, and gives 128 as it comes: a host's systemd takes five.
+INOTIFY_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
+INOTIFY_OF_A_HOST = 8
+INOTIFY_OF_THE_MACHINE = 64
 
 
 def missing_packages() -> list[str]:
@@ -60,6 +64,24 @@ def require_machine(say: Callable[[str], None]) -> None:
         raise ImpossibleHereError(
             f"the lab's tools could not be installed: {error.problem}",
             f"install them yourself: apt-get install {' '.join(missing)}",
+        ) from error
+
+
+def make_room(count: int, say: Callable[[str], None], limit: Path = INOTIFY_LIMIT) -> None:
+    """Raise the kernel's limit that so many hosts would reach; it stays so until the machine starts anew.
+
+    Raises ImpossibleHereError when the machine does not let us.
+    """
+    needed = INOTIFY_OF_THE_MACHINE + count * INOTIFY_OF_A_HOST
+    if int(limit.read_text(encoding="ascii")) >= needed:
+        return
+    say(f"raising fs.inotify.max_user_instances to {needed}, for {count} hosts")
+    try:
+        limit.write_text(f"{needed}\n", encoding="ascii")
+    except OSError as error:
+        raise ImpossibleHereError(
+            f"{count} hosts need fs.inotify.max_user_instances={needed}, which cannot be set here: {error}",
+            "take fewer hosts, or set it with sysctl where this machine's kernel is looked after",
         ) from error
 
 
