@@ -23,6 +23,8 @@ TUNED, PLAIN, MITOGEN = (
     "ansible, 12 tasks, as it comes",
     "mitogen_linear, 12 tasks",
 )
+# Ways that take minutes a round with more hosts than these, and say nothing new by it.
+SLOW, MOST_FOR_SLOW = (TUNED, PLAIN, MITOGEN), 50
 COMMAND = "/usr/bin/python3 -I -S -B -"
 # What group_vars of the lab and the role's defaults ask for.
 WANTED = {"certificates": [], "backup_marker": "/var/backups/rawat/verified-snapshot.json", "seconds": 60}
@@ -76,7 +78,7 @@ def sides(ground: Ground) -> list[Side]:
             next(programs.parent.glob("lib/*/site-packages/ansible_mitogen/plugins/strategy"))
         ),
     }
-    return [
+    everyone = [
         Side(OURS, [sys.executable, HERE / "row.py", row], out, before=lambda: clear(ground)),
         Side(CHEAP, [sys.executable, HERE / "row.py", cheap], out, before=lambda: clear(ground)),
         Side(LIMIT, [programs / "python", HERE / "peers/limit.py", wish], out),
@@ -86,6 +88,7 @@ def sides(ground: Ground) -> list[Side]:
         Side(MITOGEN, tasks, callback | TUNING | mitogen, rounds=2),
         Side(PLAIN, tasks, callback, rounds=1),
     ]
+    return [side for side in everyone if side.name not in SLOW or len(ground.hosts) <= MOST_FOR_SLOW]
 
 
 def _cheap_keys(ground: Ground) -> Path:
