@@ -75,21 +75,8 @@ def standing_assignment(now: Record, replayed: Replayed) -> list[tuple[Event, di
 
 def due_proposal(now: Record) -> dict[str, Any]:
     """Return what the row's look for disturbances found, and what of it the signed form allows."""
-    step, attempt = now.state.step, now.state.attempt
-    if step.action is None or step.action.cures is None:
-        raise ValueError(f"row {step.no} cures nothing")
-    looked = [
-        event
-        for event in now.events
-        if event.name == "action_finished"
-        and (event["step"], event["attempt"], event["kind"]) == (step.no, attempt, "propose")
-    ]
-    found = [told for event in looked for told in now.evidence_of(event)]
-    signed = cures.assignment(now.state, step.action.cures)
-    form = signed[0] if signed else None
-    allowed = cures.allowed_codes(step.action.cures, now.form(form)) if form else []
-    at = {"run": now.state.run, "step": step.no, "attempt": attempt}
-    return cures.proposal(at, allowed, form["files"][0] if form else None, found)
+    at = (now.state.step.no, now.state.attempt)
+    return cures.due(now.state, now.events, at, lambda named: dict(json.loads(now.folder.read(named))))
 
 
 def _checked_statements(now: Record, replayed: Replayed) -> dict[str, bytes]:

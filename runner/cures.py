@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,6 +51,40 @@ def allowed_codes(cures: Cures, said: Mapping[str, Any]) -> list[CureCode]:
 def unknown_names(choices: Iterable[str]) -> list[str]:
     """Return the choices of a form that name no cure."""
     return [choice for choice in choices if choice not in _CODES]
+
+
+def due(
+    state: RunState,
+    events: Iterable[Event],
+    at: tuple[int, int],
+    read: Callable[[Mapping[str, str]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Return the proposal that a row's look for disturbances and its signed form come to.
+
+    Args:
+        state: the run's, at that moment.
+        events: the records up to then.
+        at: the row and its attempt.
+        read: gives what a file of the record says, by its path and digest.
+
+    Raises:
+        LookupError: when the row cures nothing.
+    """
+    step, attempt = at
+    action = state.sop.step(step).action
+    if action is None or action.cures is None:
+        raise LookupError(f"row {step} cures nothing")
+    looked = [
+        read(entry)
+        for event in events
+        if event.name == "action_finished"
+        and (event["step"], event["attempt"], event["kind"]) == (step, attempt, "propose")
+        for entry in event["evidence"]
+    ]
+    signed = assignment(state, action.cures)
+    form = signed[0]["files"][0] if signed else None
+    allowed = allowed_codes(action.cures, read(form)) if form else []
+    return proposal({"run": state.run, "step": step, "attempt": attempt}, allowed, form, looked)
 
 
 def proposal(

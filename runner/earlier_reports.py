@@ -58,12 +58,14 @@ def _newest_document(
     if folder.journal.stat().st_size > _LARGEST:
         return None
     data = folder.journal.read_bytes()
-    if sha256_hex(data.splitlines(keepends=True)[-1]) != entry["journal_head"]:
+    lines = data.splitlines(keepends=True)
+    if sha256_hex(lines[-1]) != entry["journal_head"]:
         return None
-    events = tuple(journal.parse(data, folder.journal.name))
-    started = events[0]
+    # Its first record says whose run it was; most of an office's runs are of another SOP.
+    started = next(journal.parse(lines[0], folder.journal.name))
     if (started["sop"]["id"], started["office"]) != (sop, office):
         return None
+    events = tuple(journal.parse(data, folder.journal.name))
     written = [event for event in events if event.name == "document_written"]
     if not written or (folder.path / written[-1]["files"][0]["path"]).stat().st_size > _LARGEST:
         return None

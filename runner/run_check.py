@@ -215,25 +215,21 @@ def _require_proposals(sop: Sop, events: tuple[Event, ...], tree: Tree) -> None:
     for index, event in enumerate(events):
         if event.name != "repairs_proposed":
             continue
-        state = RunState(sop, events[:index])
         action = sop.step(event["step"]).action
         if action is None or action.cures is None:
             raise errors.VerificationError(f"{JOURNAL}:{event.seq}", "is of a row that cures nothing")
-        looked = [
-            _require_says(entry["path"], tree, {})
-            for told in events[:index]
-            if told.name == "action_finished"
-            and (told["step"], told["attempt"], told["kind"]) == (event["step"], event["attempt"], "propose")
-            for entry in told["evidence"]
-        ]
-        signed = cures.assignment(state, action.cures)
-        form = signed[0]["files"][0] if signed else None
-        allowed = cures.allowed_codes(action.cures, _require_says(form["path"], tree, {})) if form else []
-        at = {"run": state.run, "step": event["step"], "attempt": event["attempt"]}
-        expected = cures.proposal(at, allowed, form, looked)
+        expected = cures.due(
+            RunState(sop, events[:index]),
+            events[:index],
+            (event["step"], event["attempt"]),
+            lambda named: _require_says(named["path"], tree, {}),
+        )
         if _require_says(event["path"], tree, {}) != expected:
             raise errors.VerificationError(event["path"], "is not what was found there and is allowed")
-        if (event["allowed"], event["hosts"]) != (allowed, cures.hosts_to_cure(expected)):
+        if (event["allowed"], event["hosts"]) != (
+            expected["allowed_cures"],
+            cures.hosts_to_cure(expected),
+        ):
             raise errors.VerificationError(
                 f"{JOURNAL}:{event.seq}", "names other cures or hosts than its file"
             )
