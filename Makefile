@@ -27,7 +27,7 @@ COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/tes
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
 	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
 
-.PHONY: demo test messages golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive coverage check lint fix setup packages clean
+.PHONY: demo test messages golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive campaign-signatures coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -85,6 +85,9 @@ campaign-officials: setup ## Every field of every statement altered, 1,000 races
 
 campaign-machine: setup ## 100,000 steps of everything that may happen to a run, in any order
 	$(BIN)/python -m pytest -s -m campaign tests/scenarios/test_machine.py
+
+campaign-signatures: setup ## A whole run whose documents officials sign, checkpoints to a host that fails; on lab hosts, some ten minutes
+	$(BIN)/python -m pytest -m campaign tests/campaign/signatures
 
 campaign-archive: setup ## Every bit of a small archive flipped, the cases on the disk; hostile text in a real browser; some twenty minutes
 	dpkg-query -W chromium >/dev/null 2>&1 || apt-get -qy install --no-install-recommends chromium >/dev/null

@@ -66,9 +66,10 @@ def _pem_file(value: str) -> str:
     return value
 
 
-def _beside(value: str) -> str:
-    if value and not re.match(r"^[\w][\w.-]*$", value):
-        raise ValueError("expected the name of a file beside office.yml")
+def _secret_file(value: str) -> str:
+    # Ansible reads everything else beside the inventory, and prints what it cannot read.
+    if value and not re.match(r"^(secrets/[\w][\w.-]*|[\w][\w.-]*\.secret)$", value):
+        raise ValueError("expected secrets/FILE or FILE.secret, beside office.yml")
     return value
 
 
@@ -157,7 +158,7 @@ class Signatures(_Model):
     service: Annotated[str, Field(max_length=200), AfterValidator(_service)] = ""
     origin: Literal["bottom", "top"] = "bottom"
     """From which edge of a page the service counts."""
-    credentials: Annotated[str, AfterValidator(_beside)] = ""
+    credentials: Annotated[str, AfterValidator(_secret_file)] = ""
     """File beside ``office.yml`` with the office's own user:password at the service; it is not kept."""
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from runner.executors.base import HostResult, ProgressEvent
 from runner.journal import Event
 from runner.moves import Gate, Part
 from runner.officials import title_of
+from runner.pdf_signatures import SIGNED
 from runner.plan import has_antivirus_update
 from runner.record import Record
 from runner.run_view import document_view
@@ -653,8 +654,12 @@ def _documents_view(record: Record) -> Table:
     for column in ("Row", "Document", "Version", "File"):
         table.add_column(column, overflow="fold")
     newest = {event["document"]: event for event in record.state.documents}
+    signed = {made["document"]: made for made in record.state.signing.told if made.name == SIGNED}
     for event in newest.values():
-        pdf = next((f["path"] for f in reversed(event["files"]) if f["path"].endswith(".pdf")), "")
+        # Who ratifies puts his signature on what the verifier has signed, so that is what he reads.
+        later = signed.get(event["document"])
+        files = later["files"] if later and later.seq > event.seq else event["files"]
+        pdf = next((f["path"] for f in reversed(files) if f["path"].endswith(".pdf")), "")
         table.add_row(str(event["step"]), event["name"], event["version"], Path(pdf).name)
     return table
 

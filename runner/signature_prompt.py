@@ -118,7 +118,7 @@ class SignaturePrompt:
 
     def _credentials(self, settings: Signatures) -> str:
         """Return what the office is known by at the service, read anew each time."""
-        path = roster_file_of(self._workspace, self._folder).with_name(settings.credentials)
+        path = roster_file_of(self._workspace, self._folder).parent / settings.credentials
         try:
             with path.open(encoding="utf-8") as stream:
                 if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & (stat.S_IRWXG | stat.S_IRWXO):

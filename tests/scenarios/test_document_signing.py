@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from certificates import PASSPHRASE, Authority, authority, document, stamp
+from rich.console import Console
 
 from runner import archive, document_signing, engine, errors, record, verify
 from runner.canonical import canonical_json
@@ -25,6 +27,7 @@ from runner.office_settings import OfficeLook, OfficeSettings
 from runner.reasons import Question
 from runner.record import Record
 from runner.run_check import checked_run
+from runner.screens import gate_view
 from runner.signers.base import Task
 from runner.signers.pkcs12 import Pkcs12Signer
 from runner.sop import Output
@@ -184,6 +187,11 @@ def test_who_ratifies_decides_on_the_signed_document(office: Office, certificate
     assert isinstance(office.go_on(folder, {2: APPROVED[2]}), Waiting)
     state = record.load(folder).state
     assert FIRST in [entry["path"] for entry in state.evidence]
+    shown = io.StringIO()
+    assert state.gate is not None
+    Console(file=shown, width=200).print(gate_view(state.gate, record.load(folder)))
+    assert Path(FIRST).name in shown.getvalue()
+    assert Path(_unsigned(folder)).name not in shown.getvalue()
 
 
 def test_the_time_until_it_is_signed_is_the_officials(office: Office, certificates: Path) -> None:

@@ -340,7 +340,8 @@ def look_of(tmp_path: Path, at: Office, signatures: str) -> OfficeLook:
         ("  by: pkcs12\n  authorities: ca.pem\n  versions: [verified]\n", "expected [ratified] or"),
         ("  by: bsre\n  authorities: ca.pem\n", "by: bsre needs service and credentials"),
         ("  service: http://esign.contoh.invalid\n", "expected an address that begins with https://"),
-        ("  credentials: /etc/shadow\n", "expected the name of a file beside office.yml"),
+        ("  credentials: /etc/shadow\n", "expected secrets/FILE or FILE.secret, beside office.yml"),
+        ("  credentials: esign\n", "expected secrets/FILE or FILE.secret, beside office.yml"),
         ("  passphrase: rahasia\n", "office.yml:2: "),
     ],
 )

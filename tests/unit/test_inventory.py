@@ -80,6 +80,24 @@ def test_an_inventory_that_ansible_cannot_read_is_told(tmp_path: Path) -> None:
         read_inventory(tmp_path)
 
 
+def test_what_an_office_keeps_beside_its_inventory_is_not_read_as_one(inventory: Path) -> None:
+    """Ansible would refuse the inventory, and print what it could not read: a password, for one."""
+    for name in (
+        "otoritas.pem",
+        "otoritas.crt",
+        "esign.secret",
+        "lambang.png",
+        "secrets/esign",
+        "keys/kabid.p12",
+    ):
+        path = inventory / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("-----BEGIN esign:rahasia\n", encoding="utf-8")
+    for name in ("officials.yml", "office.yml", "windows.yml", "notify.yml"):
+        (inventory / name).write_text("anything: {}\n", encoding="utf-8")
+    assert read_inventory(inventory).hosts
+
+
 @pytest.mark.parametrize("name", [".hidden", "a/b", "x" * 300])
 def test_a_host_whose_evidence_could_not_be_a_file_is_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "hosts.yml").write_text(f"all:\n  hosts:\n    '{name}': {{}}\n", encoding="utf-8")
