@@ -125,19 +125,19 @@ def sides(ground: Ground, plans: dict[str, dict[str, Any]], updates: list[Update
     play = [programs / "ansible-playbook", "-i", ground.peer_inventory(), "-e", f"@{asked}"]
     out = {"BENCH_OUT": str(ground.scratch / "out")}
 
-    def side(name: str, argv: list[str | Path], environment: dict[str, str]) -> Side:
+    def side(name: str, argv: list[str | Path], environment: dict[str, str], rounds: int = 10**6) -> Side:
         def before() -> None:
             restore(ground)
             fresh(row)
 
-        return Side(name, argv, environment, before=before)
+        return Side(name, argv, environment, rounds=rounds, before=before)
 
     return [
         side(OURS, [sys.executable, HERE / "row.py", wish], out),
         side(LIMIT, ["xargs", "-a", addresses, "-P", forks, "-I{}", *ssh, "{}", command], {}),
-        side(RAW, [*play, HERE / "peers/update-raw.yml"], tuned),
-        side(MODULE, [*play, HERE / "peers/update-apt.yml"], tuned),
-        side(USUAL, [*play, HERE / "peers/update-usual.yml"], tuned),
+        side(RAW, [*play, HERE / "peers/update-raw.yml"], tuned, rounds=2),
+        side(MODULE, [*play, HERE / "peers/update-apt.yml"], tuned, rounds=2),
+        side(USUAL, [*play, HERE / "peers/update-usual.yml"], tuned, rounds=2),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,13 @@ def test_playbooks_are_named_verb_noun(playbook: Path) -> None:
 @every_role
 def test_every_role_is_used_by_a_playbook(role: Path) -> None:
     assert role.name in {name for playbook in PLAYBOOKS for name, _ in roles_of(playbook)}
+
+
+def test_package_lists_are_fetched_by_the_plan_alone() -> None:
+    """Each fetch is a look of every host at every source; keeping, applying and going back need none."""
+    fetches = re.compile(r'"(?:/usr/bin/)?apt-get",\s*"update"|update_cache:')
+    files = [path for ending in ("py", "yml") for path in (ROOT / "roles").glob(f"*/**/*.{ending}")]
+
+    found = [path.parts[-3:] for path in files if fetches.search(path.read_text(encoding="utf-8"))]
+
+    assert found == [("plan_updates", "library", "probe_updates.py")]
