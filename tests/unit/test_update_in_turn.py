@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ UPDATE = {"package": "openssl", "from": "1", "to": "2"}
 GIVEN: dict[str, Any] = {
     "approved": [UPDATE],
     "run": RUN,
-    "state_directory": "/nowhere/rawat",
+    "wait": 5,
     "reattach": False,
     "reboot_approved": False,
     "save_packages": {"reserve_bytes": 1, "started": "a" * 64, "ended": ["b" * 64]},
@@ -43,8 +45,11 @@ def ends(**result: object) -> Answer:
 class Turn:
     """One call of the module, with modules in place of the real ones."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], directory: Path
+    ) -> None:
         self._patch, self._capsys = patch, capsys
+        self.directory = directory
         self.begun: list[str] = []
         self.given: dict[str, dict[str, Any]] = {}
         self.checked: set[bool] = set()
@@ -55,7 +60,8 @@ class Turn:
         turn = module("apply_updates", "update_in_turn")
         for name in {*ALL, "record_files", "probe_reboot"} - {"before", "after"}:
             self._stand_in(shared(name))
-        with patch_module_args({**given, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+        whole = {"state_directory": str(self.directory), **given, "_ansible_check_mode": check}
+        with patch_module_args(whole), pytest.raises(SystemExit):
             turn.main()
         said: dict[str, Any] = json.loads(self._capsys.readouterr().out)
         return said
@@ -82,11 +88,11 @@ class Turn:
 
 
 @pytest.fixture(name="turn")
-def _turn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Turn:
+def _turn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Turn:
     # What is found out of the machine that tests.
     monkeypatch.setattr(shared("rpm_states"), "os_release", dict)
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    return Turn(monkeypatch, capsys)
+    return Turn(monkeypatch, capsys, tmp_path / "rawat")
 
 
 def test_modules_are_done_in_order_and_each_publishes_under_its_role_s_name(turn: Turn) -> None:
@@ -154,6 +160,20 @@ def test_check_mode_holds_in_each_of_them(turn: Turn) -> None:
     turn.call(GIVEN, check=True)
 
     assert turn.checked == {True}
+    assert not turn.directory.exists()
+
+
+def test_an_earlier_call_that_goes_on_alone_is_waited_for_and_not_joined_in_the_middle(turn: Turn) -> None:
+    """Its controller was killed: it may be fetching the antivirus database, which two cannot do at once."""
+    turn.directory.mkdir()
+    with (turn.directory / "turn.lock").open("w", encoding="ascii") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        said = turn.call({**GIVEN, "wait": 0})
+
+    assert "still at work" in said["msg"]
+    assert turn.begun == []
+    assert said["evidence"] == {"apply_updates": {}}
+    assert turn.call(GIVEN)["evidence"]["apply_updates"] == {"of": "install_updates"}
 
 
 @pytest.mark.parametrize("approved", [False, True])

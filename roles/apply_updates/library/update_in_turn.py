@@ -4,6 +4,7 @@
 Each of them is the module of its own role, with the arguments that it has there. As tasks of their own they
 cost a Python, the libraries and a connection each on the host, and some thirty processes on the controller.
 The first that fails ends it: what the ones before it did is published, and nothing after it is begun.
+A call whose controller is gone goes on to its end; another one waits for that.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils import (
     dnf_python,
+    host_unit,
     install_updates,
     probe_reboot,
     record_files,
@@ -35,6 +38,7 @@ options:
   approved: {type: list, elements: dict, required: true, description: "Updates: package, from and to"}
   run: {type: str, required: true, description: Identifies the run on the host}
   state_directory: {type: path, required: true, description: Where marker and log are kept on the host}
+  wait: {type: int, required: true, description: Seconds to wait for an earlier call that goes on alone}
   reattach: {type: bool, required: true, description: "Join work begun earlier, and begin none"}
   save_packages: {type: dict, required: true, description: What this module is given besides}
   record_files: {type: dict, required: true, description: What this module is given besides}
@@ -51,6 +55,7 @@ EXAMPLES = """
     approved: [{package: openssl, from: 3.0.16-1, to: 3.0.17-1}]
     run: example-1
     state_directory: /var/lib/rawat
+    wait: 3600
     reattach: false
     save_packages: {reserve_bytes: 67108864}
     record_files: {paths: [/etc], left_out: [], most_files: 20000, most_bytes: 16777216}
@@ -64,6 +69,8 @@ RETURN = """
 evidence: {type: dict, returned: always, description: What each role publishes, by its name}
 """
 
+# Beside the lock of install_updates, which may be taken by itself as well.
+_LOCK = "turn.lock"
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # It ended without an answer to build on: nothing is claimed, and a probe has to tell.
 _NOTHING = {"changes": [], "already": [], "refused": [], "outcome": "failed", "dpkg_audit": [], "seconds": 0}
@@ -182,6 +189,7 @@ def main() -> None:
             "approved": {"type": "list", "elements": "dict", **needed},
             "run": {"type": "str", **needed},
             "state_directory": {"type": "path", **needed},
+            "wait": {"type": "int", **needed},
             "reattach": {"type": "bool", **needed},
             "reboot_approved": {"type": "bool", **needed},
             **{part: {"type": "dict", **needed} for part in parts},
@@ -193,6 +201,21 @@ def main() -> None:
     if rpm_states.is_redhat(rpm_states.os_release()):
         # Before anything is begun: it starts this module again under dnf's Python.
         dnf_python.require_dnf(module, {})
+    directory, wait = Path(module.params["state_directory"]), module.params["wait"]
+    try:
+        alone = host_unit.only_call(directory, wait, make=not module.check_mode, lock_file=_LOCK)
+        with alone as is_alone:
+            if not is_alone:
+                said = "An earlier call for the update is still at work on this host."
+                module.fail_json(msg=said, evidence={"apply_updates": {}})
+            do_all(module)
+    except OSError as error:
+        said = f"Nothing installed, the work could not be noted down: {error}"
+        module.fail_json(msg=said, evidence={"apply_updates": {}})
+
+
+def do_all(module: AnsibleModule) -> None:
+    """Do one module after another, and end this one with what came of them."""
     evidence: dict[str, Any] = {}
     changed, result = False, {}
     for step in steps(module.params):

@@ -26,7 +26,7 @@ _RUNNING = {"active", "activating", "deactivating", "reloading"}
 
 
 @contextmanager
-def only_call(directory: Path, timeout: float, *, make: bool) -> Iterator[bool]:
+def only_call(directory: Path, timeout: float, *, make: bool, lock_file: str = _LOCK) -> Iterator[bool]:
     """Keep other calls from working on the host; False when one that does is not over in time.
 
     Without `make` (check mode) a folder that is not there yet stays so: no call has ever worked here.
@@ -36,7 +36,7 @@ def only_call(directory: Path, timeout: float, *, make: bool) -> Iterator[bool]:
     elif not directory.is_dir():
         yield True
         return
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    lock = os.open(directory / lock_file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         yield _is_locked(lock, timeout)
     finally:
