@@ -7,6 +7,7 @@ is about to decide on would not be held anywhere else.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from runner import archive_key, errors, register
 from runner.archive_settings import Place
 from runner.checkpoint import RunChain
 from runner.clock import format_utc
+from runner.display import display
 from runner.files import write_once
 from runner.journal import Event
 from runner.verify import CHECKPOINT
@@ -67,42 +69,80 @@ def _to_directory(directory: Path, files: dict[str, bytes]) -> None:
         raise _refused(str(directory), "there is no such folder")
     for name, data in files.items():
         path = directory / name
-        if path.exists() and path.read_bytes() == data:
-            continue
         try:
+            if path.exists() and _is_there(str(directory), name, path.read_bytes(), data):
+                continue
             write_once(path, data)
+        except OSError as error:
+            raise _refused(str(directory), error.strerror or str(error)) from error
         except errors.CannotRecordError as error:
             raise _refused(str(directory), str(error)) from error
+
+
+def _is_there(place: str, name: str, there: bytes, data: bytes) -> bool:
+    """Tell whether a place has a file already; a cut off one, or keys to which one was added, is put anew.
+
+    Raises:
+        CannotRecordError: when it has another file of that name, which is never written over.
+    """
+    if not data.startswith(there):
+        raise _refused(place, f"it holds another {name} than this archive's, which is not written over")
+    return there == data
 
 
 def _to_host(place: Place, files: dict[str, bytes]) -> None:
     """Put the files on a host by sftp; each is renamed to its name when all of it is there."""
     with tempfile.TemporaryDirectory(prefix="rawat-checkpoint-") as folder:
+        local = {name: Path(folder, str(number)) for number, name in enumerate(files)}
+        # "-": what is not there yet cannot be got, and that is no failure.
+        _sftp(place, [f'-get "{place.folder}/{name}" "{local[name]}"' for name in files])
         commands = []
-        for number, (name, data) in enumerate(files.items()):
-            write_once(Path(folder, str(number)), data)
-            target = f"{place.folder}/{name}"
-            # "-": there is no such file the first time; sftp renames over none.
-            commands += [f'put "{folder}/{number}" "{target}.partial"', f'-rm "{target}"']
+        for name, data in files.items():
+            path, target = local[name], f"{place.folder}/{name}"
+            was_there = path.exists()
+            if was_there and _is_there(place.name, name, path.read_bytes(), data):
+                continue
+            write_once(path, data)
+            commands += [f'put "{path}" "{target}.partial"']
+            # Sftp renames over no file.
+            commands += [f'rm "{target}"'] if was_there else []
             commands += [f'rename "{target}.partial" "{target}"']
-        options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15"]
-        argv = ["sftp", "-q", "-b", "-", *(f"-o{option}" for option in options), "--", str(place.host)]
-        environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
-        try:
-            done = subprocess.run(
-                argv,
-                input="\n".join(commands) + "\n",
-                check=False,
-                capture_output=True,
-                text=True,
-                env=environment,
-                timeout=_SECONDS,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise _refused(place.name, str(error)) from error
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise _refused(place.name, said[-1][:_SHOWN] if said else f"sftp ended with {done.returncode}")
+        if commands:
+            _sftp(place, commands)
+
+
+def _sftp(place: Place, commands: Sequence[str]) -> None:
+    options = ["BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=15", "ServerAliveInterval=5"]
+    # With -q nobody would learn why there was no connection.
+    options += ["LogLevel=ERROR"]
+    argv = ["sftp", "-b", "-", *(f"-o{option}" for option in options), "--", str(place.host)]
+    environment = {key: os.environ[key] for key in _ENVIRONMENT if key in os.environ}
+    try:
+        with subprocess.Popen(
+            argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        ) as child:
+            try:
+                _, said = child.communicate("\n".join(commands) + "\n", timeout=_SECONDS)
+            except BaseException:
+                # The ssh that sftp has started holds our pipe: without this it is waited for.
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
+    except subprocess.TimeoutExpired as error:
+        raise _refused(place.name, f"nothing was heard of it for {_SECONDS} seconds") from error
+    except OSError as error:
+        raise _refused(place.name, str(error)) from error
+    if child.returncode != 0:
+        # What came of it is said last, but for the end of the connection.
+        lines = [line.strip() for line in said.splitlines() if not line.startswith("Connection closed")]
+        told = "; ".join(line for line in lines[-2:] if line) or f"sftp ended with {child.returncode}"
+        raise _refused(place.name, display(told, longest=_SHOWN))
 
 
 def _refused(place: str, reason: str) -> errors.CannotRecordError:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.text import Text
@@ -29,8 +30,7 @@ def due(
     on: Annotated[str, typer.Option(callback=typed.name, help="As of this day; today without it")] = "",
 ) -> None:
     """Tell which archives' time is over by the office's own retention schedule; nothing is done."""
-    day = typed.day(on) or SystemClock().now().at.date()
-    dues = _dues(catalogue.catalogue(find_workspace().archive), day)
+    dues = _dues(catalogue.catalogue(find_workspace().archive), typed.day(on))
     if not dues:
         console.print("nothing is due; an archive without a retention schedule never is")
     for item in dues:
@@ -79,8 +79,7 @@ def decide(
         raise errors.InputError(f"--fate {fate!r} is not known", hint=f"one of {', '.join(retention.FATES)}")
     now = SystemClock().now().at
     archives = catalogue.catalogue(workspace.archive)
-    all_due = _dues(archives, roster.day(now))
-    dues = [item for item in all_due if (item.run in runs if runs else known in item.fates)]
+    dues = [item for item in _dues(archives, None) if (item.run in runs if runs else known in item.fates)]
     strangers = sorted(set(runs or ()) - {item.run for item in dues})
     if strangers:
         raise errors.InputError(
@@ -108,12 +107,14 @@ def decide(
     leave_checkpoint(workspace)
 
 
-def _dues(archives: Sequence[Sealed], day: date) -> list[Due]:
-    found = [
-        retention.due(f.entry.run, f.entry.tagmanifest_sha256, f.said, f.state, day)
-        for f in archives
-        if f.said is not None
-    ]
+def _dues(archives: Sequence[Sealed], day: date | None) -> list[Due]:
+    """Return what is due on a day; without one on this day, as the office of each archive has it."""
+    now, found = SystemClock().now().at, []
+    for each in archives:
+        if each.said is not None:
+            today = now.astimezone(ZoneInfo(each.said["timezone"])).date()
+            of = each.entry
+            found.append(retention.due(of.run, of.tagmanifest_sha256, each.said, each.state, day or today))
     return [item for item in found if item is not None]
 
 

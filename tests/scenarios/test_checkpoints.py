@@ -25,8 +25,9 @@ cd "$HOME/host" || exit 255
 while read -r what from to; do
   from=$(echo "$from" | tr -d '"'); to=$(echo "$to" | tr -d '"')
   case $what in
+    -get) cp "$from" "$to" 2>/dev/null || true ;;
     put) cp "$from" "$to" || exit 1 ;;
-    -rm) rm -f "$from" ;;
+    rm) rm -f "$from" ;;
     rename) [ ! -e "$to" ] && mv "$from" "$to" || exit 1 ;;
     *) exit 1 ;;
   esac
@@ -139,6 +140,29 @@ def test_a_host_gets_it_by_sftp_whole_or_not_at_all(
     called = (home / "calls").read_text()
     assert "-oBatchMode=yes -oStrictHostKeyChecking=yes" in called
     assert "-- rawat@arsip.example" in called
+
+
+@pytest.mark.parametrize("by", ["directory", "sftp"])
+def test_keys_that_were_exchanged_there_are_told_and_not_written_over(
+    contoh: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    programs, place = tmp_path / "programs", tmp_path / "home" / "host" / "points"
+    place.mkdir(parents=True)
+    programs.mkdir()
+    (programs / "sftp").write_text(SFTP)
+    (programs / "sftp").chmod(0o700)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    to = f"directory: {place}" if by == "directory" else "host: rawat@arsip.example\n    folder: points"
+    folder = contoh.start()
+    engine = engine_of(contoh, folder, monkeypatch, f"checkpoints:\n  - {to}\n")
+    engine.run()
+    (place / "arsip.signers").write_text("x\n")
+    with pytest.raises(
+        errors.CannotRecordError, match=r"it holds another arsip\.signers than this archive's"
+    ):
+        engine.run()
+    assert (place / "arsip.signers").read_text() == "x\n"
 
 
 def test_after_sealing_a_checkpoint_of_the_register_leaves(
