@@ -6,7 +6,8 @@ text from managed hosts went into what is laid out. Rules it keeps:
 
 - it limits its own memory and processor time before it reads anything;
 - it loads nothing: every address but ``data:`` ends the work with an error;
-- the clock, the zone, the folder and the user's settings do not reach the file: same request, same bytes.
+- the clock, the zone, the folder and the user's settings do not reach the file: same request, same bytes;
+- what is for the leader stays one page: where it runs over, it is laid out closer.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import logging
 import resource
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NoReturn, cast
 
@@ -31,6 +33,10 @@ PLACE = "ttd-"
 """How the id of an element begins that keeps room for a signature; the file says where that came to lie."""
 PIECE = "Rawat"
 """Whose private data that is, in /PieceInfo: id -> page (from 0), left, bottom, right, top in points."""
+AFTER_LEADER = "bagian-a"
+"""The id of the element that follows the leader's page, where there is one: it begins page 2."""
+DENSITIES = ("padat", "rapat", "terpisah")
+"""Classes of a body that lay the leader's page out ever closer; the last gives its table its own page."""
 _POINTS = 0.75
 """Of a CSS pixel."""
 
@@ -91,8 +97,12 @@ def _lay_out(request: dict[str, Any], refused: list[str]) -> bytes:
 
     created = datetime.fromisoformat(request["created"])
     # Both calls must know the variant: the first one chooses the colour profile, the second one the rest.
-    html = weasyprint.HTML(string=request["html"], url_fetcher=_data_only_fetcher(refused))
-    document = html.render(pdf_variant=VARIANT)
+    document = _fitted(
+        request["html"],
+        lambda html: weasyprint.HTML(string=html, url_fetcher=_data_only_fetcher(refused)).render(
+            pdf_variant=VARIANT
+        ),
+    )
     document.metadata.title = request["title"]
     document.metadata.created = document.metadata.modified = created.strftime("%Y-%m-%dT%H:%M:%SZ")
     attachments = [
@@ -109,6 +119,26 @@ def _lay_out(request: dict[str, Any], refused: list[str]) -> bytes:
     pdf = document.write_pdf(pdf_variant=VARIANT, attachments=attachments, finisher=_finish)
     _require_font(document)
     return cast("bytes", pdf)
+
+
+def _fitted(html: str, laid_out: Callable[[str], Any]) -> Any:  # noqa: ANN401 - WeasyPrint has no types
+    """Return the document laid out no closer than its leader's page needs."""
+    document = laid_out(html)
+    if not _runs_over(document):
+        return document
+    # Only what comes before is tried: the rest begins a page in any case.
+    leader = html.partition(f'id="{AFTER_LEADER}"')[0] + f'id="{AFTER_LEADER}">-'
+    *closer, last = DENSITIES
+    density = next((one for one in closer if not _runs_over(laid_out(_closer(leader, one)))), last)
+    return laid_out(_closer(html, density))
+
+
+def _closer(html: str, density: str) -> str:
+    return html.replace("<body>", f'<body class="{density}">', 1)
+
+
+def _runs_over(document: Any) -> bool:  # noqa: ANN401 - WeasyPrint has no types
+    return any(AFTER_LEADER in page.anchors for page in document.pages[2:])
 
 
 def _data_only_fetcher(refused: list[str]) -> object:
