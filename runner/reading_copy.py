@@ -8,6 +8,7 @@ the document that counts. It is written where the user says, outside of runs and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from runner import errors, minutes, report
@@ -18,6 +19,7 @@ from runner.files import write_once
 from runner.journal import Event
 from runner.language import Language, reading
 from runner.pdf import write_pdf
+from runner.pdf_signatures import SIGNED
 from runner.record import Record
 from runner.report import Original
 from runner.view import moment_of
@@ -38,7 +40,8 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
     """
     for event in run.events:
         if event.name == "document_written":
-            yield from _write_copy(run.at(event["as_of"]), event, language, folder)
+            signed = _signed(run, event["document"])
+            yield from _write_copy(run.at(event["as_of"]), event, language, folder, signed)
 
 
 def write_minutes_copy(papers: Mapping[str, bytes], language: Language, folder: Path) -> Iterator[Path]:
@@ -59,14 +62,22 @@ def write_minutes_copy(papers: Mapping[str, bytes], language: Language, folder: 
     yield target
 
 
-def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> Iterator[Path]:
+def _signed(run: Record, document: str) -> tuple[str, str] | None:
+    """Return name and digest of the newest file of a document that was signed electronically."""
+    made = [e["files"][0] for e in run.events if e.name == SIGNED and e["document"] == document]
+    return (PurePath(made[-1]["path"]).name, made[-1]["sha256"]) if made else None
+
+
+def _write_copy(
+    run: Record, event: Event, language: Language, folder: Path, signed: tuple[str, str] | None = None
+) -> Iterator[Path]:
     head = Chain.model_validate(event["archive"])
     facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"], head
     data_file, annexed, pdf_file = event["files"][0], event["files"][2:-1], event["files"][-1]
     data = report.view_json(report.document_view(run, *facts))
     if sha256_hex(data) != data_file["sha256"]:
         raise errors.VerificationError(data_file["path"], "is not what is built from the record now")
-    original = _original(pdf_file, data_file)
+    original = replace(_original(pdf_file, data_file), signed=signed)
     count = len(report.annexes_of(report.document_view(run, *facts))) if annexed else 0
     if count != len(annexed):
         told = f"was made with {len(annexed)} annexes, and would have {count} now"
@@ -81,7 +92,7 @@ def _write_copy(run: Record, event: Event, language: Language, folder: Path) -> 
         write_pdf(html, report.title_of(html), moment_of(view.made_at), attached, target, tables=tables(view))
     yield target
     for (_name, annex), file in zip(report.annexes_of(view) if annexed else (), annexed, strict=True):
-        named = _original(file, data_file)
+        named = replace(_original(file, data_file), signed=signed)
         target = _copy_of(named.name, language, folder)
         with reading(language):
             write_once(target, report.annex_pdf(view, annex, named))

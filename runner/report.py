@@ -114,6 +114,8 @@ class Original:
     name: str
     sha256: str
     data_sha256: str
+    signed: tuple[str, str] | None = None
+    """Of a document that was signed electronically: name and digest of the file with all signatures."""
 
 
 def annexes_of(view: DocumentView) -> list[tuple[str, Annex]]:

@@ -103,3 +103,34 @@ def test_the_annex_as_pdf_says_its_language_and_what_it_is_a_copy_of(sample: Sam
     with pikepdf.open(io.BytesIO(made)) as pdf:
         assert str(pdf.Root["/Lang"]) == "en"
         assert sorted(pdf.attachments) == ["hosts.csv", "updates.csv"]
+
+
+def test_a_copy_carries_no_signature_and_names_the_file_that_does(sample: SampleRun) -> None:
+    original = Original("catatan.pdf", "5" * 64, "7" * 64)
+    signed = dataclasses.replace(original, signed=("catatan.signed-2.pdf", "9" * 64))
+    with reading(language_of("en")):
+        view = document_view(sample.record(), *LOG, *sample.marks[LOG])
+        one = report.render_html(view, original)
+        two = report.render_html(view.model_copy(update={"electronic": "copy"}), signed)
+        three = report.render_html(view.model_copy(update={"electronic": "signed"}), original)
+
+    for html in (one, two, three):
+        assert "This reading copy carries no signature." in html
+        assert "Valid once" not in html
+    assert "Signed electronically" not in one
+    assert 'Signed electronically: <span class="breakable">catatan.signed-2.pdf</span>, SHA-256' in two
+    assert "9" * 16 in two
+    assert "No electronic signature is recorded on that document." in three
+
+
+def test_of_several_signed_files_the_one_with_all_signatures_is_named(sample: SampleRun) -> None:
+    now = sample.record()
+    files = [{"path": f"documents/x.signed-{n}.pdf", "sha256": str(n) * 64} for n in (1, 2)]
+    made = [
+        dataclasses.replace(now.events[-1], name="document_signed", fields={"document": d, "files": [file]})
+        for d, file in (("laporan", files[0]), ("laporan", files[1]), ("disposisi", files[0]))
+    ]
+    run = dataclasses.replace(now, events=(*now.events, *made))
+
+    assert reading_copy._signed(run, "laporan") == ("x.signed-2.pdf", "2" * 64)
+    assert reading_copy._signed(run, "catatan") is None
