@@ -8,10 +8,7 @@ from pathlib import Path
 import pytest
 from certificates import Authority, authority
 from labs import raised
-
-LAB = "signtest"
-SIGNERS = {"pranata": "Nama Pranata Komputer", "kabid": "Nama Kepala Bidang"}
-SETTINGS = "\nsignatures: {by: pkcs12, authorities: otoritas.pem}\n"
+from signing_field import LAB, SETTINGS, SIGNERS
 
 
 @pytest.fixture(scope="session", name="lab_inventory")
