@@ -82,7 +82,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
         self._ended(result, "unreachable")
 
     def v2_runner_on_skipped(self, result: Any) -> None:
-        self._ended(result, "skipped")
+        # An action that was skipped asked nobody, and nobody was told to have started.
+        if result.task.action not in _ASKING:
+            self._ended(result, "skipped")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
