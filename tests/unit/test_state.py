@@ -409,3 +409,34 @@ def test_an_event_about_a_part_that_the_row_does_not_have_is_refused() -> None:
     at = {"step": 1, "attempt": 1, "part": "9", "kind": "playbook"}
     with pytest.raises(errors.VerificationError, match="record 3: action_finished tells of no part '9'"):
         Book().run().start().tell("action_finished", **at, hosts={}, disturbed=[], evidence=[])
+
+
+def test_a_record_of_another_form_is_told_with_what_is_wrong_with_it() -> None:
+    book = Book()
+    with pytest.raises(errors.VerificationError) as caught:
+        book.tell(
+            "run_started",
+            **dict.fromkeys(("run", "timezone", "failure_budget", "operator", "signing"), ""),
+            inventory={"hosts": [], "groups": {}, "controllers": []},
+            windows=[],
+            owed=[],
+        )
+    told = str(caught.value)
+    assert told.startswith("record 1: run_started: Input should be a valid dictionary or instance of Windows")
+
+
+def test_before_its_first_record_nothing_is_known_of_a_run() -> None:
+    state = RunState(sop())
+    empty = (state.run, state.hosts, state.groups, state.controllers, state.operator, state.owed)
+    assert empty == ("", (), {}, frozenset(), {}, frozenset())
+    assert (state.given_budget, state.failure_budget, state.lost) == ("0", 0, set())
+    assert (state.current, state.came_from, state.started, state.attempts) == (1, 0, False, {})
+    assert (state.zone.key, state.windows, state.window_awaited) == ("UTC", None, None)
+    assert (state.stopped, state.restarting, state.failed, state.freed) == (None, None, None, None)
+    assert (state.last_outcome, state.last_reason, state.last_finished) == (None, "", 0)
+    assert (state.parts, state.gate, state.decision, state.closed) == ([], None, None, None)
+    assert (state.decisions, state.signed, state.written, state.spans) == ([], [], set(), {})
+    assert (state.plan, state.planned, state.confirmed) == (None, False, None)
+    assert (state.changed, state.changed_under_plan) == ([], set())
+    assert (state.evidence, state.documents, state.breaks) == ([], [], [])
+    assert (state.roster_changes, state.finished) == ([], None)
