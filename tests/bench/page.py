@@ -25,12 +25,15 @@ class Aim:
     ours: str
     theirs: str
     most: float | None
-    """None where the aim is a time: it is told as a ratio, and judged by nobody."""
+    """None where the aim is a time: seconds on the machine it was measured on."""
 
 
 # The limit and pyinfra do without the part of the key exchange that is dear to OpenSSH: like with like.
 SAME_KEYS = "check row with their key exchange, wall time"
 SAME_KEYS_SIDE = "rawat: check row, keys exchanged as the limit does"
+
+# A resume with a journal of 100,000 records.
+MOST_SECONDS = 5.0
 
 AIMS = (
     Aim("check row, wall time", "check", 30, "rawat: check row", "limit: asyncssh, one probe", 2.0),
@@ -109,13 +112,18 @@ def aims(results: Results) -> str:
             continue
         told = ratios(fewer["sides"], aim.ours, aim.theirs)
         verdict = "reached" if median(told) <= (aim.most or 0) else "**not reached**"
-        verdict = "the aim is 5 s" if aim.most is None else verdict
+        verdict = _in_time(fewer["sides"][aim.ours]) if aim.most is None else verdict
         verdict = verdict if found else "no verdict: fewer hosts than the aim names"
         shown = f"{_times(median(told))} ({_times(min(told))} to {_times(max(told))})"
         rows.append(
             f"| {aim.what} | {fewer['hosts']} | {aim.theirs} | {_times(aim.most)} | {shown} | {verdict} |"
         )
     return "\n".join(rows)
+
+
+def _in_time(costs: list[dict[str, float]]) -> str:
+    took = median([cost["seconds"] for cost in costs])
+    return f"{took:.1f} s of {MOST_SECONDS:g} s: {'reached' if took <= MOST_SECONDS else '**not reached**'}"
 
 
 def _times(value: float | None) -> str:
