@@ -29,6 +29,8 @@ DOCUMENTATION = """
 _SET_STATS = frozenset({"set_stats", "ansible.builtin.set_stats", "ansible.legacy.set_stats"})
 # Actions of ours that ask every host of a play themselves (runner/batch.py).
 _ASKING = frozenset({"check_host_probe"})
+# Ansible tells that one of these was skipped, and of none that it was started: it is done on no host.
+_META = frozenset({"meta", "ansible.builtin.meta", "ansible.legacy.meta"})
 _COUNTS = ("ok", "failures", "unreachable", "changed", "skipped", "rescued", "ignored")
 _COUNTED_AS = {"ok": "ok", "failed": "failures", "unreachable": "unreachable"}
 
@@ -83,7 +85,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]  # ansible-core ships 
 
     def v2_runner_on_skipped(self, result: Any) -> None:
         # An action that was skipped asked nobody, and nobody was told to have started.
-        if result.task.action not in _ASKING:
+        if result.task.action not in _ASKING | _META:
             self._ended(result, "skipped")
 
     def v2_playbook_on_stats(self, stats: Any) -> None:

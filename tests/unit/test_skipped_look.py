@@ -1,4 +1,4 @@
-"""A look that is left out: the action that asks all hosts is skipped, and nothing is told of any host."""
+"""What is left out without having started anywhere: of that nothing is told of any host."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ from role_modules import loaded
 PLUGIN = Path(__file__).parents[2] / "runner" / "callback_plugins" / "rawat_channel.py"
 
 
-@pytest.mark.parametrize(("action", "told"), [("check_host_probe", 0), ("ansible.builtin.assert", 1)])
+@pytest.mark.parametrize(
+    ("action", "told"), [("check_host_probe", 0), ("ansible.builtin.meta", 0), ("ansible.builtin.assert", 1)]
+)
 def test_only_a_task_that_was_told_to_have_started_is_told_as_skipped(
     action: str, told: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An end without its start is refused, and its host is called unknown: the look before a wave had one."""
+    """An end without its start is refused, and its host is called unknown.
+
+    So it was with the look before a wave, and with a rollback, which was then asked for again and again.
+    """
     channel = tmp_path / "channel"
     monkeypatch.setenv("RAWAT_CHANNEL", str(channel))
     callback = loaded(PLUGIN).CallbackModule()
