@@ -151,3 +151,22 @@ def test_a_disk_without_room_is_told_before_anything_is_written(
 )  # fmt: skip
 def test_each_refusal_comes_to_a_cause_of_its_own(module: ModuleType, said: str, cause: str) -> None:
     assert (cause in module.cause_of(said), bool(module.cause_of(said))) == (True, bool(cause))
+
+
+@pytest.mark.parametrize("tells_it_itself", [True, False])
+def test_what_ssh_said_is_asked_for_when_restic_did_not_pass_it_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, tells_it_itself: bool
+) -> None:
+    """Restic ends as soon as its ssh does, now and then before it has read what that said."""
+    restic = role_modules.shared("back_up_host_restic")
+    asked = tmp_path / "asked"
+    refusing = f"sh -c 'touch {asked}; echo Host key verification failed. >&2; exit 255'"
+    monkeypatch.setattr(restic, "sftp_command", lambda *_: refusing)
+    login = {"sftp_key": "key", "sftp_known_hosts": "known", "s3_credentials": "", "rest_user": ""}
+    given = {**login, "repository": "sftp:backup@192.0.2.7:/srv/web1", "rest_password": "", "password": "x"}
+    found = restic.Restic({**given, "private": str(tmp_path), "timeout": 60})
+    said = "Fatal: unable to start the sftp session, error: EOF"
+    complaint = f"subprocess ssh: Host key verification failed.\n{said}" if tells_it_itself else said
+
+    assert found.cause_of(complaint) == "the backup server has another key than the known one"
+    assert asked.exists() != tells_it_itself

@@ -21,7 +21,6 @@ from ansible.module_utils.back_up_host_databases import SavingError, require_roo
 from ansible.module_utils.back_up_host_loading import load_some
 from ansible.module_utils.back_up_host_repositories import (
     RepositoryError,
-    cause_of,
     kind_of,
     require_disk,
 )
@@ -91,7 +90,9 @@ def ensure_repository(restic: Restic, *, may_make: bool) -> bool:
         return False
     if "unable to open config file" not in complaint or not ABSENT.search(complaint):
         said = " ".join(complaint.split())[-600:]
-        raise BackupError(f"the repository does not open: {cause_of(complaint) or 'restic says'} ({said})")
+        raise BackupError(
+            f"the repository does not open: {restic.cause_of(complaint) or 'restic says'} ({said})"
+        )
     if not may_make:
         raise BackupError("the repository with the snapshot of this run is gone")
     restic.require("the repository cannot be made", "init")

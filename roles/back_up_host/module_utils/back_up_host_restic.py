@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from ansible.module_utils.back_up_host_repositories import (
 )
 
 PIECE = 1024 * 1024
+_SSH_SECONDS = 20.0
 SECRET_KEY = re.compile(r"(?im)^\s*aws_secret_access_key\s*=\s*(\S+)")
 
 REPOSITORY_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -50,6 +52,7 @@ class Restic:
         self.deadline = time.monotonic() + params["timeout"]
         self.secrets = [value for value in (params["password"], params["rest_password"]) if value]
         self.options: list[str] = []
+        self.ssh: list[str] = []
         private = Path(params["private"])
         self.environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -87,7 +90,9 @@ class Restic:
                 )
             key = write_secret(private / "sftp_key", params["sftp_key"] + "\n")
             known = write_secret(private / "known_hosts", params["sftp_known_hosts"] + "\n")
-            self.options = ["-o", f"sftp.command={sftp_command(params['repository'], key, known)}"]
+            command = sftp_command(params["repository"], key, known)
+            self.ssh = shlex.split(command)
+            self.options = ["-o", f"sftp.command={command}"]
 
     def call(self, *arguments: str) -> tuple[int, str, str]:
         """Run restic within what is left of the time; nothing is cached on the host."""
@@ -115,10 +120,35 @@ class Restic:
         status, output, complaint = self.call(*arguments)
         if status:
             tail = " ".join((complaint or output).split())[-600:]
-            cause = cause_of(complaint or output)
+            cause = self.cause_of(complaint or output)
             what = f"{what}: {cause}" if cause else what
             raise BackupError(f"{what} (restic {arguments[0]} ended with {status}): {tail}")
         return output
+
+    def cause_of(self, complaint: str) -> str:
+        """Return what a refusal means, "" when that is not known.
+
+        restic may end before it has passed on what its ssh said: then ssh is asked once more, by itself.
+        """
+        return cause_of(complaint) or cause_of(self.said_by_ssh())
+
+    def said_by_ssh(self) -> str:
+        """Return what ssh complains of on its way to the repository, "" when it gets there or is not used."""
+        if not self.ssh:
+            return ""
+        left = max(1.0, min(_SSH_SECONDS, self.deadline - time.monotonic()))
+        try:
+            done = subprocess.run(
+                self.ssh,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=left,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return ""
+        return self.scrubbed(done.stderr)
 
     def scrubbed(self, raw: bytes) -> str:
         """Return text of restic without the secrets, should one ever stand in it."""

@@ -140,7 +140,7 @@ def test_a_disk_of_its_own(field: BackupField) -> None:
         host.check_output(f"rm {DISK}/penuh")
     away = field.back_up("2026-11-21-disk-4", **inputs)
 
-    assert "the disk of the repository is full" in sentence(filling)
+    assert "the disk of the repository is full" in sentence(filling), filling.failures
     assert "% full: make room or take another" in full.failures["svc1"]
     assert "no disk is mounted at" in away.failures["svc1"]
     assert not host.file(f"{DISK}/svc1").exists
