@@ -29,7 +29,11 @@ ERROR_HANDLERS = (urllib.request.HTTPDefaultErrorHandler, urllib.request.HTTPErr
 
 
 class FileHandler(SimpleHTTPRequestHandler):
-    """Serves files, and parts of them: freshclam reads the head of a database by Range."""
+    """Serves files, and parts of them: freshclam reads the head of a database by Range.
+
+    A line for each answer (who asked, how, for what, the status) goes into FOLDER.requests, where somebody
+    has put that file.
+    """
 
     protocol_version = "HTTP/1.1"
 
@@ -37,7 +41,7 @@ class FileHandler(SimpleHTTPRequestHandler):
         """Answer with the whole file, or with the part that was asked for."""
         file = Path(self.translate_path(self.path))
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if asked is None or not file.is_file():
+        if asked is None or not file.is_file() or self.has_changed(file):
             return super().send_head()
         content = file.read_bytes()
         first, last = int(asked[1]), min(int(asked[2] or len(content) - 1), len(content) - 1)
@@ -53,8 +57,20 @@ class FileHandler(SimpleHTTPRequestHandler):
         self.end_headers()
         return BytesIO(part)
 
+    def has_changed(self, file: Path) -> bool:
+        """Tell whether a part is asked for of a file as it was once, and is no more: a cache asks so."""
+        known = self.headers.get("If-Range")
+        return known is not None and known != self.date_time_string(int(file.stat().st_mtime))
+
+    def log_request(self, code: int | str = "-", _size: int | str = "-") -> None:
+        """Note an answer, where that is wished for."""
+        log = Path(f"{self.directory}.requests")
+        if log.exists():
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{self.client_address[0]} {self.command} {self.path} {int(code)}\n")
+
     def log_message(self, _format: str, *_words: object) -> None:
-        """Keep no log of requests: it would only grow."""
+        """Keep no other log: it would only grow."""
 
 
 class MirrorServer(ThreadingHTTPServer):

@@ -5,6 +5,7 @@ What changed is asked of the hosts themselves (dpkg's log and table), never of t
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -431,7 +432,8 @@ def test_apply_keeps_a_configuration_file_changed_by_hand(
     planned = run_playbook("plan-updates.yml", "file1").evidence["file1"]["plan_updates"]
     played = apply(run_playbook, "file1", plan_file("file1", [update("conf", "5.0-1", "6.0-1")]))
 
-    assert {"package": "conf", "path": "/etc/conf.ini", "state": "changed"} in planned["conffiles"]
+    kept = {"package": "conf", "path": "/etc/conf.ini", "state": "changed", "choice": "keep"}
+    assert {**kept, "sha256": hashlib.sha256(b"mine\n").hexdigest()} in planned["conffiles"]
     assert played.failures == {}
     assert host.file("/etc/conf.ini").content_string == "mine\n"
     assert host.file("/etc/conf.ini.dpkg-dist").content_string == "shipped new\n"

@@ -7,18 +7,12 @@ installs nothing: it looks at which module it is sent and answers what that woul
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.files import make_private_dir
-from scenarios.lines import PATCHED, Line, started
+from scenarios.lines import PATCHED, Line, Row
 
 ROOT = Path(__file__).parents[2]
 HOSTS = (f"{PATCHED}-good", f"{PATCHED}-fails", f"{PATCHED}-locked", f"{PATCHED}-reboot")
@@ -49,21 +43,9 @@ ANSWERS: dict[str, dict[str, Any]] = {
 TASKS = 5
 
 
-@dataclass(frozen=True)
-class Row:
-    """How the patch row went."""
-
-    line: Line
-    results: dict[str, dict[str, Any]]
-    channel: list[dict[str, Any]]
-    processes: Counter[str]
-
-    def tasks(self, host: str) -> int:
-        return sum(one["kind"] == "start" and one["host"] == host for one in self.channel)
-
-    def calls(self, host: str) -> list[dict[str, Any]]:
-        """Return what was sent to a host: which module, and how many bytes."""
-        return [call for call in self.line.called(host) if "module" in call]
+def calls(row: Row, host: str) -> list[dict[str, Any]]:
+    """Return what was sent to a host: which module, and how many bytes."""
+    return [call for call in row.line.called(host) if "module" in call]
 
 
 @pytest.fixture(scope="module", name="row")
@@ -82,36 +64,12 @@ def _row(tmp_path_factory: pytest.TempPathFactory) -> Row:
     }
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"hosts": dict.fromkeys(HOSTS, planned)}), encoding="utf-8")
-    make_private_dir(folder / "row")
-    make_private_dir(folder / "row" / "host_state")
-    wish = {
-        "inventory": str(line.inventory),
-        "hosts": [*HOSTS],
-        "work": str(folder / "row"),
-        "plan": str(plan),
-    }
-    wish |= {"playbook": "apply-updates.yml", "changes": True, "claim": {"run": "r", "started": "0" * 64}}
-    (folder / "wish").write_text(json.dumps(wish), encoding="utf-8")
-    trace = make_private_dir(folder / "trace") / "of"
-    calls = "trace=execve,clone,clone3,fork,vfork"
-    strace = ["strace", "-ff", "--seccomp-bpf", "-qq", "-e", calls, "-e", "signal=none", "-o"]
-    done = subprocess.run(
-        [*strace, trace, sys.executable, ROOT / "tests" / "bench" / "row.py", folder / "wish"],
-        env=os.environ | {"BENCH_OUT": str(folder / "out")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 4, done.stderr
-    said = (folder / "row" / "work" / "channel.jsonl").read_text(encoding="utf-8").splitlines()
-    results = json.loads((folder / "out").read_text(encoding="utf-8"))
-    return Row(line, results, [json.loads(each) for each in said], started(trace))
+    claim = {"run": "r", "started": "0" * 64}
+    return line.row(HOSTS, playbook="apply-updates.yml", plan=str(plan), changes=True, claim=claim)
 
 
 def test_a_patched_host_costs_three_round_trips_and_five_tasks(row: Row) -> None:
-    assert [call["module"] for call in row.calls(GOOD)] == ["hold_host_lock", "update_in_turn", "released"]
+    assert [call["module"] for call in calls(row, GOOD)] == ["hold_host_lock", "update_in_turn", "released"]
     assert row.tasks(GOOD) == TASKS
     assert row.results[GOOD] == {
         "status": "ok",
@@ -121,32 +79,32 @@ def test_a_patched_host_costs_three_round_trips_and_five_tasks(row: Row) -> None
 
 
 def test_what_is_sent_to_a_host_is_bounded(row: Row) -> None:
-    sent = {call["module"]: call["sent"] for call in row.calls(GOOD)}
+    sent = {call["module"]: call["sent"] for call in calls(row, GOOD)}
     # Twenty updates, Ansible's libraries, and all modules of the update in one.
     assert 100_000 < sent["update_in_turn"] < 400_000
     assert all(50_000 < sent[module] < 200_000 for module in ("hold_host_lock", "released"))
 
 
 def test_a_host_whose_update_fails_is_given_back_and_costs_no_more(row: Row) -> None:
-    assert [call["module"] for call in row.calls(FAILS)] == ["hold_host_lock", "update_in_turn", "released"]
+    assert [call["module"] for call in calls(row, FAILS)] == ["hold_host_lock", "update_in_turn", "released"]
     assert (row.results[FAILS]["status"], row.results[FAILS]["why"]) == ("failed", "No room.")
     assert row.results[FAILS]["results"]["apply_updates"]["outcome"] == "drift"
 
 
 def test_a_host_that_another_run_holds_is_asked_once(row: Row) -> None:
-    assert [call["module"] for call in row.calls(LOCKED)] == ["hold_host_lock"]
+    assert [call["module"] for call in calls(row, LOCKED)] == ["hold_host_lock"]
     assert "locked" in row.results[LOCKED]["why"]
     assert "apply_updates" not in row.results[LOCKED]["results"]
 
 
 def test_only_where_a_reboot_is_not_told_the_role_of_reboots_looks(row: Row) -> None:
-    asked = [call["module"] for call in row.calls(REBOOT)]
+    asked = [call["module"] for call in calls(row, REBOOT)]
     assert asked == ["hold_host_lock", "update_in_turn", "probe_reboot", "released"]
     assert row.results[REBOOT]["results"]["reboot_host"]["rebooted"] is False
 
 
 def test_each_task_of_a_host_is_one_process_and_each_round_trip_one_ssh(row: Row) -> None:
-    trips = sum(len(row.calls(host)) for host in HOSTS)
+    trips = sum(len(calls(row, host)) for host in HOSTS)
     tasks = sum(row.tasks(host) for host in HOSTS)
 
     assert row.processes == {

@@ -393,3 +393,60 @@ def test_a_configuration_file_is_as_shipped_changed_or_removed(tmp_path: Path) -
     assert state_of(file, shipped) == "changed"
     file.unlink()
     assert state_of(file, shipped) == "removed"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["", "http://cache.example:3142", "https://10.0.0.1:8080/", "http://[fd00::1]:3142"]
+)
+def test_a_proxy_is_named_by_host_and_port(proxy: str) -> None:
+    assert shared("debian_packages").PROXY.fullmatch(proxy)
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["cache.example:3142", "http://user:word@cache", "http://cache/x", "DIRECT", "http://a b", "http://"],
+)
+def test_a_proxy_with_a_password_or_of_another_form_is_refused(proxy: str) -> None:
+    assert not shared("debian_packages").PROXY.fullmatch(proxy)
+
+
+def test_lists_are_fetched_through_the_proxy_that_is_named_and_else_as_the_host_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probe, said = module("plan_updates", "probe_updates"), []
+
+    def run_command(argv: list[str], timeout: float) -> object:
+        del timeout
+        said.append([word for word in argv if "Proxy" in word])
+        return shared("debian_packages").Finished(0, "")
+
+    monkeypatch.setattr(probe.packages, "run_command", run_command)
+    limits = {"lock_timeout": 1, "http_timeout": 1, "http_retries": 0}
+    probe.refresh_index({**limits, "proxy": ""})
+    probe.refresh_index({**limits, "proxy": "http://cache:3142"})
+
+    assert said == [
+        [],
+        [
+            "--option=Acquire::http::Proxy=http://cache:3142",
+            "--option=Acquire::https::Proxy=http://cache:3142",
+        ],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "told"),
+    [
+        ("", "refreshed, so"),
+        ("http://cache:3142", "refreshed through the proxy http://cache:3142, so"),
+        ("http://user:word@cache:3142/", "refreshed through the proxy http://cache:3142/, so"),
+    ],
+)
+def test_a_proxy_through_which_no_list_comes_is_named_without_its_password(proxy: str, told: str) -> None:
+    probe, failures = module("plan_updates", "probe_updates"), []
+    ended = SimpleNamespace(fail_json=lambda **said: failures.append(said["msg"]))
+
+    probe.refuse_old_index(ended, {"refreshed": False, "seconds": 1.0, "error": "E: no answer"}, proxy)
+
+    assert told in failures[0]
+    assert "word" not in failures[0]

@@ -214,3 +214,23 @@ def test_what_is_not_approved_in_the_right_form_begins_nothing(turn: Turn, wrong
     assert said["failed"]
     assert "not approved in a form" in said["msg"]
     assert turn.begun == []
+
+
+def test_where_the_work_cannot_be_noted_down_nothing_is_begun(turn: Turn) -> None:
+    turn.directory.write_text("a file in the place of the folder", encoding="ascii")
+
+    said = turn.call(GIVEN)
+
+    assert said["msg"].startswith("Nothing installed, the work could not be noted down: ")
+    assert said["evidence"] == {"apply_updates": {}}
+    assert turn.begun == []
+
+
+@pytest.mark.parametrize("part", ["save_packages", "install_updates"])
+def test_a_proxy_with_a_password_begins_nothing_and_is_not_repeated(turn: Turn, part: str) -> None:
+    said = turn.call({**GIVEN, part: {**GIVEN[part], "proxy": "http://user:word@cache"}})
+
+    assert said["failed"]
+    assert "The proxy is not of the form" in said["msg"]
+    assert "word@" not in said["msg"]
+    assert turn.begun == []

@@ -38,6 +38,7 @@ options:
   state_directory: {type: path, required: true, description: Where marker and log are kept on the host}
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   timeout: {type: int, required: true, description: Seconds to wait for the installation}
+  proxy: {type: str, default: "", description: "Fetch through it, whatever proxy the host names itself"}
   reattach: {type: bool, default: false, description: Read what came of work begun earlier and start none}
   conffiles: {type: list, elements: dict, default: [], description: "The plan's changed files, with choices"}
   chosen: {type: dict, default: {}, description: "What was chosen at the gate: path to keep or new"}
@@ -115,7 +116,7 @@ class Host:
         command: list[str] = packages.install_command(
             self.verdict.pending,
             lock_timeout=self.parameters["lock_timeout"],
-            options=["--only-upgrade", *options],
+            options=["--only-upgrade", *packages.through(self.parameters["proxy"]), *options],
         )
         return command
 
@@ -138,7 +139,8 @@ class Host:
         """Fetch the configuration files that were chosen; return in words why one cannot be placed."""
         decided = chosen_conffiles.as_decided(self.parameters["conffiles"], self.parameters["chosen"])
         self.chosen = chosen_conffiles.to_place(decided, self.verdict.pending)
-        self.new_files, problems = chosen_conffiles.fetch(self.chosen, self.verdict.pending)
+        way = packages.through(self.parameters["proxy"])
+        self.new_files, problems = chosen_conffiles.fetch(self.chosen, self.verdict.pending, way)
         return list(problems)
 
     def install(self) -> packages.Finished:
@@ -227,6 +229,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "lock_timeout": {"type": "int", "required": True},
             "timeout": {"type": "int", "required": True},
+            "proxy": {"type": "str", "default": ""},
             "reattach": {"type": "bool", "default": False},
             "conffiles": {"type": "list", "elements": "dict", "default": []},
             "chosen": {"type": "dict", "default": {}},

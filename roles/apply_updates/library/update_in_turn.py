@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ansible.module_utils import (
+    debian_packages,
     dnf_python,
     host_unit,
     install_updates,
@@ -164,6 +165,10 @@ def form_problem(given: dict[str, Any]) -> str:
     """Return why the updates are not approved in a form that can be installed, "" when they are."""
     wanted = ("package", "from", "to")
     names = [update.get("package") for update in given["approved"]]
+    proxies = [str(given[part].get("proxy", "")) for part in ("save_packages", "install_updates")]
+    if not all(debian_packages.PROXY.fullmatch(proxy) for proxy in proxies):
+        # It is not repeated: it may hold a password.
+        return "The proxy is not of the form http://cache.example:3142 (no user, no password, no path)."
     whole = all(isinstance(update.get(name), str) for update in given["approved"] for name in wanted)
     if _RUN.fullmatch(given["run"]) and whole and len({*names}) == len(names):
         return ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -56,6 +57,7 @@ options:
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
   http_retries: {type: int, required: true, description: How often a download is tried again}
+  proxy: {type: str, default: "", description: "Fetch through it, whatever proxy the host names itself"}
   reserve_bytes: {type: int, required: true, description: Bytes that have to stay free after the updates}
   conffiles: {type: dict, default: {}, description: "What is chosen for changed files: path to keep or new"}
   snapshot:
@@ -125,6 +127,7 @@ def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
         f"--option=Acquire::Retries={parameters['http_retries']}",
         f"--option=Acquire::http::Timeout={parameters['http_timeout']}",
         f"--option=Acquire::https::Timeout={parameters['http_timeout']}",
+        *packages.through(parameters["proxy"]),
     ]
     began = time.monotonic()
     while True:
@@ -381,6 +384,9 @@ def probe(parameters: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
     """Return the whole evidence of a host whose index is fresh."""
     apt_pkg.config.set("Acquire::Retries", str(parameters["http_retries"]))
     apt_pkg.config.set("Acquire::http::Timeout", str(parameters["http_timeout"]))
+    if parameters["proxy"]:
+        apt_pkg.config.set("Acquire::http::Proxy", parameters["proxy"])
+        apt_pkg.config.set("Acquire::https::Proxy", parameters["proxy"])
     cache = apt.Cache()
     plan = plan_packages(cache, parameters)
     confs = (clamav.FRESHCLAM_CONF, clamav.CLAMD_CONF)
@@ -405,7 +411,7 @@ def ask_apt(module: AnsibleModule) -> dict[str, Any]:
     # In check mode even the index stays as it is, and the evidence says so.
     index = {"refreshed": False, "seconds": 0.0} if module.check_mode else refresh_index(module.params)
     if "error" in index:
-        refuse_old_index(module, index)
+        refuse_old_index(module, index, module.params["proxy"] or apt_pkg.config.find("Acquire::http::Proxy"))
     return probe(module.params, index)
 
 
@@ -418,17 +424,21 @@ def ask_dnf(module: AnsibleModule) -> dict[str, Any]:
     except redhat_transaction.MetadataError as error:
         seconds = round(time.monotonic() - began, 1)
         refuse_old_index(
-            module, {"refreshed": False, "seconds": seconds, "error": redhat_updates.one_line(str(error))}
+            module,
+            {"refreshed": False, "seconds": seconds, "error": redhat_updates.one_line(str(error))},
+            module.params["proxy"],
         )
     confs = (Path("/etc/freshclam.conf"), Path("/etc/clamd.d/scan.conf"))
     antivirus = plan_antivirus(*confs, module.params["http_timeout"]) if has_clamav else None
     return {"os": operating_system(), **found, "antivirus": antivirus}
 
 
-def refuse_old_index(module: AnsibleModule, index: dict[str, Any]) -> None:
+def refuse_old_index(module: AnsibleModule, index: dict[str, Any], proxy: str) -> None:
     """End the module: what is pending is not known."""
+    # A host's own settings may name user and password of its proxy.
+    way = f" through the proxy {re.sub('//[^/]*@', '//', proxy)}" if proxy else ""
     module.fail_json(
-        msg=f"The package index could not be refreshed, so updates are not known: {index['error']}",
+        msg=f"The package index could not be refreshed{way}, so updates are not known: {index['error']}",
         evidence={"os": operating_system(), "index": index},
     )
 
@@ -446,6 +456,7 @@ def main() -> None:
             "lock_timeout": number,
             "http_timeout": number,
             "http_retries": number,
+            "proxy": {"type": "str", "default": ""},
             "reserve_bytes": number,
             "conffiles": {"type": "dict", "default": {}},
             "snapshot": {"type": "str", "default": "none", "choices": ["return", "keep", "none"]},

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,9 @@ def to_place(conffiles: Iterable[Mapping[str, Any]], pending: Mapping[str, str])
     return [dict(item) for item in conffiles if item.get("choice") == NEW and item["package"] in pending]
 
 
-def fetch(entries: list[dict[str, Any]], pending: Mapping[str, str]) -> tuple[Content, list[str]]:
+def fetch(
+    entries: list[dict[str, Any]], pending: Mapping[str, str], options: Sequence[str] = ()
+) -> tuple[Content, list[str]]:
     """Return the new files, and in words why one of them must not or cannot be placed. Changes nothing."""
     content: Content = {}
     problems: list[str] = []
@@ -57,7 +59,7 @@ def fetch(entries: list[dict[str, Any]], pending: Mapping[str, str]) -> tuple[Co
         with tempfile.TemporaryDirectory(prefix="rawat-conffiles-") as folder:
             paths = [entry["path"] for entry in entries if entry["package"] == package]
             try:
-                content |= _unpacked(package, pending[package], paths, Path(folder))
+                content |= _unpacked(f"{package}={pending[package]}", paths, Path(folder), options)
             except LookupError as error:
                 problems.append(str(error.args[0]))
     for entry in entries:
@@ -72,21 +74,25 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _unpacked(package: str, version: str, paths: list[str], folder: Path) -> Content:
+def _unpacked(named: str, paths: list[str], folder: Path, options: Sequence[str]) -> Content:
     # apt downloads as its own unprivileged user.
     shutil.chown(folder, "_apt")
-    command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", "--"]
-    done = packages.run_command([*command, f"{package}={version}"], timeout=600)
+    command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", *packages.FETCH_LIMITS]
+    done = packages.run_command([*command, *options, "--", named], timeout=600)
     files = sorted(folder.glob("*.deb"))
     if done.rc != 0 or len(files) != 1:
-        raise LookupError(f"{package} {version} cannot be fetched: {packages.error_lines(done.output)}")
+        raise LookupError(
+            f"{named.replace('=', ' ', 1)} cannot be fetched: {packages.error_lines(done.output)}"
+        )
     tree = folder / "tree"
     opened = packages.run_command(["dpkg-deb", "--extract", str(files[0]), str(tree)], timeout=600)
     told = packages.run_command(["dpkg-deb", "--info", str(files[0]), "conffiles"])
     shipped = told.output.split("\n") if told.rc == 0 else []
     missing = [path for path in paths if path not in shipped or not (tree / path.lstrip("/")).is_file()]
     if opened.rc != 0 or missing:
-        raise LookupError(f"{package} {version} ships no configuration file {', '.join(missing or paths)}")
+        raise LookupError(
+            f"{named.replace('=', ' ', 1)} ships no configuration file {', '.join(missing or paths)}"
+        )
     return {path: (tree / path.lstrip("/")).read_bytes() for path in paths}
 
 

@@ -40,6 +40,12 @@ FETCH_LIMITS = (
     *("-o", "Acquire::https::Timeout=30"),
 )
 
+# A password would stand in the command line.
+PROXY = re.compile(r"(https?://[^@\s/]+/?)?")
+
+# Where a source offers a file's version too, apt fetches it there instead, and fails when no mirror answers.
+NO_SOURCES = ("-o", "Dir::Etc::sourcelist=/dev/null", "-o", "Dir::Etc::sourceparts=/dev/null")
+
 CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--configure", "--pending")
 
 # apt names the holder of a lock while it waits at a terminal, and not when it gives up.
@@ -237,7 +243,8 @@ def install_command(
 ) -> list[str]:
     """Return the apt-get call that brings exactly these packages to exactly these versions.
 
-    A package with a file of its own comes out of that, the others from the sources of the host.
+    A package with a file of its own comes out of that, the others from the sources of the host, which are
+    not asked when every package has one.
     """
     own = files or {}
     return [
@@ -250,10 +257,16 @@ def install_command(
         f"DPkg::Lock::Timeout={lock_timeout}",
         *FETCH_LIMITS,
         *KEEP_CONFIGURATION,
+        *(NO_SOURCES if own.keys() >= versions.keys() else ()),
         *options,
         "--",
         *(str(own.get(package, f"{package}={version}")) for package, version in sorted(versions.items())),
     ]
+
+
+def through(proxy: str) -> list[str]:
+    """Return apt's options that send one call through a proxy; none leaves it to the host's own settings."""
+    return [f"--option=Acquire::{way}::Proxy={proxy}" for way in ("http", "https") if proxy]
 
 
 def simulation_differences(

@@ -213,7 +213,7 @@ class Host:
             (self.found[update.package][0].name, self.found[update.package][0].arch, update.before)
             for update in self.verdict.unfinished
         ]
-        limits = {"lock_timeout": self.parameters["lock_timeout"], **redhat_sources.PATIENCE}
+        limits = {name: self.parameters[name] for name in ("lock_timeout", "proxy")} | redhat_sources.PATIENCE
         packages = {"comes": comes, "goes": goes, "erase": erase, "files": [], "needs_sources": True}
         return {**packages, **limits, "run": self.parameters["run"]}
 

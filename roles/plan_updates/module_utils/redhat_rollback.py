@@ -161,6 +161,7 @@ class Host:
             "needs_sources": any(u.package not in self.saved and not self.is_beside(u) for u in restore),
             "run": self.parameters["run"],
             "lock_timeout": self.parameters["lock_timeout"],
+            "proxy": self.parameters["proxy"],
             **redhat_sources.PATIENCE,
         }
 

@@ -55,13 +55,15 @@ class Sources:
 
 
 @contextmanager
-def opened() -> Iterator[Sources]:
+def opened(proxy: str) -> Iterator[Sources]:
     """Give the sources as they are stored, or fetched anew where nothing is stored any more.
+
+    Without a ``proxy`` what dnf's own settings say holds.
 
     Raises:
         MetadataError: when a source cannot be had.
     """
     with redhat_transaction.opened_for(
-        {"needs_sources": True, "lock_timeout": LOCK_SECONDS, **PATIENCE}
+        {"needs_sources": True, "lock_timeout": LOCK_SECONDS, "proxy": proxy, **PATIENCE}
     ) as base:
         yield Sources(base)

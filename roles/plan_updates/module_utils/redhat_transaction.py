@@ -23,7 +23,7 @@ except ImportError:
     dnf = None
 
 Order = dict[str, Any]
-"""``comes``, ``goes``, ``erase``: packages; ``files``: saved; ``needs_sources``, ``run``, time limits."""
+"""``comes``, ``goes``, ``erase``: packages; ``files``; ``needs_sources``, ``run``, ``proxy``, times."""
 _Result = TypeVar("_Result")
 
 SOURCES, STORED, NOTHING = "fetched anew", "as stored", "none"
@@ -125,6 +125,8 @@ def load(base: dnf.Base, parameters: dict[str, Any], sources: str, plugins: Exit
         repository.skip_if_unavailable = False
         repository.timeout = parameters["http_timeout"]
         repository.retries = parameters["http_retries"] + 1
+        if parameters["proxy"]:
+            repository.proxy = parameters["proxy"]
         if sources == SOURCES:
             repository.metadata_expire = 0
     when_unlocked(lambda: fill(base, sources), parameters["lock_timeout"])

@@ -32,6 +32,7 @@ options:
   state_directory: {type: path, required: true, description: Where the log is kept on the host}
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   timeout: {type: int, required: true, description: Seconds to wait for the work}
+  proxy: {type: str, default: "", description: "Fetch through it, whatever proxy the host names itself"}
 author: Rawat
 """
 EXAMPLES = """
@@ -154,7 +155,12 @@ class Host:
         command: list[str] = packages.install_command(
             only or self.restore,
             lock_timeout=self.parameters["lock_timeout"],
-            options=["--allow-downgrades", "--only-upgrade", *options],
+            options=[
+                "--allow-downgrades",
+                "--only-upgrade",
+                *packages.through(self.parameters["proxy"]),
+                *options,
+            ],
             files=self.kept,
         )
         return command
@@ -249,6 +255,7 @@ def main() -> None:
             "state_directory": {"type": "path", "required": True},
             "lock_timeout": {"type": "int", "required": True},
             "timeout": {"type": "int", "required": True},
+            "proxy": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

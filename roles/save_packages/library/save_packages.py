@@ -36,6 +36,7 @@ options:
   ended: {type: list, elements: str, default: [], description: Such digests of runs whose files are removed}
   state_directory: {type: path, required: true, description: Where the folders of runs are}
   reserve_bytes: {type: int, required: true, description: Bytes that have to stay free}
+  proxy: {type: str, default: "", description: "Fetch through it, whatever proxy the host names itself"}
 author: Rawat
 """
 EXAMPLES = """
@@ -134,7 +135,11 @@ class Keeper:
         self.about = installed_now(missing)
         wanted = {p: v for p, v in missing.items() if p in offered and not self.in_cache(p, v)}
         if wanted and self.has_room(wanted):
-            self.fetched = download(wanted, self.about, work)
+            self.fetched = self.download(wanted, work)
+
+    def download(self, wanted: Mapping[str, str], work: Path) -> dict[str, Path]:
+        """Fetch package files from the sources of the host; return those that came, by package."""
+        return download(wanted, self.about, work, packages.through(self.parameters["proxy"]))
 
     def save_one(self, package: str, version: str, work: Path, *, is_offered: bool) -> None:
         """Keep one package file, from the nearest place that has it."""
@@ -167,7 +172,7 @@ class Keeper:
             return "cache", []
         # What did not come with the others is asked for by itself.
         alone = {package: version} if is_offered and package not in self.fetched else {}
-        if fetched := (self.fetched | download(alone, self.about, work)).get(package):
+        if fetched := (self.fetched | self.download(alone, work)).get(package):
             fetched.replace(file)
             return "channel", []
         own = Path(tempfile.mkdtemp(prefix="tree-", dir=work))
@@ -259,7 +264,7 @@ class RpmKeeper(Keeper):
     def save(self, missing: dict[str, str]) -> None:
         """Keep what is missing, with dnf opened once for all of it."""
         try:
-            with redhat_sources.opened() as self.sources:
+            with redhat_sources.opened(self.parameters["proxy"]) as self.sources:
                 super().save(missing)
         except redhat_sources.MetadataError as error:
             for package, version in missing.items():
@@ -324,14 +329,16 @@ def installed_now(names: Collection[str]) -> dict[str, Installed]:
     return found
 
 
-def download(wanted: Mapping[str, str], about: Mapping[str, Installed], work: Path) -> dict[str, Path]:
+def download(
+    wanted: Mapping[str, str], about: Mapping[str, Installed], work: Path, options: Iterable[str] = ()
+) -> dict[str, Path]:
     """Fetch package files from the sources of the host in one call; return those that came, by package."""
     if not wanted:
         return {}
     folder = Path(tempfile.mkdtemp(prefix="fetched-", dir=work))
     command = ["/usr/bin/env", f"--chdir={folder}", "apt-get", "download", "--quiet", *packages.FETCH_LIMITS]
     named = [f"{package}={version}" for package, version in sorted(wanted.items())]
-    done = packages.run_command([*command, "--", *named], timeout=600)
+    done = packages.run_command([*command, *options, "--", *named], timeout=600)
     if done.rc != 0:
         # Nobody can tell which files are whole.
         shutil.rmtree(folder)
@@ -350,6 +357,7 @@ def main() -> None:
             "ended": {"type": "list", "elements": "str", "default": []},
             "state_directory": {"type": "path", "required": True},
             "reserve_bytes": {"type": "int", "required": True},
+            "proxy": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )
