@@ -125,8 +125,9 @@ def papers_of(root: Path, number: int) -> dict[str, bytes]:
     Raises:
         VerificationError: naming the first thing that is not as it was recorded.
     """
-    lines = register.parse(register.tree_of(root).read(register.NAME))
-    register.require_head(register.tree_of(root), lines)
+    tree = register.tree_of(root)
+    lines = register.parse(tree.read(register.NAME))
+    register.require_head(tree, lines)
     line = lines[number - 1] if 0 < number <= len(lines) else None
     if not isinstance(line, Decided):
         raise errors.VerificationError(f"{register.NAME}:{number}", "is no decision about archives")

@@ -16,7 +16,7 @@ from runner import errors, gates, pades, pdf_signatures
 from runner.canonical import short_code
 from runner.clock import Clock
 from runner.display import display
-from runner.files import RESERVE, free_bytes, require_reserve
+from runner.files import RESERVE, free_bytes, remove_untold, require_reserve
 from runner.journal import Event, Journal
 from runner.moves import AwaitSignature, DueSignature
 from runner.next_move import next_move
@@ -129,6 +129,8 @@ class DocumentSigning:
             if person is None:
                 who = " or ".join(dict.fromkeys(f"{each['name']} ({each['id']})" for each in may))
                 raise errors.DecisionRefusedError(f"only {who} may leave this signature out")
+            # Beside "left out" a signed file would look as if somebody had altered the record.
+            remove_untold(now.folder.path / due.path)
             return self._journal.append(
                 pdf_signatures.LEFT_OUT, **due.fields, told_by=person, reason=reason.strip()
             )

@@ -75,7 +75,7 @@ def write_once(path: Path, data: bytes) -> Path:
         CannotRecordError: when the disk did not take it; a half-written file is never left at ``path``.
     """
     make_private_dir(path.parent)
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial(path)
     try:
         with recording(path):
             partial.unlink(missing_ok=True)
@@ -91,6 +91,21 @@ def write_once(path: Path, data: bytes) -> Path:
         raise
     sync_dir(path.parent)
     return path
+
+
+def remove_untold(path: Path) -> None:
+    """Remove what a writer that was cut off left of a file that is not to be written any more.
+
+    Raises:
+        CannotRecordError: when it cannot be removed.
+    """
+    with recording(path):
+        path.unlink(missing_ok=True)
+        _partial(path).unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
 
 
 def free_bytes(path: Path) -> int:

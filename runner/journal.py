@@ -92,7 +92,7 @@ class Journal:
                 )
                 data = _read(descriptor)
             whole, torn = split_torn(data, self.path.name)
-            self._events = _all(whole, self.path.name)
+            self._events = parse_all(whole, self.path.name)
             if torn:
                 self._drop(torn, len(whole))
             self._descriptor = descriptor
@@ -249,7 +249,7 @@ def read(path: Path) -> tuple[Event, ...]:
     Raises:
         VerificationError: naming the first line that does not fit.
     """
-    return tuple(_all(split_torn(path.read_bytes(), path.name)[0], path.name))
+    return tuple(parse_all(split_torn(path.read_bytes(), path.name)[0], path.name))
 
 
 def torn_bytes(path: Path) -> int:
@@ -281,7 +281,12 @@ def parse(data: bytes, name: str) -> Iterator[Event]:
         yield event
 
 
-def _all(data: bytes, name: str) -> list[Event]:
+def parse_all(data: bytes, name: str) -> list[Event]:
+    """Return all events of a journal's bytes, as ``parse`` checks them; faster than one by one.
+
+    Raises:
+        VerificationError: as ``parse``.
+    """
     # Records hold no cycles: looking for some among ever more of them takes as long as reading them.
     collecting = gc.isenabled()
     gc.disable()

@@ -37,6 +37,10 @@ from runner.workspace import RunFolder
 JOURNAL, SOP, OFFICIALS, SIGNERS = "journal.jsonl", "sop.yml", "officials.json", "allowed_signers"
 OFFICE, TRENDS = "office.json", "trends.json"
 _DOCUMENT_KINDS = ("json", "html", "pdf")
+_OVERTAKES = frozenset(
+    {"run_stopped", "gate_closed", "paper_entered", "vote_made", "decision_made", "form_filled"}
+)
+"""Events by which something else may come of what was due than what somebody was cut off at."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ def _check(tree: Tree) -> CheckedRun:
 
 
 def _events(content: bytes) -> tuple[Event, ...]:
-    events = tuple(journal.parse(content, JOURNAL))
+    events = tuple(journal.parse_all(content, JOURNAL))
     if not events:
         raise errors.VerificationError(JOURNAL, "holds no record")
     require_format(events[0], str(events[0].fields.get("run")))
@@ -325,9 +329,10 @@ def _require_accounted(tree: Tree, accounted: set[str]) -> None:
 
 
 def _under_way(run: CheckedRun) -> set[str]:
-    """Return the files that may stand half-made in the folder of a run that was stopped at its work.
+    """Return the files that may stand half-made in the folder of a run that was cut off at its work.
 
-    They are no part of the record: when the run goes on they are written anew, and no archive holds them.
+    They are no part of the record, and no archive holds them: when the run goes on they are written anew, or
+    something else comes of what was due and they are left as they are.
     """
     paths = {
         f"evidence/{step}-{attempt}-{part}/{host}.json"
@@ -339,11 +344,14 @@ def _under_way(run: CheckedRun) -> set[str]:
     number = len(run.state.roster_changes) + 1
     changed, roster = f"decisions/roster-{number}.json", roster_name(number)
     paths |= {broken, f"{broken}.sig", changed, f"{changed}.sig", f"{roster}.json", f"{roster}.signers"}
-    # What was due when the run was stopped may lie there half-made as well.
-    stopped = next((number for number, e in enumerate(run.events) if e.name == "run_stopped"), None)
-    states = [run.state] if stopped is None else [run.state, RunState(run.sop, run.events[:stopped])]
-    for state in states:
-        paths |= _due_files(state)
+    state = RunState(run.sop, ())
+    for event in run.events:
+        # After a stop a plan is not compared any more with what hosts said before it: they are asked anew.
+        compares = event.name == "run_resumed" and isinstance(next_move(state), moves.ComparePlan)
+        if compares or event.name in _OVERTAKES:
+            paths |= _due_files(state)
+        state.apply(event)
+    paths |= _due_files(state)
     split = [path.rpartition("/") for path in paths]
     return paths | {f"{folder}/.{name}.partial" for folder, _, name in split}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runner import cli
 from runner.engine import Closed
 from runner.officials import Roster, load_roster
 from runner.sop import parse_sop
@@ -51,6 +52,7 @@ def roster(keys: Path) -> Roster:
 
 
 MakeOffice = Callable[..., Office]
+Command = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
@@ -86,6 +88,21 @@ def _runs_in_the_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the runs of a test in its own tree, whatever the caller's environment says."""
     monkeypatch.delenv("RAWAT_RUNS", raising=False)
     monkeypatch.delenv("RAWAT_ARCHIVE", raising=False)
+
+
+@pytest.fixture
+def rawat(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return what calls ``rawat`` with some words, expects its exit code and returns what it printed."""
+
+    def call(*words: str, code: int = 0) -> str:
+        monkeypatch.setattr("sys.argv", ["rawat", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        assert (ended.value.code or 0) == code, told.out + told.err
+        return " ".join((told.out + told.err).split())
+
+    return call
 
 
 @pytest.fixture(scope="session")

@@ -6,15 +6,21 @@ The stand-in takes ssh's arguments, does what a host of that name does, and writ
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from runner.files import make_private_dir
+
+ROOT = Path(__file__).parents[2]
 
 PATCHED = "patched"
 """How the name of a host begins that answers what it was told to, and runs nothing of what it is sent."""
@@ -67,10 +73,27 @@ exec sleep 600
 """
 
 
+@dataclass(frozen=True)
+class Row:
+    """How one action went on such hosts."""
+
+    line: Line
+    results: dict[str, dict[str, Any]]
+    channel: list[dict[str, Any]]
+    """What Ansible told of its tasks, in order."""
+    processes: Counter[str]
+    """What was started for it, as ``started`` counts."""
+
+    def tasks(self, host: str) -> int:
+        """Return how many tasks were begun for a host."""
+        return sum(one["kind"] == "start" and one["host"] == host for one in self.channel)
+
+
 class Line:
     """An inventory of such hosts, and what was called."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self.calls = make_private_dir(folder / "calls")
         self.inventory = make_private_dir(folder / "inventory")
         fill = {"python": sys.executable, "calls": str(self.calls), "patched": PATCHED}
@@ -98,6 +121,34 @@ class Line:
         path = self.calls / host
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
+
+    def row(self, hosts: Iterable[str], **wish: object) -> Row:
+        """Do one action as the engine does, traced; some of the hosts are to fail.
+
+        Args:
+            hosts: their names.
+            wish: the action, as ``tests/bench/row.py`` reads it.
+        """
+        work = make_private_dir(self._folder / "row")
+        make_private_dir(work / "host_state")
+        whole = {"inventory": str(self.inventory), "hosts": [*hosts], "work": str(work), **wish}
+        (self._folder / "wish").write_text(json.dumps(whole), encoding="utf-8")
+        trace = make_private_dir(self._folder / "trace") / "of"
+        calls = "trace=execve,clone,clone3,fork,vfork"
+        strace = ["strace", "-ff", "--seccomp-bpf", "-qq", "-e", calls, "-e", "signal=none", "-o"]
+        done = subprocess.run(
+            [*strace, trace, sys.executable, ROOT / "tests" / "bench" / "row.py", self._folder / "wish"],
+            env=os.environ | {"BENCH_OUT": str(self._folder / "out")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 4, done.stderr
+        said = (work / "work" / "channel.jsonl").read_text(encoding="utf-8").splitlines()
+        results = json.loads((self._folder / "out").read_text(encoding="utf-8"))
+        return Row(self, results, [json.loads(each) for each in said], started(trace))
 
 
 def _program(path: Path, text: str) -> Path:

@@ -80,6 +80,16 @@ def test_past_its_deadline_a_gate_closes_and_the_run_ends_with_nothing_approved(
 
 
 @closes
+def test_a_statement_that_a_crash_left_before_the_deadline_is_no_stranger_after_it(office: Office) -> None:
+    folder = waiting(office)
+    (folder.path / "decisions").mkdir(exist_ok=True)
+    folder.statement(2, 1, 1).write_bytes(b"{}")
+    office.clock.advance(2 * DAY)
+    assert isinstance(office.go_on(folder, {}, resumed=True), Closed)
+    verify.check_run(folder)
+
+
+@closes
 def test_a_run_closed_by_a_deadline_leaves_a_report_of_it_and_owes_its_hosts(office: Office) -> None:
     folder = waiting(office)
     office.clock.advance(2 * DAY)

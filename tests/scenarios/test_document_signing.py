@@ -429,6 +429,14 @@ def test_a_crash_between_file_and_record_leaves_a_run_that_goes_on(
     verify.check_run(folder)
 
 
+def test_a_file_that_a_crash_left_is_no_stranger_once_the_signature_was_left_out(office: Office) -> None:
+    folder = office.start()
+    office.go_on(folder, APPROVED)
+    write_once(folder.path / FIRST, b"half a document")
+    taker(office, folder).leave_out("pengelola", "Sertifikat kedaluwarsa")
+    verify.check_run(folder)
+
+
 # Tampering -----------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fakes import update
@@ -13,6 +14,7 @@ from rich.console import Console
 from runner import errors, record
 from runner.engine import Closed, Waiting
 from runner.executors.base import ActionRequest, HostResult
+from runner.journal import Event, Journal
 from runner.screens import gate_view
 from runner.verify import check_run
 from runner.workspace import RunFolder
@@ -241,6 +243,34 @@ def test_a_verdict_that_the_evidence_does_not_bear_out_is_found(
     check_run(folder)
     forge(folder.path, change)
     with pytest.raises(errors.VerificationError, match="journal"):
+        check_run(folder)
+
+
+def test_differences_that_a_crash_left_untold_are_no_strangers(
+    contoh: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are looked at anew when the run goes on, under another number: the file is never named."""
+    append = Journal.append
+
+    def crash(journal: Journal, event: str, **fields: Any) -> Event:  # noqa: ANN401 - any JSON
+        if event == "plan_drifted":
+            raise KeyboardInterrupt
+        return append(journal, event, **fields)
+
+    folder = contoh.start()
+    publish(contoh)
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "append", crash)
+        with pytest.raises(KeyboardInterrupt):
+            contoh.go_on(folder, APPROVED)
+    check_run(folder)
+    contoh.go_on(folder, APPROVED, resumed=True)
+    check_run(folder)
+    told = [event["part"] for event in events_of(folder, "plan_drifted")]
+    assert told == ["2-reprobe-2"]
+    assert (folder.path / "plans/3-1-2-reprobe-1.json").exists()
+    (folder.path / "plans/3-1-1-reprobe-1.json").touch()
+    with pytest.raises(errors.VerificationError, match="1-reprobe-1"):
         check_run(folder)
 
 

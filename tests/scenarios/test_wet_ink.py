@@ -104,6 +104,17 @@ def test_the_scan_is_kept_beside_the_statements_byte_for_byte(confirmed: RunFold
     assert (confirmed.path / "decisions" / "2-1.pdf").read_bytes() == PDF
 
 
+def test_a_scan_of_another_kind_that_a_crash_left_is_no_stranger(
+    contoh: Office, waiting: RunFolder, scan: Path
+) -> None:
+    (waiting.path / "decisions").mkdir(exist_ok=True)
+    (waiting.path / "decisions" / "2-1.png").write_bytes(b"half a scan")
+    enter(contoh, waiting, scan)
+    confirm(contoh, waiting)
+    assert isinstance(contoh.go_on(waiting, {}, resumed=True), Closed)
+    verify.check_run(waiting)
+
+
 def test_each_statement_is_signed_by_whoever_vouches(confirmed: RunFolder) -> None:
     signers = confirmed.allowed_signers.read_bytes()
     for number, who in ((1, "pengelola"), (2, "pranata")):
