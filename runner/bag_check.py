@@ -130,7 +130,7 @@ def _first_bad(tree: Tree, path: str) -> str:
     if path != f"{PAYLOAD}/{JOURNAL}":
         return ""
     try:
-        list(journal.parse(tree.read(path), path))
+        journal.parse_all(tree.read(path), path)
     except errors.VerificationError as error:
         return f" ({error})"
     return ""

@@ -65,7 +65,7 @@ def _newest_document(
     started = next(journal.parse(lines[0], folder.journal.name))
     if (started["sop"]["id"], started["office"]) != (sop, office):
         return None
-    events = tuple(journal.parse(data, folder.journal.name))
+    events = tuple(journal.parse_all(data, folder.journal.name))
     written = [event for event in events if event.name == "document_written"]
     if not written or (folder.path / written[-1]["files"][0]["path"]).stat().st_size > _LARGEST:
         return None

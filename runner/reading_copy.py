@@ -8,7 +8,6 @@ the document that counts. It is written where the user says, outside of runs and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path, PurePath
 
 from runner import errors, minutes, report
@@ -19,7 +18,7 @@ from runner.files import write_once
 from runner.journal import Event
 from runner.language import Language, reading
 from runner.pdf import write_pdf
-from runner.pdf_signatures import SIGNED
+from runner.pdf_signatures import RATIFIED, SIGNED
 from runner.record import Record
 from runner.report import Original
 from runner.view import moment_of
@@ -40,8 +39,7 @@ def write_copies(run: Record, language: Language, folder: Path) -> Iterator[Path
     """
     for event in run.events:
         if event.name == "document_written":
-            signed = _signed(run, event["document"])
-            yield from _write_copy(run.at(event["as_of"]), event, language, folder, signed)
+            yield from _write_copy(run.at(event["as_of"]), event, language, folder, _signed(run, event))
 
 
 def write_minutes_copy(papers: Mapping[str, bytes], language: Language, folder: Path) -> Iterator[Path]:
@@ -62,23 +60,40 @@ def write_minutes_copy(papers: Mapping[str, bytes], language: Language, folder: 
     yield target
 
 
-def _signed(run: Record, document: str) -> tuple[str, str] | None:
-    """Return name and digest of the newest file of a document that was signed electronically."""
-    made = [e["files"][0] for e in run.events if e.name == SIGNED and e["document"] == document]
-    return (PurePath(made[-1]["path"]).name, made[-1]["sha256"]) if made else None
+def _signed(run: Record, written: Event) -> tuple[str, str] | None:
+    """Return name and digest of the newest file of a document that was signed electronically.
+
+    As ``pdf_signatures`` has it, a new draft, or what is verified anew, begins anew: it bears no signature
+    of the one before. What was ratified is signed on the file that was verified, if that was signed at all.
+    """
+    made: list[Event] = []
+    found = False
+    for event in run.events:
+        if event.name not in {"document_written", SIGNED} or event["document"] != written["document"]:
+            continue
+        if event.name == SIGNED:
+            made.append(event)
+        elif event["version"] != RATIFIED or not made:
+            if found:
+                break
+            made = []
+        found = found or event.seq == written.seq
+    newest = made[-1]["files"][0] if made else None
+    return (PurePath(newest["path"]).name, newest["sha256"]) if newest else None
 
 
 def _write_copy(
-    run: Record, event: Event, language: Language, folder: Path, signed: tuple[str, str] | None = None
+    run: Record, event: Event, language: Language, folder: Path, signed: tuple[str, str] | None
 ) -> Iterator[Path]:
     head = Chain.model_validate(event["archive"])
     facts = event["document"], event["version"], event["step"], event["attempt"], event["as_of"], head
     data_file, annexed, pdf_file = event["files"][0], event["files"][2:-1], event["files"][-1]
-    data = report.view_json(report.document_view(run, *facts))
+    worded = report.document_view(run, *facts)
+    data = report.view_json(worded)
     if sha256_hex(data) != data_file["sha256"]:
         raise errors.VerificationError(data_file["path"], "is not what is built from the record now")
-    original = replace(_original(pdf_file, data_file), signed=signed)
-    count = len(report.annexes_of(report.document_view(run, *facts))) if annexed else 0
+    original = _original(pdf_file, data_file, signed)
+    count = len(report.annexes_of(worded)) if annexed else 0
     if count != len(annexed):
         told = f"was made with {len(annexed)} annexes, and would have {count} now"
         raise errors.VerificationError(pdf_file["path"], told)
@@ -92,15 +107,17 @@ def _write_copy(
         write_pdf(html, report.title_of(html), moment_of(view.made_at), attached, target, tables=tables(view))
     yield target
     for (_name, annex), file in zip(report.annexes_of(view) if annexed else (), annexed, strict=True):
-        named = replace(_original(file, data_file), signed=signed)
+        named = _original(file, data_file, signed)
         target = _copy_of(named.name, language, folder)
         with reading(language):
             write_once(target, report.annex_pdf(view, annex, named))
         yield target
 
 
-def _original(file: Mapping[str, str], data_file: Mapping[str, str]) -> Original:
-    return Original(PurePath(file["path"]).name, file["sha256"], data_file["sha256"])
+def _original(
+    file: Mapping[str, str], data_file: Mapping[str, str], signed: tuple[str, str] | None
+) -> Original:
+    return Original(PurePath(file["path"]).name, file["sha256"], data_file["sha256"], signed=signed)
 
 
 def _copy_of(name: str, language: Language, folder: Path) -> Path:

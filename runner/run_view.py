@@ -133,7 +133,7 @@ class _Builder:
             timezone=self.begin["timezone"],
             office=self.record.roster.office,
             number=self._number(document, version),
-            look=self._look(),
+            look=self._shown(),
             started_at=_at(self.begin),
             sop=self._sop_block(),
             activity=row.kegiatan,
@@ -191,7 +191,7 @@ class _Builder:
         settings, made_at = self.record.look.settings, _at(self.events[-1])
         return number_of(settings, self.begin["number"], number, made_at, self.begin["timezone"])
 
-    def _look(self) -> OfficeShown:
+    def _shown(self) -> OfficeShown:
         look = self.record.look
         head, settings = look.settings.letterhead, look.settings
         return OfficeShown(

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 CANARY = "http://127.0.0.1:{port}/canary"
 
 _MARKUP = [
@@ -107,3 +112,25 @@ def payloads(port: int = 9) -> list[str]:
     alone = [*written, *plain, *(f"a{character}b" for character in _UNSEEN)]
     around = [form.replace("{}", text) for text in (*written, *plain) for form in _AROUND]
     return [*alone, *around]
+
+
+@contextmanager
+def canary() -> Iterator[tuple[int, list[str]]]:
+    """Give a web server's port, and the list of what was asked of it meanwhile."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1], asked
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -158,21 +158,22 @@ def run_ssh(self: SshBackend, command: str) -> CommandResult:
 
 def session_of(backend: SshBackend) -> tuple[str, Session | None]:
     """Return how a backend reaches its host, and the connection; it is made when it is asked for first."""
-    key = json.dumps(_argv(backend, ""))
-    if key not in SESSIONS:
-        _open(backend, key)
+    key = _opened(backend)
     session = SESSIONS[key]
     if session is not None and not session.begin():
         SESSIONS[key] = session = None
     return key, session
 
 
-def _open(backend: SshBackend, key: str) -> None:
+def _opened(backend: SshBackend) -> str:
+    """Return how a backend reaches its host, having begun to connect when that was not done yet."""
+    key = json.dumps(_argv(backend, ""))
+    if key in SESSIONS:
+        return key
     # A password would have to be handed over; and whoever wraps ssh's answers wants ssh's answers.
-    if backend.host.password or type(backend) is not SshBackend:
-        SESSIONS[key] = None
-    else:
-        SESSIONS[key] = Session(_argv(backend, _starting()))
+    is_ordinary = backend.host.password or type(backend) is not SshBackend
+    SESSIONS[key] = None if is_ordinary else Session(_argv(backend, _starting()))
+    return key
 
 
 @cache
@@ -225,7 +226,7 @@ def pytest_collection_finish(session: Any) -> None:  # noqa: ANN401 - pytest's o
             backend.host, ssh_config=backend.ssh_config, ssh_identity_file=backend.ssh_identity_file
         )
         if reached is not None and isinstance(reached.backend, SshBackend):
-            _open(reached.backend, json.dumps(_argv(reached.backend, "")))
+            _opened(reached.backend)
 
 
 @atexit.register

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,10 @@ import pikepdf
 import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
-from runner import archive, archive_key, bag_check, cli, dispositions, errors, register, retention, verify
+from runner import archive, archive_key, bag_check, dispositions, errors, register, retention, verify
 from runner.export import as_csv
 from runner.register import NAME, Removed
+from scenarios.conftest import Command
 
 SCRIPT = Path(verify.__file__).with_name("auditor") / "verifikasi.sh"
 JRA = {
@@ -30,7 +30,8 @@ JRA = {
     "basis": "Keputusan Contoh Nomor 1 Tahun 2020",
     "location": "",
 }
-Command = Callable[..., str]
+# Where the commands look.
+pytestmark = pytest.mark.usefixtures("tree")
 
 
 @pytest.fixture(name="jra")
@@ -67,22 +68,6 @@ def _tree(tmp_path: Path, jra: dict[str, Any], made: Path, monkeypatch: pytest.M
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("RAWAT_ROOT", str(tmp_path / "tree"))
     return tmp_path / "tree"
-
-
-@pytest.fixture(name="rawat")
-def _rawat(tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return what runs a command and returns what it printed."""
-
-    def run(*words: str, code: int = 0) -> str:
-        assert (tree / "archive").exists()
-        monkeypatch.setattr("sys.argv", ["rawat", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capsys.readouterr()
-        assert (ended.value.code or 0) == code, told.out + told.err
-        return " ".join((told.out + told.err).split())
-
-    return run
 
 
 def by_script(folder: Path) -> int:

@@ -5,19 +5,14 @@ Counts of processes, round trips and bytes, never seconds: the quick form of `ma
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runner.files import make_private_dir
-from scenarios.lines import Line, started
+from scenarios.lines import Line, Row
 
 ROOT = Path(__file__).parents[2]
 # The first one decides nothing for the others: Ansible runs the task with its variables.
@@ -58,18 +53,10 @@ GOOD = [host for host, (status, _) in EXPECTED.items() if status == "ok"]
 LINES = {"hung", "silent", "flood", "liar", "plain", "named", "escalated"}
 
 
-@dataclass(frozen=True)
-class Row:
-    """How the check row went on hosts of every kind."""
-
-    line: Line
-    results: dict[str, dict[str, Any]]
-    channel: list[dict[str, Any]]
-    processes: Counter[str]
-
-    def wishes(self, host: str) -> list[list[str]]:
-        address = str(HOSTS[host].get("ansible_host", host))
-        return [call["argv"] for call in self.line.called(address) if "argv" in call]
+def wishes(row: Row, host: str) -> list[list[str]]:
+    """Return with which arguments ssh was called for a host."""
+    address = str(HOSTS[host].get("ansible_host", host))
+    return [call["argv"] for call in row.line.called(address) if "argv" in call]
 
 
 @pytest.fixture(scope="module", name="row")
@@ -77,26 +64,7 @@ def _row(tmp_path_factory: pytest.TempPathFactory) -> Row:
     folder = tmp_path_factory.mktemp("batch")
     line = Line(folder)
     line.write(HOSTS | {"stuck": HOSTS["stuck"] | {"ansible_python_interpreter": str(line.sleeper)}})
-    make_private_dir(folder / "row")
-    make_private_dir(folder / "row" / "host_state")
-    wish = {"inventory": str(line.inventory), "hosts": [*EXPECTED], "work": str(folder / "row")}
-    (folder / "wish").write_text(json.dumps(wish | {"playbook": "check-hosts.yml"}), encoding="utf-8")
-    trace = make_private_dir(folder / "trace") / "of"
-    calls = "trace=execve,clone,clone3,fork,vfork"
-    strace = ["strace", "-ff", "--seccomp-bpf", "-qq", "-e", calls, "-e", "signal=none", "-o"]
-    done = subprocess.run(
-        [*strace, trace, sys.executable, ROOT / "tests" / "bench" / "row.py", folder / "wish"],
-        env=os.environ | {"BENCH_OUT": str(folder / "out")},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
-    assert done.returncode == 4, done.stderr
-    said = (folder / "row" / "work" / "channel.jsonl").read_text(encoding="utf-8").splitlines()
-    results = json.loads((folder / "out").read_text(encoding="utf-8"))
-    return Row(line, results, [json.loads(each) for each in said], started(trace))
+    return line.row([*EXPECTED], playbook="check-hosts.yml")
 
 
 @pytest.mark.parametrize("host", EXPECTED)
@@ -109,7 +77,7 @@ def test_what_a_host_does_is_told_of_that_host(row: Row, host: str) -> None:
 
 
 def test_a_host_costs_one_program_and_one_round_trip(row: Row) -> None:
-    assert {host: len(row.wishes(host)) for host in HOSTS} == {host: int(host in LINES) for host in HOSTS}
+    assert {host: len(wishes(row, host)) for host in HOSTS} == {host: int(host in LINES) for host in HOSTS}
     # Ansible, the one process of its task, and what lists libraries: however many hosts there are.
     assert row.processes == {
         "python": 2,  # the warden, and ansible-runner
@@ -127,8 +95,8 @@ def test_a_host_costs_one_program_and_one_round_trip(row: Row) -> None:
 
 def test_a_host_is_asked_over_its_own_connection(row: Row) -> None:
     # A host without an address is asked by its name.
-    assert row.wishes("plain")[0][-2] == "plain"
-    named = " ".join(row.wishes("named")[0])
+    assert wishes(row, "plain")[0][-2] == "plain"
+    named = " ".join(wishes(row, "named")[0])
     assert all(word in named for word in ('User="admin"', "Port=2222", "ProxyJump=gate.example"))
     # Ours come first, whatever the inventory says.
     assert named.index("StrictHostKeyChecking=yes") < named.index("StrictHostKeyChecking=no")

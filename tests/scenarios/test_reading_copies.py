@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pikepdf
 import pytest
+from certificates import Authority, authority
 from typer.testing import CliRunner, Result
 from unit.sample_run import backed_up, checked
 
 from runner import archive, cli, reading_copy, record, report
 from runner.checkpoint import Chain
-from runner.engine import Closed, Waiting
+from runner.engine import Closed, Unsigned, Waiting
 from runner.executors.base import HostResult
 from runner.files import write_once
 from runner.judges.base import at_most
@@ -28,6 +30,7 @@ from runner.sop import Output
 from runner.workspace import RunFolder
 from scenarios.conftest import MakeOffice
 from scenarios.office import HOSTS, events_of
+from scenarios.test_document_signing import APPROVED, SOP, hand, signing_office, taker
 
 MARK = "TRANSLATION for reading; the Indonesian document is the one signed"
 STEMS = [
@@ -191,3 +194,88 @@ def test_a_record_that_gives_another_document_is_not_translated(
 
     assert re.search(r"documents/\S+: is not what is built from the record now", str(done.exception))
     assert not (tmp_path / "x").exists()
+
+
+# Of documents that were signed electronically ------------------------------------------------------------
+
+VERIFIED, RATIFIED = "02-1-berita-acara-uji-pulih-verified", "03-1-berita-acara-uji-pulih-ratified"
+DRAFT = "01-1-berita-acara-uji-pulih-draft"
+
+
+@pytest.fixture(scope="module", name="issuer")
+def _issuer() -> Authority:
+    return authority()
+
+
+def named_in(run: Path, to: Path) -> dict[str, str]:
+    """Make the copies of a run or an archive, and return of each what it says of signatures."""
+    done = CliRunner().invoke(cli.app, ["documents", str(run), "--lang", "en", "--to", str(to)])
+    assert done.exit_code == 0, done.output
+    pages = {path.name.removesuffix(".en.html"): path.read_text("utf-8") for path in to.glob("*.html")}
+    assert all(html.count("This reading copy carries no signature.") == 1 for html in pages.values())
+    return {
+        stem: re.sub(r"<[^>]+>", "", html.split("carries no signature.", 1)[1].split("</p>", 1)[0]).strip()
+        for stem, html in pages.items()
+    }
+
+
+def test_through_a_run_that_is_signed_the_copies_name_the_newest_signed_file(
+    quick_dir: Path,
+    make_office: MakeOffice,
+    issuer: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two officials sign one real document with certificates; after each signature there is a copy anew."""
+    office = signing_office(quick_dir, make_office, issuer, {"by": "pkcs12"})
+    text = SOP.replace("document: laporan", "document: berita-acara-uji-pulih")
+    office = dataclasses.replace(office, sop_text=text, builds=in_folder)
+    (office.root / "report_templates" / "berita-acara-uji-pulih.html.j2").touch()
+    for official in ("pranata", "kabid"):
+        issuer.issue(f"Nama {official.title()}", tmp_path / f"{official}.p12")
+    monkeypatch.setattr(reading_copy, "write_pdf", lambda *told, **_: write_once(told[4], b"%PDF made up"))
+    folder = office.start()
+
+    def copies(name: str, run: Path = folder.path) -> dict[str, str]:
+        before = bytes_of(run)
+        told = named_in(run, tmp_path / name)
+        assert bytes_of(run) == before
+        return told
+
+    def naming(stem: str) -> str:
+        digest = hashlib.sha256((folder.documents / f"{stem}.pdf").read_bytes()).hexdigest()
+        return f"Signed electronically: {stem}.pdf, SHA-256 {digest[:16]}."
+
+    unsigned = "No electronic signature is recorded on that document."
+    assert isinstance(office.go_on(folder, APPROVED), Unsigned)
+    assert copies("before") == {DRAFT: "", VERIFIED: unsigned}
+
+    taker(office, folder).sign(hand(tmp_path, "pranata"))
+    assert isinstance(office.go_on(folder, APPROVED), Unsigned)
+    first = naming(f"{VERIFIED}-signed")
+    assert copies("once") == {DRAFT: "", VERIFIED: first, RATIFIED: first}
+
+    taker(office, folder).sign(hand(tmp_path, "kabid"))
+    assert isinstance(office.go_on(folder, APPROVED), Closed)
+    second = naming(f"{RATIFIED}-signed")
+    assert second != first
+    assert copies("twice") == {DRAFT: "", VERIFIED: second, RATIFIED: second}
+
+    bag = archive.seal(folder, tmp_path / "archive")
+    assert copies("sealed", bag) == copies("again")
+    assert_notes_of_signatures(folder, tmp_path / "sealed")
+
+
+def assert_notes_of_signatures(folder: RunFolder, copies: Path) -> None:
+    """Hold that approvals in the system are told apart from the signatures of the document itself."""
+    own = "<b>bukan tanda tangan elektronik tersertifikasi</b>. Dokumen ini sendiri ditandatangani secara"
+    told = {path.name: path.read_text("utf-8") for path in folder.documents.glob("*.html")}
+    assert {name: own in html for name, html in told.items()} == {
+        f"{DRAFT}.html": False,
+        f"{VERIFIED}.html": True,
+        f"{RATIFIED}.html": True,
+    }
+    english = (copies / f"{RATIFIED}.en.html").read_text("utf-8")
+    assert (
+        "Approvals through the system are <b>no certified electronic signatures</b>. This document" in english
+    )

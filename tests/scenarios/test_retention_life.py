@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from unit.record_builder import make_keys
 
-from runner import cli, register, verify
+from runner import register, verify
+from scenarios.conftest import Command
 
 SCRIPT = Path(verify.__file__).with_name("auditor") / "verifikasi.sh"
 SOP = """\
@@ -42,7 +42,8 @@ archive:
   inactive_years: 0
   final: musnah
 """
-Rawat = Callable[..., str]
+# Where the commands look.
+pytestmark = pytest.mark.usefixtures("office")
 
 
 @pytest.fixture(name="office")
@@ -65,23 +66,7 @@ def _office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture(name="rawat")
-def _rawat(office: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rawat:
-    """Return what calls a command of that office and returns what it printed."""
-
-    def call(*words: str, code: int = 0) -> str:
-        assert office.exists()
-        monkeypatch.setattr("sys.argv", ["rawat", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capsys.readouterr()
-        assert (ended.value.code or 0) == code, told.out + told.err
-        return " ".join((told.out + told.err).split())
-
-    return call
-
-
-def done(office: Path, rawat: Rawat) -> str:
+def done(office: Path, rawat: Command) -> str:
     """Take a run from its start to its archive; return its id."""
     keys = office / "office"
     rawat("run", str(office / "sop.yml"), "-i", str(keys / "hosts.yml"), "--operator", "petugas", code=3)
@@ -101,7 +86,7 @@ def content(office: Path) -> dict[str, bytes]:
 
 
 def test_from_the_office_s_schedule_to_a_destruction_that_is_told_of_ever_after(
-    office: Path, rawat: Rawat
+    office: Path, rawat: Command
 ) -> None:
     gone = done(office, rawat)
     (office / "office" / "office.yml").write_text(OFFICE.format(years=5), encoding="utf-8")

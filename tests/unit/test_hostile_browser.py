@@ -19,9 +19,11 @@ from typing import Any
 import hostile
 import pytest
 from sample_run import SampleRun, whole_run
+from test_hostile_papers import LANGUAGES, Paper, papers_of, twin
 from test_hostile_text import HARMLESS, with_text
 
-from runner import report
+from runner import letters, report
+from runner.language import reading
 from runner.view import DocumentView
 
 POLICY = 'http-equiv="Content-Security-Policy"'
@@ -128,7 +130,10 @@ def _views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, DocumentView]:
 
 
 def page(view: DocumentView, text: str) -> bytes:
-    html = report.render_html(with_text(view, text))
+    return open_to_all(report.render_html(with_text(view, text)))
+
+
+def open_to_all(html: str) -> bytes:
     assert POLICY in html
     # A real page forbids all scripts by itself; here they may, and there must be none.
     return html.replace(POLICY, 'name="none"').encode("utf-8", errors="replace")
@@ -171,3 +176,40 @@ def test_in_a_real_browser_no_payload_is_more_than_text(
     # The page that does run a script and fetches is seen to: the trial itself works.
     assert served.told[-1]["ran"] == ["forged1"]
     assert served.asked == ["/canary-works"]
+
+
+@pytest.fixture(scope="module", name="papers")
+def _papers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Paper]]:
+    with papers_of(tmp_path_factory.mktemp("papers")) as papers:
+        yield papers
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(7200)
+def test_in_a_real_browser_no_payload_is_more_than_text_in_papers_that_are_no_documents(
+    papers: dict[str, Paper], site: tuple[Site, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Annexes, Berita Acara and SOP in both languages: each payload in one, beside its harmless twin."""
+    # Where lines are drawn, texts of one length are broken into the same ones.
+    monkeypatch.setattr(letters, "width", lambda text, size: len(text) * size * letters.POINT * 0.6)
+    served, port = site
+    kinds = [(tongue, name) for tongue in LANGUAGES for name in sorted(papers)]
+    tried = [(*kinds[at % len(kinds)], text) for at, text in enumerate(hostile.payloads(port))]
+    for tongue, name, text in tried:
+        with reading(tongue):
+            pair = (papers[name](text), papers[name](twin(text)))
+        served.pages += [open_to_all(html) for html in pair]
+
+    browse(served, port, tmp_path / "profile", 5400)
+
+    wrong = [
+        (tongue.code, name, text, hostile_told["fetched"], hostile_told["ran"])
+        for (tongue, name, text), hostile_told, told in zip(
+            tried, served.told[::2], served.told[1::2], strict=True
+        )
+        if (hostile_told["shape"], hostile_told["fetched"], hostile_told["ran"]) != (told["shape"], [], [])
+        or hostile_told["wide"] > told["wide"]
+    ]
+    print(f"{len(tried)} payloads on {len(served.pages)} pages of {len(kinds)} papers")
+    assert wrong == []
+    assert served.asked == []

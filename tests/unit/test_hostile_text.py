@@ -6,9 +6,7 @@ word in the same places: nothing but text may differ.
 
 from __future__ import annotations
 
-import http.server
 import io
-import threading
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -153,17 +151,23 @@ def differences(
     views: dict[str, DocumentView], harmless_documents: dict[str, str], payload: str
 ) -> list[str]:
     """Return the documents in which a payload is more than text."""
+    return [
+        f"{name}: {found}"
+        for name, view in views.items()
+        for found in more_than_text(page(view, payload), harmless_documents[name])
+    ]
+
+
+def more_than_text(html: str, harmless: str) -> list[str]:
+    """Return in which ways a page is more than that of a harmless word with other words in it."""
     wrong = []
-    for name, view in views.items():
-        harmless = harmless_documents[name]
-        html = page(view, payload)
-        if Shape(html).found != Shape(harmless).found or html.count("<") != harmless.count("<"):
-            wrong.append(f"{name}: other elements")
-        # The excerpt of a log keeps its tabs; in HTML they are spaces.
-        if found := unsafe(unescape(html).replace("\t", " ")):
-            wrong.append(f"{name}: {found!a}")
-        if PRODUCT in html:
-            wrong.append(f"{name}: a template was carried out")
+    if Shape(html).found != Shape(harmless).found or html.count("<") != harmless.count("<"):
+        wrong.append("other elements")
+    # The excerpt of a log keeps its tabs; in HTML they are spaces.
+    if found := unsafe(unescape(html).replace("\t", " ")):
+        wrong.append(f"{found!a}")
+    if PRODUCT in html:
+        wrong.append("a template was carried out")
     return wrong
 
 
@@ -271,28 +275,14 @@ def test_no_payload_of_the_whole_corpus_steers_the_screen(sample: SampleRun) -> 
 
 @pytest.fixture(name="canary")
 def _canary() -> Iterator[tuple[int, list[str]]]:
-    """Give a web server's port and the list of what was asked of it."""
-    asked: list[str] = []
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_error(404)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1], asked
-    server.shutdown()
-    server.server_close()
+    with hostile.canary() as told:
+        yield told
 
 
-def pdf_of(view: DocumentView) -> bytes:
+def rendered(html: str) -> bytes:
     limits = pdf.Limits(wall_seconds=900, cpu_seconds=600)
     at = datetime(2026, 11, 21, tzinfo=UTC)
-    return pdf.render_pdf(report.render_html(view), "title", at, ("x.json", b"{}"), limits=limits)
+    return pdf.render_pdf(html, "title", at, ("x.json", b"{}"), limits=limits)
 
 
 def test_the_pdf_worker_fetches_nothing_for_a_host(
@@ -305,7 +295,7 @@ def test_the_pdf_worker_fetches_nothing_for_a_host(
     data["hosts"] = data["hosts"][:1]
     data["hosts"][0]["plan"]["updates"] = [update | {"package": text} for text in fetching[:40]]
 
-    made = pdf_of(DocumentView.model_validate(data))
+    made = rendered(report.render_html(DocumentView.model_validate(data)))
 
     assert made.startswith(b"%PDF")
     assert b"/etc/passwd" not in made
@@ -325,6 +315,6 @@ def test_a_pdf_with_the_whole_corpus_fetches_nothing(
         update | {"package": evidence.capped(text)} for text in hostile.payloads(port)
     ]
 
-    (tmp_path / "corpus.pdf").write_bytes(pdf_of(DocumentView.model_validate(data)))
+    (tmp_path / "corpus.pdf").write_bytes(rendered(report.render_html(DocumentView.model_validate(data))))
 
     assert asked == []

@@ -61,7 +61,7 @@ def _logged(sample: SampleRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def copied(logged: tuple[Record, Event], folder: Path) -> list[Path]:
-    return list(reading_copy._write_copy(*logged, language_of("en"), folder))
+    return list(reading_copy._write_copy(*logged, language_of("en"), folder, None))
 
 
 def test_every_annex_has_a_copy_beside_that_of_its_document(
@@ -71,7 +71,7 @@ def test_every_annex_has_a_copy_beside_that_of_its_document(
 
     stem = "07-1-catatan-update-final"
     assert [path.name for path in made] == [f"{stem}.en.pdf", f"{stem}.lampiran-1.en.pdf"]
-    assert made[1].read_bytes().startswith(b"%PDF Annex 1 Note on Updates/Repairs ")
+    assert made[1].read_bytes().startswith(b"%PDF Annex 1 to the Note on Updates/Repairs ")
     assert made[1].stat().st_mode & 0o777 == 0o600
     # What the document that counts is made of: its own annex, by that file's digest.
     assert logged[1]["files"][2]["sha256"] in made[0].with_suffix(".html").read_text(encoding="utf-8")
@@ -123,14 +123,41 @@ def test_a_copy_carries_no_signature_and_names_the_file_that_does(sample: Sample
     assert "No electronic signature is recorded on that document." in three
 
 
-def test_of_several_signed_files_the_one_with_all_signatures_is_named(sample: SampleRun) -> None:
-    now = sample.record()
-    files = [{"path": f"documents/x.signed-{n}.pdf", "sha256": str(n) * 64} for n in (1, 2)]
-    made = [
-        dataclasses.replace(now.events[-1], name="document_signed", fields={"document": d, "files": [file]})
-        for d, file in (("laporan", files[0]), ("laporan", files[1]), ("disposisi", files[0]))
-    ]
-    run = dataclasses.replace(now, events=(*now.events, *made))
+ROUNDS = {
+    # Sent back once: what the second round signed has nothing to do with the first.
+    "draft 1": None,
+    "verified 1": "verified-1-signed",
+    "draft 2": None,
+    "verified 2": "ratified-2-signed",
+    "ratified 2": "ratified-2-signed",
+    # Here nobody signed what was verified: what was ratified is signed alone.
+    "verified 3": None,
+    "ratified 3": "ratified-3-signed",
+}
+"""Version and round of a document as they were written -> the signed file that its copy names."""
 
-    assert reading_copy._signed(run, "laporan") == ("x.signed-2.pdf", "2" * 64)
-    assert reading_copy._signed(run, "catatan") is None
+
+def test_a_copy_names_the_newest_signed_file_of_its_own_document(sample: SampleRun) -> None:
+    now = sample.record()
+
+    def told(seq: int, name: str, said: str, document: str = "laporan") -> Event:
+        version, _, number = said.partition(" ")
+        file = {"path": f"documents/{version}-{number}-signed.pdf", "sha256": said}
+        fields = {"document": document, "version": version, "files": [file]}
+        return dataclasses.replace(now.events[-1], seq=seq, name=name, fields=fields)
+
+    signed = {"verified 1", "verified 2", "ratified 2", "ratified 3"}
+    events = []
+    for at, said in enumerate(ROUNDS):
+        events.append(told(10 * at, "document_written", said))
+        events.append(told(10 * at + 1, "document_written", said, "disposisi"))
+        events += [told(10 * at + 2, "document_signed", said)] if said in signed else []
+    run = dataclasses.replace(now, events=tuple(events))
+
+    found = {
+        f"{e['version']} {e['files'][0]['sha256'][-1]}": reading_copy._signed(run, e)
+        for e in events
+        if e.name == "document_written" and e["document"] == "laporan"
+    }
+    assert {said: file and file[0].removesuffix(".pdf") for said, file in found.items()} == ROUNDS
+    assert reading_copy._signed(run, events[1]) is None

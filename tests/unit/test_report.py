@@ -39,6 +39,7 @@ from runner.officials import Deputy
 from runner.run_view import document_view
 from runner.view import DocumentView
 
+NOT_CERTIFIED = "bukan tanda tangan elektronik tersertifikasi"
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raise %}\x1b[31m\u202e<img src=file:///etc/passwd>&lt;b&gt;\"'"
 
 
@@ -486,7 +487,31 @@ def test_disposition_shows_order_plan_digest_and_signed_statement(sample: Sample
     assert view.plan.sha256 in text
     assert view.order
     assert view.order.statement_sha256 in text
-    assert "bukan tanda tangan elektronik tersertifikasi" in text
+    assert NOT_CERTIFIED in text
+
+
+def test_where_a_document_is_signed_as_pdf_the_note_says_which_marks_are_no_certified_signatures(
+    sample: SampleRun,
+) -> None:
+    """Approvals through the system are none; the document's own signature is another matter."""
+    views = {document: view_of(sample, document, version) for document, version in sample.marks}
+    noted = [name for name, view in views.items() if NOT_CERTIFIED in text_of(report.render_html(view))]
+    assert {"laporan-hasil-update", "laporan-hasil-pengecekan", "jadwal-pengecekan", "disposisi"} <= {*noted}
+    own = "Dokumen ini sendiri ditandatangani secara elektronik"
+    words = "namanya tampak {} dengan keterangan “Ditandatangani secara elektronik”."
+    for name in noted:
+        plain, signed, copy = (
+            text_of(report.render_html(views[name].model_copy(update={"electronic": electronic})))
+            for electronic in ("", "signed", "copy")
+        )
+        assert own not in plain
+        assert f"{own} oleh pejabat yang {words.format('pada ruang tanda tangan')}" in signed
+        assert f"{own} pada berkas yang tersimpan dalam arsip" in copy
+        assert words.format("di sana") in copy
+        assert signed.count(NOT_CERTIFIED) == copy.count(NOT_CERTIFIED) == plain.count(NOT_CERTIFIED)
+        # Signed it is; nothing need be signed otherwise any more.
+        for text in (signed, copy):
+            assert "ditandatangani basah atau secara elektronik menurut" not in text
 
 
 def test_update_record_shows_backup_versions_and_failures(sample: SampleRun) -> None:
