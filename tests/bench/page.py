@@ -28,6 +28,20 @@ class Aim:
     """None where the aim is a time: seconds on the machine it was measured on."""
 
 
+@dataclass(frozen=True)
+class CostAim:
+    """What one row of the aims wants of the controller, on a machine like the one it was measured on."""
+
+    what: str
+    bench: str
+    hosts: int
+    ours: str
+    cost: str
+    most: float
+    unit: str
+    a_host: bool
+
+
 # The limit and pyinfra do without the part of the key exchange that is dear to OpenSSH: like with like.
 SAME_KEYS = "check row with their key exchange, wall time"
 SAME_KEYS_SIDE = "rawat: check row, keys exchanged as the limit does"
@@ -62,6 +76,16 @@ AIMS = (
         None,
     ),
     Aim("check row, wall time", "check", 100, "rawat: check row", "limit: asyncssh, one probe", 1.15),
+    Aim(SAME_KEYS, "check", 100, SAME_KEYS_SIDE, "limit: asyncssh, one probe", 1.15),
+    Aim(SAME_KEYS, "check", 100, SAME_KEYS_SIDE, "pyinfra, 12 facts", 1.0),
+    Aim(SAME_KEYS, "check", 100, SAME_KEYS_SIDE, "pyinfra, 1 fact (our probe)", 1.3),
+)
+
+COST_AIMS = (
+    CostAim(
+        "controller CPU", "check", 100, "rawat: check row", "controller_cpu", 0.02, "s a host", a_host=True
+    ),
+    CostAim("controller memory", "check", 100, "rawat: check row", "peak_mb", 100, "MB", a_host=False),
 )
 
 
@@ -103,22 +127,47 @@ def aims(results: Results) -> str:
         "|---|---|---|---|---|---|",
     ]
     for aim in AIMS:
-        found = results.get(f"{aim.bench}-{aim.hosts}")
-        fewer = found or next((r for k, r in sorted(results.items()) if k.startswith(f"{aim.bench}-")), None)
+        found, fewer = _found(results, aim)
         if fewer is None or aim.ours not in fewer["sides"] or aim.theirs not in fewer["sides"]:
             rows.append(
                 f"| {aim.what} | {aim.hosts} | {aim.theirs} | {_times(aim.most)} | not measured yet | |"
             )
             continue
         told = ratios(fewer["sides"], aim.ours, aim.theirs)
-        verdict = "reached" if median(told) <= (aim.most or 0) else "**not reached**"
-        verdict = _in_time(fewer["sides"][aim.ours]) if aim.most is None else verdict
-        verdict = verdict if found else "no verdict: fewer hosts than the aim names"
+        verdict = _verdict(found, median(told), aim.most or 0)
+        verdict = _in_time(fewer["sides"][aim.ours]) if found and aim.most is None else verdict
         shown = f"{_times(median(told))} ({_times(min(told))} to {_times(max(told))})"
         rows.append(
             f"| {aim.what} | {fewer['hosts']} | {aim.theirs} | {_times(aim.most)} | {shown} | {verdict} |"
         )
-    return "\n".join(rows)
+    return "\n".join(rows + [_cost_row(results, aim) for aim in COST_AIMS])
+
+
+def _found(results: Results, aim: Aim | CostAim) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return what was measured on the number of hosts that the aim names, and on that or on fewer."""
+    found = results.get(f"{aim.bench}-{aim.hosts}")
+    return found, found or next(
+        (r for k, r in sorted(results.items()) if k.startswith(f"{aim.bench}-")), None
+    )
+
+
+def _cost_row(results: Results, aim: CostAim) -> str:
+    found, fewer = _found(results, aim)
+    head = f"check row, {aim.what}"
+    wanted = f"{aim.most:g} {aim.unit}"
+    if fewer is None:
+        return f"| {head} | {aim.hosts} | | {wanted} | not measured yet | |"
+    share = fewer["hosts"] if aim.a_host else 1
+    told = [cost[aim.cost] / share for cost in fewer["sides"][aim.ours]]
+    verdict = _verdict(found, median(told), aim.most)
+    shown = f"{median(told):.3g} ({min(told):.3g} to {max(told):.3g}) {aim.unit}"
+    return f"| {head} | {fewer['hosts']} | | {wanted} | {shown} | {verdict} |"
+
+
+def _verdict(found: dict[str, Any] | None, told: float, most: float) -> str:
+    if found is None:
+        return "no verdict: fewer hosts than the aim names"
+    return "reached" if told <= most else "**not reached**"
 
 
 def _in_time(costs: list[dict[str, float]]) -> str:
