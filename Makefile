@@ -25,7 +25,8 @@ BENCH :=
 # The tests that are about journal, state and gates, without hosts.
 COVERED_BY := tests/unit/test_journal.py tests/unit/test_state.py tests/unit/test_gates.py tests/unit/test_waves.py \
 	tests/unit/test_every_pair.py tests/unit/test_statements.py $(addprefix tests/scenarios/test_,$(addsuffix .py, \
-	deadlines drift forms gates holds notes officials owed palembang quorum recording run stop waves wet_ink windows))
+	controller cures deadlines document_signing drift forms gates holds notes officials owed palembang quorum recording run stop \
+	waves wet_ink windows))
 
 .PHONY: demo test messages golden bench campaign-roles campaign-faults campaign-untrusted campaign-services campaign-palembang campaign-drill campaign-backup campaign-ladder campaign-redhat campaign-repair campaign-crash campaign-officials campaign-machine campaign-holds campaign-archive campaign-signatures coverage check lint fix setup packages clean
 .DEFAULT_GOAL := help
@@ -51,13 +52,15 @@ campaign-faults: setup ## Faults of hosts, links and disks on lab hosts, about a
 	$(BIN)/python -m pytest -m campaign tests/campaign/faults
 
 campaign-untrusted: setup ## Hosts that were broken into, hostile text and secrets, some fifteen minutes
+	dpkg-query -W poppler-utils >/dev/null 2>&1 || apt-get -qy install --no-install-recommends poppler-utils >/dev/null
 	$(BIN)/python -m pytest -m campaign tests/lab/test_untrusted_hosts.py tests/lab/test_secrets.py \
-		tests/unit/test_hostile_text.py tests/unit/test_broken_files.py
+		tests/unit/test_hostile_text.py tests/unit/test_hostile_papers.py tests/unit/test_broken_files.py
 
 campaign-services: setup ## Websites, databases, network devices, printers and lines, good and broken, on lab hosts
 	$(BIN)/python -m pytest -m campaign tests/campaign/services
 
-campaign-ladder: setup ## Going back: snapshots, kept packages, configuration files; choices, quarantine, retention; half an hour
+campaign-ladder: setup ## Going back: snapshots, kept packages, configuration files; choices, quarantine, retention; a shared cache of packages; an hour
+	dpkg-query -W apt-cacher-ng >/dev/null 2>&1 || apt-get -qy install --no-install-recommends apt-cacher-ng >/dev/null
 	$(BIN)/python -m pytest -m campaign tests/campaign/ladder
 
 campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp and a disk, good and broken; some ten minutes
