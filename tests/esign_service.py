@@ -21,8 +21,8 @@ from pyhanko.stamp import StaticStampStyle
 
 from runner.signers.pkcs12 import Pkcs12Signer
 
-# No NIK that ends in zeros: a PDF fills up the room of a signature with them, and one signature in 256 ends in the
-# byte 33; 33000… then looked as if it had been kept.
+# No NIK that ends in zeros: a PDF fills up the room of a signature with them, and one signature in 256 ends
+# in the byte 33; 33000… then looked as if it had been kept.
 NIK, SECRET = "9876543210123456", "kata sandi BSrE"
 CREDENTIALS = "esign:rahasia kantor"
 Answer = tuple[int, bytes]
