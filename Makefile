@@ -15,7 +15,7 @@ WORKERS := 2
 
 # Debian packages: Python's venv, what WeasyPrint draws with, and what the lab is made of.
 PACKAGES := python3-venv libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fonts-liberation \
-	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone strace faketime snmp iputils-ping btrfs-progs
+	openssh-client iproute2 nftables systemd-container mmdebstrap apt-utils gnupg xz-utils rclone restic strace faketime snmp iputils-ping btrfs-progs
 
 # What `make bench` measures: BENCH=check (all without), on so many lab hosts, so many times.
 HOSTS := 30
@@ -68,6 +68,7 @@ campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp
 	$(BIN)/python -m pytest -m campaign tests/campaign/backup
 
 campaign-redhat: setup ## Hosts of the RHEL family planned, updated, tested and put back, on lab hosts with rpm and dnf
+	dpkg-query -W apt-cacher-ng >/dev/null 2>&1 || apt-get -qy install --no-install-recommends apt-cacher-ng >/dev/null
 	$(BIN)/python -m pytest -m campaign tests/campaign/redhat
 
 campaign-repair: setup ## Disturbances planted on lab hosts and cured, runners killed amid cures; some fifteen minutes

@@ -122,8 +122,8 @@ class S3Server:
             f"--addr={address}",
             f"--auth-key={keys['rclone']}",
         ]
-        # With a cache of names a file that has vanished would still be there.
-        command += ["--dir-cache-time=0s", "--vfs-cache-mode=off", str(folder)]
+        # A file that has vanished must not be there any more at the next call. Not 0: rclone would spin.
+        command += ["--dir-cache-time=100ms", "--vfs-cache-mode=off", str(folder)]
         log = (field.folder / "s3.log").open("wb")
         with (
             log,
