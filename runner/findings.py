@@ -105,6 +105,8 @@ class SnapshotForeseen(Finding):
     """What the check says of a snapshot of the host's root before the updates."""
 
     file_system: str = ""
+    volume: str = ""
+    """The root's volume with its group's name; empty where it is not on LVM."""
     taken: bool = False
     returns: bool = False
     """Whether a rollback goes back by it."""

@@ -634,7 +634,7 @@ def _snapshot_notes(name: str, told: dict[str, Any]) -> Iterator[Text]:
         said = f"a snapshot of its root is taken before; {goes_back}"
         said += f"; not part of it: {outside}" if outside else ""
         yield Text(f"  {name}: {said}", style="bold yellow" if told.get("returns") else "yellow")
-    elif told.get("file_system") == "btrfs":
+    elif told.get("file_system") == "btrfs" or told.get("volume"):
         yield Text(
             f"  {name}: no snapshot of its root is taken: {one_line(told.get('why_not'))}", style="dim"
         )

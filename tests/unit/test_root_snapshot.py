@@ -15,7 +15,7 @@ from role_modules import module, shared
 from runner import screens
 from runner.host_facts import HostFacts
 
-snapshots, mounted = shared("root_snapshot"), shared("mounted")
+snapshots, mounted, volumes = shared("root_snapshot"), shared("mounted"), shared("root_volume")
 
 TABLE = """\
 22 1 0:20 /@rootfs / rw,relatime shared:1 - btrfs /dev/sda2 rw,space_cache=v2,subvolid=256,subvol=/@rootfs
@@ -66,9 +66,10 @@ def test_what_is_promised(
     # The machine of the tests is not on btrfs: what the real host says is tried on one in the campaign.
     monkeypatch.setattr(mounted, "read", lambda: {"/": mount})
     monkeypatch.setattr(snapshots, "_whole", lambda _root: "")
+    monkeypatch.setattr(volumes, "is_one", lambda: False)
     monkeypatch.setattr(snapshots.shutil, "which", lambda _name: "/usr/bin/btrfs")
 
-    told = snapshots.look(choice, is_controller=is_controller)
+    told = snapshots.look(choice, "run-1", 0, is_controller=is_controller)
 
     assert (told["why_not"], told["taken"]) == (why_not, not why_not)
     assert told["returns"] == (not why_not and choice == "return")
@@ -135,6 +136,9 @@ def test_the_gate_shows_what_going_back_takes_back() -> None:
         {"file_system": "btrfs", "taken": False, "why_not": "reason"}
     )
     assert "snapshot" not in shown({"file_system": "ext4", "taken": False, "why_not": "ext4"})
+    assert "no snapshot of its root is taken: reason" in shown(
+        {"file_system": "ext4", "volume": "kantor/root", "taken": False, "why_not": "reason"}
+    )
 
 
 def test_with_the_root_every_change_is_taken_back() -> None:

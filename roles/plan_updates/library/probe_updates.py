@@ -62,6 +62,7 @@ options:
   conffiles: {type: dict, default: {}, description: "What is chosen for changed files: path to keep or new"}
   snapshot:
     {type: str, default: none, choices: [return, keep, none], description: What a snapshot of the root is for}
+  run: {type: str, default: "", description: Its own snapshots of LVM take no room away from it}
   is_controller: {type: bool, default: false, description: Whether Rawat runs on this host}
 author: Rawat
 """
@@ -460,13 +461,16 @@ def main() -> None:
             "reserve_bytes": number,
             "conffiles": {"type": "dict", "default": {}},
             "snapshot": {"type": "str", "default": "none", "choices": ["return", "keep", "none"]},
+            "run": {"type": "str", "default": ""},
             "is_controller": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
     evidence = ask_dnf(module) if rpm_states.is_redhat(rpm_states.os_release()) else ask_apt(module)
     choice, is_controller = module.params["snapshot"], module.params["is_controller"]
-    evidence["snapshot"] = root_snapshot.look(choice, is_controller=is_controller)
+    evidence["snapshot"] = root_snapshot.look(
+        choice, module.params["run"], evidence["needed_bytes"], is_controller=is_controller
+    )
     if evidence["shortages"]:
         said = "; ".join(evidence["shortages"])
         module.fail_json(

@@ -10,7 +10,6 @@ Rules kept here:
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import os
 import re
@@ -20,60 +19,46 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ansible.module_utils import approved_updates, durable, mounted, rpm_states
-from ansible.module_utils.debian_packages import clean_text, package_states, run_command
+from ansible.module_utils import durable, mounted, root_volume
+from ansible.module_utils import snapshot_rules as rules
 from ansible.module_utils.mounted import Mount
+from ansible.module_utils.snapshot_rules import Kept, SnapshotError
 
 FOLDER = "rawat-snapshots"
 """At the top of the file system; each run has a folder in it: ``before``, ``replaced-<n>``, the record."""
 BEFORE, RECORD = "before", "record.json"
-# An update writes to these; its packages' tables lie below them.
-_WHOLE = (
-    "/etc",
-    "/usr",
-    "/usr/lib",
-    "/var",
-    "/var/lib",
-    "/var/lib/dpkg",
-    "/var/lib/rpm",
-    "/usr/lib/sysimage",
-)
 _NEW_NAMESPACE, _EXCHANGE, _HERE = 0x00020000, 2, -100
 _BY_NUMBER = re.compile(r"\bsubvolid=")
 
 
-class SnapshotError(Exception):
-    """A snapshot cannot be taken or gone back to; the text is for a person."""
-
-
-class Kept(NamedTuple):
-    """What an earlier run left: its id, how many days it lies there, and whether it was removed."""
-
-    run: str
-    days: int
-    is_removed: bool
-
-
-def look(choice: str, *, is_controller: bool) -> dict[str, Any]:
+def look(choice: str, run: str, update_bytes: int, *, is_controller: bool) -> dict[str, Any]:
     """Return what a plan says of the root: whether a snapshot is taken before the updates, and why not.
 
     Args:
         choice: what the inventory says: ``return`` (a rollback goes back by it), ``keep`` (it is there for a
             person) or ``none``.
+        run: id of the run; on LVM the room of its own snapshots is not missing.
+        update_bytes: what the updates need on the disks; on LVM a snapshot is given room by that.
         is_controller: Rawat runs on this host.
 
     ``not_covered`` are the places of other file systems and subvolumes: going back leaves them as they are.
     """
     mounts = mounted.read()
     root = mounts["/"]
+    told = {"file_system": root.kind, "subvolume": root.root if root.kind == "btrfs" else "",
+            "volume": "", "room_bytes": 0}  # fmt: skip
     why_not = "the inventory asks for none"
     if choice != "none":
-        why_not = _file_system(root, is_controller=is_controller) or _whole(root)
+        more, why_not = (
+            ({}, _file_system(root, is_controller=is_controller) or _whole(root))
+            if root.kind == "btrfs"
+            else root_volume.look(root.kind, run, update_bytes, is_controller=is_controller)
+        )
+        told |= more
     return {
-        "file_system": root.kind,
-        "subvolume": root.root if root.kind == "btrfs" else "",
+        **told,
         "taken": not why_not,
         "returns": not why_not and choice == "return",
         "why_not": why_not,
@@ -91,7 +76,7 @@ def _file_system(root: Mount, *, is_controller: bool) -> str:
     if root.kind != "btrfs":
         return f"the root file system is {root.kind}, of which no snapshot is taken"
     if is_controller:
-        return "Rawat runs on this machine: its own record would be taken back"
+        return rules.OWN_RECORD
     if root.root == "/":
         return "the root is the top of its file system, which cannot be exchanged"
     if _is_booted_by_number():
@@ -101,9 +86,8 @@ def _file_system(root: Mount, *, is_controller: bool) -> str:
 
 def _whole(root: Mount) -> str:
     """Return why a snapshot of the root would not bring the host back whole, or nothing."""
-    apart = [place for place in _WHOLE if Path(place).exists() and _device(place) != _device("/")]
-    if apart:
-        return f"{apart[0]} is not part of the root's subvolume, and the update writes to it"
+    if apart := rules.apart():
+        return apart
     try:
         inner = _subvolumes_inside(root)
     except SnapshotError as error:
@@ -118,10 +102,6 @@ def _is_booted_by_number() -> bool:
     # Device, place, kind, options.
     options = [" ".join(row) for row in rows if row[1:2] == ["/"]]
     return any(_BY_NUMBER.search(text) for text in [*options, Path("/proc/cmdline").read_text("utf-8")])
-
-
-def _device(place: str) -> int:
-    return Path(place).stat().st_dev
 
 
 def _subvolumes_inside(root: Mount) -> list[str]:
@@ -139,12 +119,13 @@ def opened(root: Mount) -> Iterator[Path]:
         raise SnapshotError(f"no mounts of its own for this process: {os.strerror(ctypes.get_errno())}")
     place = Path(tempfile.mkdtemp(prefix="rawat-top-", dir="/run"))
     try:
-        _call("keep the mounts apart", "mount", "--make-rprivate", "/")
-        _call("open the file system", "mount", "-t", "btrfs", "-o", "subvolid=5", root.source, str(place))
+        rules.require("keep the mounts apart", "mount", "--make-rprivate", "/")
+        words = ("-t", "btrfs", "-o", "subvolid=5", root.source, str(place))
+        rules.require("open the file system", "mount", *words)
         try:
             yield place
         finally:
-            _call("close the file system", "umount", str(place))
+            rules.require("close the file system", "umount", str(place))
     finally:
         place.rmdir()
 
@@ -168,7 +149,8 @@ def take(top: Path, root: Mount, run: str, started: str, *, is_fresh: bool) -> b
         raise SnapshotError("a part of the plan is installed already, so no snapshot can be from before it")
     for place in (folder.parent, folder):
         place.mkdir(mode=0o700, exist_ok=True)
-    record = {"run": run, "started": started, "taken": time.time(), "root": root.root, "boot": boot_digest()}
+    boot = rules.boot_digest()
+    record = {"run": run, "started": started, "taken": time.time(), "root": root.root, "boot": boot}
     durable.write(folder / RECORD, json.dumps(record).encode())
     for left in (fresh, before):
         if left.exists():
@@ -177,16 +159,6 @@ def take(top: Path, root: Mount, run: str, started: str, *, is_fresh: bool) -> b
     fresh.rename(before)
     _require("write the snapshot to the disk", "filesystem", "sync", str(top))
     return True
-
-
-def boot_digest() -> str:
-    """Return what tells whether /boot has changed, where it is not part of the root; else nothing."""
-    top = Path("/boot")
-    if not top.exists() or _device("/boot") == _device("/"):
-        return ""
-    files = [path for path in sorted(top.rglob("*")) if path.is_file() and not path.is_symlink()]
-    told = [[str(path), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def folder_of(top: Path, run: str) -> Path:
@@ -258,7 +230,7 @@ def sweep(top: Path, run: str, ended: list[str], keep_days: int, *, is_check: bo
         told = record_of(folder)
         if folder.name == run or not told:
             continue
-        days = max(0, int((time.time() - float(told.get("taken", time.time()))) // 86400))
+        days = rules.days_since(float(told.get("taken", time.time())))
         is_due = told.get("started") in ended and days >= keep_days
         if is_due and not is_check:
             for subvolume in sorted(path for path in folder.iterdir() if path.is_dir()):
@@ -276,20 +248,6 @@ def delete(top: Path, subvolume: Path) -> None:
     _require("remove a snapshot", "subvolume", "delete", str(subvolume))
 
 
-def is_before(approved: list[dict[str, Any]]) -> bool:
-    """Whether every approved package is at the version before it, and none is unfinished."""
-    if rpm_states.is_redhat(rpm_states.os_release()):
-        rpms = rpm_states.read()
-        found = [(update, rpm_states.versions(rpms, update["package"])) for update in approved]
-        return all(update["from"] in versions and update["to"] not in versions for update, versions in found)
-    states = package_states()
-    named = [approved_updates.Approved(u["package"], u["from"], u["to"]) for u in approved]
-    return all(
-        u.package in states and states[u.package].is_settled and states[u.package].version == u.before
-        for u in named
-    )
-
-
 def _identity(place: str) -> dict[str, str]:
     shown = _require("look at a subvolume", "subvolume", "show", place)
     rows = (line.partition(":") for line in shown.splitlines()[1:])
@@ -297,11 +255,4 @@ def _identity(place: str) -> dict[str, str]:
 
 
 def _require(what: str, *words: str) -> str:
-    return _call(what, "btrfs", *words)
-
-
-def _call(what: str, *command: str) -> str:
-    done = run_command(command, timeout=300)
-    if done.rc != 0:
-        raise SnapshotError(f"could not {what}: {clean_text(done.output).strip()[-300:]}")
-    return str(done.output)
+    return str(rules.require(what, "btrfs", *words))

@@ -47,6 +47,8 @@ class LadderField:
 
     inventory: Path
     folder: Path
+    seconds: int = SECONDS
+    """What one playbook may take."""
 
     def fresh(self) -> Host:
         """Put the host back to how it came up and return a connection to it."""
@@ -80,7 +82,7 @@ class LadderField:
         """Run a playbook on the host."""
         said = {"rawat_run": RUN, "rawat_plan": str(self.folder / "plan.json"), **variables}
         words = labs.command(playbook, HOST, said, self.inventory, check=check)
-        return play(words, self.folder / "channel.jsonl", seconds=SECONDS)
+        return play(words, self.folder / "channel.jsonl", seconds=self.seconds)
 
     def evidence(self, playbook: str, **variables: object) -> dict[str, Any]:
         """Run a playbook that has to succeed and return what the host published."""

@@ -78,8 +78,8 @@ def test_the_host_goes_back_whole_and_what_was_written_since_is_kept_beside(
     again = field.evidence("rollback-updates.yml", **FIRST)
 
     assert told == {
-        "file_system": "btrfs", "subvolume": "/@rootfs", "taken": True, "returns": True, "why_not": "",
-        "not_covered": ["/srv/data"],
+        "file_system": "btrfs", "subvolume": "/@rootfs", "volume": "", "room_bytes": 0, "taken": True,
+        "returns": True, "why_not": "", "not_covered": ["/srv/data"],
     }  # fmt: skip
     assert (applied["take_snapshot"]["taken"], applied["take_snapshot"]["problem"]) == (True, "")
     returned = undone["return_to_snapshot"]
