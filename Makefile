@@ -61,6 +61,8 @@ campaign-services: setup ## Websites, databases, network devices, printers and l
 
 campaign-ladder: setup ## Going back: snapshots, kept packages, configuration files; choices, quarantine, retention; a shared cache of packages; an hour
 	dpkg-query -W apt-cacher-ng >/dev/null 2>&1 || apt-get -qy install --no-install-recommends apt-cacher-ng >/dev/null
+	dpkg-query -W user-mode-linux lvm2 dmsetup dmeventd thin-provisioning-tools >/dev/null 2>&1 || \
+		apt-get -qy install --no-install-recommends user-mode-linux lvm2 dmsetup dmeventd thin-provisioning-tools >/dev/null
 	$(BIN)/python -m pytest -m campaign tests/campaign/ladder
 
 campaign-backup: setup ## Dumps of real databases, and backups to REST, S3, sftp and a disk, good and broken; some ten minutes

@@ -23,8 +23,9 @@ ENDED = "a" * 64
 def row(name: str, **more: str) -> dict[str, str]:
     """Return a row of the report of ``lvs`` as LVM 2.03 writes it."""
     ordinary = {
-        "vg_name": "kantor", "vg_free": str(2000 * MIB), "lv_name": name, "lv_layout": "linear",
-        "lv_size": str(1500 * MIB), "lv_tags": "", "lv_merging": "", "lv_snapshot_invalid": "",
+        "vg_name": "kantor", "vg_free": str(2000 * MIB), "vg_extent_size": str(4 * MIB), "lv_name": name,
+        "lv_layout": "linear", "lv_size": str(1500 * MIB), "lv_tags": "", "lv_merging": "",
+        "lv_snapshot_invalid": "",
         "lv_kernel_major": "254", "lv_kernel_minor": "9",
     }  # fmt: skip
     return ordinary | more
@@ -210,11 +211,12 @@ def test_nothing_is_promised_while_a_snapshot_is_merged_or_where_the_start_image
 
 def test_the_plan_tells_the_volume_and_its_room(disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "apart", lambda: "")
-    told = {"volume": "kantor/root", "room_bytes": (512 + 8 * 10) * MIB}
-    assert volumes.look("ext4", RUN, 10 * MIB, is_controller=False) == (told, "")
+    told = {"volume": "kantor/root", "room_bytes": (512 + 8 * 10 + 4) * MIB}
+    # In whole extents: LVM takes no other size.
+    assert volumes.look("ext4", RUN, 10 * MIB + 1, is_controller=False) == (told, "")
     assert volumes.look("ext4", RUN, 10 * MIB, is_controller=True)[1] == rules.OWN_RECORD
     # No snapshot needs more than the root has.
-    assert volumes.look("ext4", RUN, 10_000 * MIB, is_controller=False)[0]["room_bytes"] == 1530 * MIB
+    assert volumes.look("ext4", RUN, 10_000 * MIB, is_controller=False)[0]["room_bytes"] == 1532 * MIB
     monkeypatch.setattr(rules, "apart", lambda: "/var is not part of the root")
     assert volumes.look("ext4", RUN, 0, is_controller=False)[1] == "/var is not part of the root"
     monkeypatch.setattr(volumes.shutil, "which", lambda _name: None)

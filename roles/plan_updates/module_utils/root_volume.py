@@ -27,8 +27,8 @@ _RETURNED = f"{_TAG}returned."
 # One of the two makes the image that the host starts from; without, it could not open the root again.
 _STARTERS = ("/usr/share/initramfs-tools/hooks/lvm2", "/usr/lib/dracut/modules.d/90lvm")
 _COLUMNS = (
-    "vg_name", "vg_free", "lv_name", "lv_layout", "lv_size", "lv_tags", "lv_merging", "lv_snapshot_invalid",
-    "lv_kernel_major", "lv_kernel_minor",
+    "vg_name", "vg_free", "vg_extent_size", "lv_name", "lv_layout", "lv_size", "lv_tags", "lv_merging",
+    "lv_snapshot_invalid", "lv_kernel_major", "lv_kernel_minor",
 )  # fmt: skip
 # For what else is written meanwhile; and for what is needed on the disks: blocks change that stay of a size.
 _ROOM, _ROOM_A_BYTE = 512 * 1024 * 1024, 8
@@ -39,6 +39,7 @@ class Volume(NamedTuple):
 
     group: str
     free: int
+    extent: int
     name: str
     layout: str
     size: int
@@ -117,6 +118,7 @@ def _volume(row: dict[str, str]) -> Volume:
     return Volume(
         group=row["vg_name"],
         free=int(row["vg_free"]),
+        extent=int(row["vg_extent_size"]),
         # A volume that is not shown by itself, as one that is being merged, stands in brackets.
         name=row["lv_name"].strip("[]"),
         layout=row["lv_layout"],
@@ -149,9 +151,11 @@ def look(kind: str, run: str, update_bytes: int, *, is_controller: bool) -> tupl
 
 
 def room(root: Volume, update_bytes: int) -> int:
-    """Return the bytes of a snapshot that holds what an update changes; never more than the root has."""
+    """Return the bytes of a snapshot that holds what an update changes; never much more than the root has."""
     # What it keeps its own account in comes on top: a 50th covers it with 4 KB pieces.
-    return min(_ROOM + _ROOM_A_BYTE * update_bytes, root.size + root.size // 50)
+    wanted = min(_ROOM + _ROOM_A_BYTE * update_bytes, root.size + root.size // 50)
+    # LVM gives whole extents, and takes a size for no other number than one of whole sectors.
+    return -(-wanted // root.extent) * root.extent
 
 
 def why_not(group: Group, run: str, room_bytes: int) -> str:
