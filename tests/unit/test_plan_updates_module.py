@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -432,6 +433,48 @@ def test_lists_are_fetched_through_the_proxy_that_is_named_and_else_as_the_host_
             "--option=Acquire::https::Proxy=http://cache:3142",
         ],
     ]
+
+
+@pytest.mark.parametrize(
+    ("ends", "tries", "refreshed"),
+    [
+        ([(0, "")], 1, True),
+        ([(100, "E: closed"), (0, "")], 2, True),
+        ([(100, "E: closed")] * 3, 2, False),
+        # Longer than all patience: it would be again.
+        ([(124, "E: apt-get did not end")] * 2, 1, False),
+        # Who holds the lock is waited for, which is no try; here longer than there is patience.
+        ([(100, "E: Could not get lock /var/lib/apt/lists/lock")] * 9, 4, False),
+        ([(100, "E: Could not get lock /var/lib/apt/lists/lock"), (100, "E: closed"), (0, "")], 3, True),
+    ],
+)
+def test_lists_that_did_not_come_are_fetched_once_more_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str]], tries: int, *, refreshed: bool
+) -> None:
+    probe, now, said, left = module("plan_updates", "probe_updates"), [0.0], [], iter(ends)
+
+    def run_command(argv: list[str], timeout: float) -> object:
+        said.append((now[0], timeout, "--option=Acquire::Retries::Delay=false" in argv))
+        return shared("debian_packages").Finished(*next(left))
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(probe.packages, "run_command", run_command)
+    monkeypatch.setattr(probe.time, "sleep", sleep)
+    monkeypatch.setattr(probe.time, "monotonic", lambda: now[0])
+
+    told = probe.refresh_index({"lock_timeout": 2, "http_timeout": 1, "http_retries": 2, "proxy": ""})
+
+    assert (told["refreshed"], len(said)) == (refreshed, tries)
+    assert {(timeout, is_at_once) for _, timeout, is_at_once in said} == {(302, True)}
+    assert all(later - earlier >= 1 for (earlier, *_), (later, *_) in pairwise(said))
+
+
+def test_apt_never_tries_again_after_a_pause_of_its_own() -> None:
+    """It forgets such a download now and then, and waits for it for ever."""
+    limits = shared("debian_packages").FETCH_LIMITS
+    assert ("-o", "Acquire::Retries::Delay=false") in pairwise(limits)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from role_modules import module, shared
 
+from runner import report
+
 volumes, rules = shared("root_volume"), shared("snapshot_rules")
 
 RUN, MIB = "2026-11-22-run-1", 2**20
@@ -327,3 +329,34 @@ def test_the_next_rung_has_its_part_where_the_snapshot_does_not_do(
 
     assert outcome(returning) == (False, *told)
     assert f"rawat-{RUN}-replaced-1" not in disk.rows
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (
+            "the volume group kantor has less than 1200 MiB free",
+            "ruang kosong grup volume kantor kurang dari 1200 MiB",
+        ),
+        ("more was changed than the snapshot can hold", "perubahan melebihi daya tampung snapshot"),
+        (
+            "an earlier snapshot is still being merged into the root",
+            "penggabungan snapshot sebelumnya belum selesai",
+        ),
+        (
+            "/var is not part of the root, and the update writes to it",
+            "/var bukan bagian sistem, padahal pembaruan menulis ke sana",
+        ),
+        (
+            "the root's volume is of another kind (raid,raid1), which is not proven",
+            "volume sistem jenis lain (raid,raid1), belum teruji",
+        ),
+        (
+            "the host's start image is not made by what opens volumes with snapshots",
+            "image awal (initramfs) host tidak dapat membuka volume dengan snapshot",
+        ),
+    ],
+)
+def test_officials_read_in_their_language_why_a_snapshot_does_not_do(reason: str, told: str) -> None:
+    page = '{% import "_macros.html.j2" as m with context %}{{ m.reason(reason) }}'
+    assert report.environment().from_string(page).render(reason=reason).strip() == told

@@ -86,6 +86,8 @@ REBOOT_REQUIRED = Path("/run/reboot-required")
 REBOOT_REQUIRED_PACKAGES = Path("/run/reboot-required.pkgs")
 REBOOT_TEXT = "reboot-required"
 _LISTS_LOCK = "/var/lib/apt/lists/lock"
+_PAUSE = 2.0
+"""Seconds before the package index is fetched once more."""
 
 
 class Archive(NamedTuple):
@@ -126,18 +128,27 @@ def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
         # Without it apt-get exits 0 on a wrong signing key and on an unreachable mirror.
         "--option=APT::Update::Error-Mode=any",
         f"--option=Acquire::Retries={parameters['http_retries']}",
+        f"--option={packages.AT_ONCE}",
         f"--option=Acquire::http::Timeout={parameters['http_timeout']}",
         f"--option=Acquire::https::Timeout={parameters['http_timeout']}",
         *packages.through(parameters["proxy"]),
     ]
-    began = time.monotonic()
+    began, has_paused = time.monotonic(), False
     while True:
         done = packages.run_command(command, timeout=parameters["lock_timeout"] + 300)
         waited = time.monotonic() - began
-        # DPkg::Lock::Timeout does not cover the lock of the lists, so the waiting is done here.
-        if done.rc == 0 or _LISTS_LOCK not in done.output or waited > parameters["lock_timeout"]:
+        is_locked = _LISTS_LOCK in done.output
+        if done.rc in {0, packages.TIMED_OUT}:
             break
-        time.sleep(1)
+        # DPkg::Lock::Timeout does not cover the lock of the lists, so the waiting is done here.
+        if is_locked and waited <= parameters["lock_timeout"]:
+            time.sleep(1)
+        elif not is_locked and not has_paused:
+            # A cache that many hosts ask at the same time refuses some of them for a moment.
+            has_paused = True
+            time.sleep(_PAUSE)
+        else:
+            break
     index = {"refreshed": done.rc == 0, "seconds": round(waited, 1)}
     return index if done.rc == 0 else {**index, "error": packages.error_lines(done.output)}
 
@@ -384,6 +395,7 @@ def operating_system() -> dict[str, str]:
 def probe(parameters: dict[str, Any], index: dict[str, Any]) -> dict[str, Any]:
     """Return the whole evidence of a host whose index is fresh."""
     apt_pkg.config.set("Acquire::Retries", str(parameters["http_retries"]))
+    apt_pkg.config.set(*packages.AT_ONCE.split("="))
     apt_pkg.config.set("Acquire::http::Timeout", str(parameters["http_timeout"]))
     if parameters["proxy"]:
         apt_pkg.config.set("Acquire::http::Proxy", parameters["proxy"])

@@ -33,9 +33,12 @@ ENVIRONMENT = {
 # A locally changed configuration file stays, and the new one lands beside it: no prompt can hang the host.
 KEEP_CONFIGURATION = ("-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold")
 
+# apt 2.6 now and then forgets what it is to fetch again after a pause, and waits for it for ever.
+AT_ONCE = "Acquire::Retries::Delay=false"
 # A mirror that hangs is given up: two more tries, 30 seconds each.
 FETCH_LIMITS = (
     *("-o", "Acquire::Retries=2"),
+    *("-o", AT_ONCE),
     *("-o", "Acquire::http::Timeout=30"),
     *("-o", "Acquire::https::Timeout=30"),
 )
@@ -51,6 +54,8 @@ CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--c
 # apt names the holder of a lock while it waits at a terminal, and not when it gives up.
 ARCHIVES_LOCK = "/var/cache/apt/archives/lock"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", ARCHIVES_LOCK)
+TIMED_OUT = 124
+"""What `run_command` gives as the exit code of a command that did not end in its time."""
 # struct flock of fcntl(2): kind, whence, start, length, process.
 _FLOCK = "hhqqi"
 
@@ -126,7 +131,7 @@ def run_command(argv: Sequence[str], timeout: float = 120) -> Finished:
         )
     except subprocess.TimeoutExpired as expired:
         heard = (expired.output or b"").decode("utf-8", "replace")
-        return Finished(124, f"{heard}\nE: {argv[0]} did not end within {timeout:.0f} seconds")
+        return Finished(TIMED_OUT, f"{heard}\nE: {argv[0]} did not end within {timeout:.0f} seconds")
     return Finished(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 

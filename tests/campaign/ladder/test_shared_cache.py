@@ -6,7 +6,12 @@ import json
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import pytest
 from shared_cache import HOSTS, LAB, Office, await_closed, opened, raised, versions
@@ -115,6 +120,64 @@ def test_a_cache_that_never_answers_is_given_up_and_named(office: Office) -> Non
     assert office.lab.controller in played.failures["web1"]
     assert str(office.place[1]) in played.failures["web1"]
     assert versions(host) == before
+
+
+def test_a_cache_that_ends_its_lines_amid_answers_holds_nobody_up(office: Office) -> None:
+    """As apt-cacher-ng does at times: apt 2.6 would wait for ever for what it is to fetch again."""
+    office.fresh("web1", "db1")
+    office.close_cache()
+    await_closed(office.place)
+    with cut_short(office.place) as cut:
+        plan = office.plan("web1", "db1")
+        applied = office.play("apply-updates.yml", "web1", "db1")
+
+    assert applied.failures == {}, applied.output
+    assert (
+        len(plan["hosts"]["web1"]["updates"]) == len(applied.evidence["web1"]["apply_updates"]["changes"]) > 0
+    )
+    # Lists, and packages out of which changelogs are read, were kept, and are installed.
+    assert {path.rpartition("/")[2] for path in cut} >= {"InRelease", "Packages"}
+    assert any(path.endswith(".deb") for path in cut)
+
+
+@contextmanager
+def cut_short(place: tuple[str, int]) -> Iterator[set[str]]:
+    """Be the cache, and end the line amid the first answer to each request of a host; give what was cut."""
+    cut: set[tuple[str, str]] = set()
+    paths: set[str] = set()
+
+    class Cache(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            """Answer as the channel does, by halves at first."""
+            parts = urlsplit(self.path)
+            with closing(HTTPConnection(str(parts.hostname), parts.port or 80, timeout=20)) as line:
+                line.request("GET", parts.path)
+                found = line.getresponse()
+                body, status, changed = found.read(), found.status, found.getheader("Last-Modified", "")
+            is_first = (self.client_address[0], parts.path) not in cut and len(body) > 1
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Last-Modified", changed)
+            self.end_headers()
+            self.wfile.write(body[: len(body) // 2] if is_first else body)
+            if is_first:
+                cut.add((self.client_address[0], parts.path))
+                paths.add(parts.path)
+                self.close_connection = True
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing: the test tells what was asked."""
+
+    server = ThreadingHTTPServer(place, Cache)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield paths
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_what_came_out_since_the_plan_is_seen_through_the_cache(office: Office) -> None:
