@@ -435,27 +435,34 @@ def test_lists_are_fetched_through_the_proxy_that_is_named_and_else_as_the_host_
     ]
 
 
+LOCKED = "E: Could not get lock /var/lib/apt/lists/lock"
+
+
 @pytest.mark.parametrize(
     ("ends", "tries", "refreshed"),
     [
-        ([(0, "")], 1, True),
-        ([(100, "E: closed"), (0, "")], 2, True),
-        ([(100, "E: closed")] * 3, 2, False),
-        # Longer than all patience: it would be again.
-        ([(124, "E: apt-get did not end")] * 2, 1, False),
+        ([(0, "", 1)], 1, True),
+        ([(100, "E: closed", 1), (0, "", 1)], 2, True),
+        ([(100, "E: closed", 1)] * 3, 2, False),
+        # Who answers nothing at all was waited for already.
+        ([(100, "E: timed out", 60)] * 2, 1, False),
+        ([(124, "E: apt-get did not end", 900)] * 2, 1, False),
         # Who holds the lock is waited for, which is no try; here longer than there is patience.
-        ([(100, "E: Could not get lock /var/lib/apt/lists/lock")] * 9, 4, False),
-        ([(100, "E: Could not get lock /var/lib/apt/lists/lock"), (100, "E: closed"), (0, "")], 3, True),
+        ([(100, LOCKED, 0)] * 9, 4, False),
+        ([(100, LOCKED, 0), (100, "E: closed", 1), (0, "", 1)], 3, True),
     ],
 )
-def test_lists_that_did_not_come_are_fetched_once_more_after_a_pause(
-    monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str]], tries: int, *, refreshed: bool
+def test_lists_that_were_refused_are_fetched_once_more_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, ends: list[tuple[int, str, int]], tries: int, *, refreshed: bool
 ) -> None:
     probe, now, said, left = module("plan_updates", "probe_updates"), [0.0], [], iter(ends)
 
     def run_command(argv: list[str], timeout: float) -> object:
-        said.append((now[0], timeout, "--option=Acquire::Retries::Delay=false" in argv))
-        return shared("debian_packages").Finished(*next(left))
+        began = now[0]
+        rc, output, seconds = next(left)
+        now[0] += seconds
+        said.append((began, now[0], timeout, "--option=Acquire::Retries::Delay=false" in argv))
+        return shared("debian_packages").Finished(rc, output)
 
     def sleep(seconds: float) -> None:
         now[0] += seconds
@@ -464,11 +471,11 @@ def test_lists_that_did_not_come_are_fetched_once_more_after_a_pause(
     monkeypatch.setattr(probe.time, "sleep", sleep)
     monkeypatch.setattr(probe.time, "monotonic", lambda: now[0])
 
-    told = probe.refresh_index({"lock_timeout": 2, "http_timeout": 1, "http_retries": 2, "proxy": ""})
+    told = probe.refresh_index({"lock_timeout": 2, "http_timeout": 15, "http_retries": 2, "proxy": ""})
 
     assert (told["refreshed"], len(said)) == (refreshed, tries)
-    assert {(timeout, is_at_once) for _, timeout, is_at_once in said} == {(302, True)}
-    assert all(later - earlier >= 1 for (earlier, *_), (later, *_) in pairwise(said))
+    assert {(timeout, is_at_once) for *_, timeout, is_at_once in said} == {(302, True)}
+    assert all(later - ended >= 1 for (_, ended, *_), (later, *_) in pairwise(said))
 
 
 def test_apt_never_tries_again_after_a_pause_of_its_own() -> None:

@@ -135,20 +135,22 @@ def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
     ]
     began, has_paused = time.monotonic(), False
     while True:
+        asked = time.monotonic()
         done = packages.run_command(command, timeout=parameters["lock_timeout"] + 300)
-        waited = time.monotonic() - began
-        is_locked = _LISTS_LOCK in done.output
-        if done.rc in {0, packages.TIMED_OUT}:
+        waited, took = time.monotonic() - began, time.monotonic() - asked
+        if done.rc == 0:
             break
         # DPkg::Lock::Timeout does not cover the lock of the lists, so the waiting is done here.
-        if is_locked and waited <= parameters["lock_timeout"]:
+        if _LISTS_LOCK in done.output:
+            if waited > parameters["lock_timeout"]:
+                break
             time.sleep(1)
-        elif not is_locked and not has_paused:
+        elif has_paused or took > parameters["http_timeout"]:
+            break
+        else:
             # A cache that many hosts ask at the same time refuses some of them for a moment.
             has_paused = True
             time.sleep(_PAUSE)
-        else:
-            break
     index = {"refreshed": done.rc == 0, "seconds": round(waited, 1)}
     return index if done.rc == 0 else {**index, "error": packages.error_lines(done.output)}
 

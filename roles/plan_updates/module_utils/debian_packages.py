@@ -54,8 +54,6 @@ CONFIGURE_COMMAND = ("/usr/bin/dpkg", "--force-confdef", "--force-confold", "--c
 # apt names the holder of a lock while it waits at a terminal, and not when it gives up.
 ARCHIVES_LOCK = "/var/cache/apt/archives/lock"
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", ARCHIVES_LOCK)
-TIMED_OUT = 124
-"""What `run_command` gives as the exit code of a command that did not end in its time."""
 # struct flock of fcntl(2): kind, whence, start, length, process.
 _FLOCK = "hhqqi"
 
@@ -131,7 +129,7 @@ def run_command(argv: Sequence[str], timeout: float = 120) -> Finished:
         )
     except subprocess.TimeoutExpired as expired:
         heard = (expired.output or b"").decode("utf-8", "replace")
-        return Finished(TIMED_OUT, f"{heard}\nE: {argv[0]} did not end within {timeout:.0f} seconds")
+        return Finished(124, f"{heard}\nE: {argv[0]} did not end within {timeout:.0f} seconds")
     return Finished(done.returncode, done.stdout.decode("utf-8", "replace"))
 
 
