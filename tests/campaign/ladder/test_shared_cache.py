@@ -46,8 +46,8 @@ def _office(lab: tuple[Lab, Path], tmp_path: Path) -> Iterator[Office]:
 def require_once_and_not_around(office: Office, *files: str) -> None:
     """Fail unless these files crossed the line, each file once, and only the cache asked for any.
 
-    The signed summaries of the lists, a kilobyte each, may cross again: apt-cacher-ng at times ends the lines of
-    hosts that ask for one at the same moment, and fetches it anew when they ask again.
+    The signed summaries of the lists, a kilobyte each, may cross again: apt-cacher-ng at times ends the lines
+    of hosts that ask for one at the same moment, and fetches it anew when they ask again.
     """
     line = office.line()
     whole = Counter(path for _, path, status in line if status == 200)
@@ -74,8 +74,8 @@ def test_a_whole_run_fetches_lists_twice_a_host_and_each_file_once_over_the_line
     assert looks == [["web1"], ["db1", "file1"]]
     for name in HOSTS:
         asked = office.asked(name)
-        # Once for the plan, once for the look right before the wave; nothing else fetches lists. One may be asked
-        # for again after a line that the cache ended, but never all of them.
+        # Once for the plan, once for the look right before the wave; nothing else fetches lists. One may be
+        # asked for again after a line that the cache ended, but never all of them.
         assert min(asked[f"/dists/{suite}/InRelease"] for suite in SUITES) == 2, (name, asked)
         # What has not changed is not fetched again.
         assert min(asked[path] for path in LISTS if path.endswith("Packages")) == 1, (name, asked)
