@@ -99,7 +99,7 @@ campaign-archive: setup ## Every bit of a small archive flipped, the cases on th
 	dpkg-query -W chromium >/dev/null 2>&1 || apt-get -qy install --no-install-recommends chromium >/dev/null
 	$(BIN)/python -m pytest -s -m campaign tests/conformance/archive tests/unit/test_hostile_browser.py
 
-campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, about an hour
+campaign-holds: setup ## 1,000 races of 50 starts over overlapping inventories, some twenty minutes
 	$(BIN)/python -m pytest -m campaign tests/scenarios/test_holds.py
 
 golden: setup ## The golden copies of documents, made anew; read git diff tests/golden afterwards
