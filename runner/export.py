@@ -12,6 +12,7 @@ from runner.bag_check import check_bag
 from runner.canonical import canonical_json, sha256_hex
 from runner.catalogue import Sealed
 from runner.display import cell
+from runner.export_items import items_of
 from runner.files import make_private_dir, write_once
 from runner.tree import list_tree
 
@@ -39,14 +40,15 @@ def export(root: Path, archives: Sequence[Sealed], target: Path) -> list[Path]:
         if found.said is None or found.state == "musnah":
             raise errors.InputError(f"{found.entry.run} has no content that could be exported")
         tree = list_tree(root / found.entry.path)
-        check_bag(tree, found.entry, signers)
-        documents = found.said["documents"]
-        names = [f"{found.entry.run}/{document['path'].rpartition('/')[2]}" for document in documents]
-        for name, document in zip(names, documents, strict=True):
-            written[name] = tree.read(f"{bag.PAYLOAD}/{document['path']}")
+        run = check_bag(tree, found.entry, signers)
+        records = items_of(run.events, run.tree.read)
+        names = [f"{found.entry.run}/{record.path}" for record in records]
+        for name, record in zip(names, records, strict=True):
+            written[name] = run.tree.read(record.path)
         written[f"{found.entry.run}/arsip.json"] = canonical_json(found.said)
-        files.append(srikandi.file_row(number, found.said, found.state, found.entry.tagmanifest_sha256))
-        items += srikandi.item_rows(number, found.said, names)
+        sealed = found.entry.tagmanifest_sha256
+        files.append(srikandi.file_row(number, found.said, found.state, sealed, len(records)))
+        items += srikandi.item_rows(number, found.said, records, names)
     written |= {FILES: as_csv(files), ITEMS: as_csv(items)}
     written[DIGESTS] = bag.manifest({name: sha256_hex(data) for name, data in written.items()})
     make_private_dir(target)

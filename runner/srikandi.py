@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.bag import Fate
+from runner.export_items import Item
 
 _STATES: Mapping[Fate | None, str] = {
     None: "Aktif",
@@ -20,37 +21,28 @@ _STATES: Mapping[Fate | None, str] = {
     "serah": "Diserahkan",
     "simpan": "Disimpan",
 }
-_KINDS = (
-    "laporan",
-    "disposisi",
-    "notulensi",
-    "catatan",
-    "daftar",
-    "usulan",
-    "keputusan",
-    "jadwal",
-    "berita-acara",
-)
+_OUTCOMES = {"completed": "selesai", "ended": "dihentikan"}
 
 
 def file_row(
-    number: int, said: Mapping[str, Any], state: Fate | None, tagmanifest_sha256: str
+    number: int, said: Mapping[str, Any], state: Fate | None, tagmanifest_sha256: str, items: int
 ) -> dict[str, str]:
-    """Return the row of one archive in the Daftar Berkas."""
+    """Return the row of one archive of so many items in the Daftar Berkas."""
     archiving = said["archiving"]
     retention = archiving["retention"]
     years = {
         key: "" if retention[key] is None else f"{retention[key]} tahun"
         for key in ("active_years", "inactive_years")
     }
+    subject = f"{said['sop']['name']}: {len(said['hosts'])} perangkat"
     return {
         "Nomor Berkas": str(number),
         "Kode Klasifikasi": archiving["classification"],
         "Judul Berkas": f"{said['sop']['name']} ({said['run']})",
-        "Uraian Informasi": f"{said['sop']['name']}: {len(said['hosts'])} perangkat, {said['outcome']}",
+        "Uraian Informasi": f"{subject}, {_OUTCOMES[said['outcome']]}",
         "Kurun Waktu": f"{said['period']['from']} s.d. {said['period']['to']}",
         "Tanggal Berkas": said["period"]["to"],
-        "Jumlah": f"{len(said['documents'])} naskah",
+        "Jumlah": f"{items} naskah",
         "Tingkat Perkembangan": "Asli elektronik",
         "Klasifikasi Keamanan": archiving["security"],
         "Pencipta Arsip": said["office"],
@@ -68,23 +60,25 @@ def file_row(
     }
 
 
-def item_rows(number: int, said: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, str]]:
-    """Return the rows of an archive's documents in the Daftar Isi Berkas; ``names`` are their files."""
+def item_rows(
+    number: int, said: Mapping[str, Any], items: Sequence[Item], names: Sequence[str]
+) -> list[dict[str, str]]:
+    """Return the rows of an archive's records in the Daftar Isi Berkas; ``names`` are their files."""
     return [
         {
             "Nomor Berkas": str(number),
-            "Nomor Item Arsip": f"{number}.{item}",
+            "Nomor Item Arsip": f"{number}.{place}",
             "Kode Klasifikasi": said["archiving"]["classification"],
-            "Jenis Naskah": next(
-                (kind for kind in _KINDS if document["document"].startswith(kind)), "naskah"
-            ),
-            "Uraian Informasi": f"{document['name']} ({document['version']})",
-            "Tanggal": document["date"],
-            "Tingkat Perkembangan": "Asli elektronik",
+            "Jenis Naskah": item.kind,
+            "Nomor Naskah": item.number,
+            "Uraian Informasi": item.title,
+            "Tanggal": item.date,
+            "Penanda Tangan": item.signed_by,
+            "Tingkat Perkembangan": item.development,
             "Jumlah": "1 berkas elektronik",
             "Klasifikasi Keamanan": said["archiving"]["security"],
             "Nama File": name,
-            "SHA-256": document["sha256"],
+            "SHA-256": item.sha256,
         }
-        for item, (document, name) in enumerate(zip(said["documents"], names, strict=True), start=1)
+        for place, (item, name) in enumerate(zip(items, names, strict=True), start=1)
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import io
 import json
@@ -18,9 +19,11 @@ from rich.console import Console
 
 from runner import archive, document_signing, engine, errors, record, verify
 from runner.canonical import canonical_json
+from runner.catalogue import catalogue
 from runner.checkpoint import Chain
 from runner.document_signing import DocumentSigning, Hand
 from runner.engine import Closed, Unsigned, Waiting
+from runner.export import ITEMS, export
 from runner.files import write_once
 from runner.journal import Event, Journal
 from runner.office_settings import OfficeLook, OfficeSettings
@@ -605,6 +608,23 @@ def test_an_archive_holds_the_signed_document_and_its_script_agrees(whole: RunFo
     assert "is not the file" in wrong(bag)
     done = script(bag)
     assert (done.returncode, SECOND in done.stdout) == (5, True)
+
+
+def test_what_is_exported_is_what_was_signed(sealed: Path, tmp_path: Path) -> None:
+    root = sealed.parents[1]
+    export(root, catalogue(root), tmp_path / "out")
+    items = list(csv.DictReader((tmp_path / "out" / ITEMS).read_text("utf-8-sig").splitlines()))
+
+    told = [(Path(item["Nama File"]).name, item["Tingkat Perkembangan"]) for item in items]
+    assert told == [
+        ("01-1-laporan-draft.pdf", "Konsep"),
+        (Path(FIRST).name, "Konsep"),
+        (Path(SECOND).name, "Asli elektronik"),
+    ]
+    for item, path in zip(items[1:], (FIRST, SECOND), strict=True):
+        content = (tmp_path / "out" / item["Nama File"]).read_bytes()
+        assert content == (sealed / "data" / path).read_bytes()
+        assert item["SHA-256"] == sha256(content)
 
 
 def _flipped(pdf: bytes) -> bytes:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from runner import errors, record, signing, verify
+from runner import errors, journal, record, signing, verify
 from runner.decisions import Paper
 from runner.engine import Closed, Waiting
+from runner.export_items import items_of
 from runner.gates import Choice
 from runner.journal import Event
 from runner.scans import MAX_BYTES, read_scan
@@ -102,6 +103,15 @@ def test_the_scan_is_kept_beside_the_statements_byte_for_byte(confirmed: RunFold
         "2-1.pdf",
     ]
     assert (confirmed.path / "decisions" / "2-1.pdf").read_bytes() == PDF
+
+
+def test_the_scan_is_exported_as_a_copy_of_the_paper(contoh: Office, confirmed: RunFolder) -> None:
+    assert isinstance(contoh.go_on(confirmed, {}, resumed=True), Closed)
+    events = tuple(journal.read(confirmed.journal))
+    *_, scan = items_of(events, lambda path: (confirmed.path / path).read_bytes())
+    assert (scan.path, scan.development) == ("decisions/2-1.pdf", "Salinan (pindaian)")
+    assert "disetujui" in scan.title
+    assert events_of(confirmed, "decision_made")[0]["person"]["name"] in scan.signed_by
 
 
 def test_a_scan_of_another_kind_that_a_crash_left_is_no_stranger(
