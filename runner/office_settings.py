@@ -247,6 +247,11 @@ def parse_office(text: str, name: str, zone: str) -> OfficeSettings:
     if settings.timezone not in {None, zone}:
         told = f"timezone: {settings.timezone}, but officials.yml says {zone}; mend one of them"
         raise SourceError(name, [Problem(read.line(("timezone",)), told)])
+    # Not a rule of the model: what a run of an earlier Rawat kept is read as it was.
+    number = settings.number
+    if number.by == "rawat" and number.pattern and "{dokumen}" not in number.pattern:
+        told = "number.pattern: expected {dokumen}, or all documents of a run have the same number"
+        raise SourceError(name, [Problem(read.line(("number", "pattern")), told)])
     return settings
 
 

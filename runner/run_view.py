@@ -31,7 +31,7 @@ from runner.procedure import procedure_of, standings
 from runner.reasons import condition_told, reasons_given
 from runner.record import Record
 from runner.rosters import CHANGED
-from runner.sop import TEST_AGAIN, Output, Step
+from runner.sop import TEST_AGAIN, Output, Sop, Step
 from runner.timing import StepTime, elapsed, step_times
 from runner.trends import Point, point_of
 from runner.view import (
@@ -78,6 +78,8 @@ from runner.windows import Windows
 _SIGNED = {"vote_made", "decision_made"}
 _OF_PDF = {SIGNED, "document_written"}
 _DRAFT, _FINAL = "draft", ("ratified", "final")
+_WHOLE = "final"
+"""The version of a document that never had another, but drafts."""
 
 
 def document_view(  # noqa: PLR0917 - the engine's contract, see runner.report.build_document
@@ -132,7 +134,7 @@ class _Builder:
             made_at=_at(self.events[-1]),
             timezone=self.begin["timezone"],
             office=self.record.roster.office,
-            number=self._number(document, version),
+            number=self._number(document, version, step),
             look=self._shown(),
             started_at=_at(self.begin),
             sop=self._sop_block(),
@@ -182,12 +184,10 @@ class _Builder:
         said = view.model_dump(mode="json", by_alias=True, include={"run", "made_at", "plan", "cves", "rows"})
         return (*earlier.points, point_of(said, view.hosts, earlier.seen()))
 
-    def _number(self, document: str, version: str) -> str:
+    def _number(self, document: str, version: str, step: int) -> str:
         if self._is_draft(document, version):
             return ""
-        order = list(dict.fromkeys(output.document for row in self.sop.steps for output in row.documents))
-        # A report of a run that was stopped stands in no row of the SOP: it is numbered after all others.
-        number = order.index(document) + 1 if document in order else len(order) + 1
+        number = number_in_sop(self.sop, document, version, step)
         settings, made_at = self.record.look.settings, _at(self.events[-1])
         return number_of(settings, self.begin["number"], number, made_at, self.begin["timezone"])
 
@@ -744,6 +744,22 @@ def _roster_change(event: Event) -> RosterChange:
 
 def _at(event: Event) -> str:
     return event.instant.at.isoformat()
+
+
+def number_in_sop(sop: Sop, document: str, version: str, step: int) -> int:
+    """Return the number of a row's document within its SOP, from 1.
+
+    Versions of one document have one number, drafts none. What is made anew in another row has its own, and a
+    report of a run that was stopped, which stands in no row, the one after all others.
+    """
+    made = [(o.document, o.version, row.no) for row in sop.steps for o in row.documents]
+    order = list(dict.fromkeys(_numbered(*output) for output in made if output[1] != _DRAFT))
+    wanted = _numbered(document, version, step)
+    return order.index(wanted) + 1 if wanted in order else len(order) + 1
+
+
+def _numbered(document: str | None, version: str, step: int) -> tuple[str | None, int]:
+    return document, step if version == _WHOLE else 0
 
 
 def _rounded(seconds: Iterable[float]) -> float:

@@ -137,6 +137,7 @@ def test_what_a_run_keeps_is_read_back(tmp_path: Path) -> None:
         (("  final: musnah\n", ""), 13, "active_years, inactive_years and final stand together"),
         (("  basis: JRA contoh\n", ""), 13, "basis: name the decree of the JRA"),
         (("https://", "http://"), 19, "expected an address that begins with https://"),
+        (("{nomor}.{dokumen}", "{nomor}"), 6, "number.pattern: expected {dokumen}"),
         (("by: rawat", "by: tangan"), 8, "number.by: expected 'agenda' or 'rawat'"),
     ],
 )
