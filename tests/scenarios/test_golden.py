@@ -124,7 +124,9 @@ def _disturbed(place: Place) -> Office:
     for row in (4, 8):
         office.playbooks.answer(row, "1", {"web1": SICK})
     office.playbooks.answer(4, "propose", {"web1": looked("web1", UNIT)})
-    failed = Failure("Back up", "the repository cannot be reached")
+    failed = Failure(
+        "Back up", "the disk of the repository is full (restic backup ended with 1): Fatal: disk full"
+    )
     backups = _ok("back_up_host", backed_up)
     office.playbooks.answer(9, "1", {**backups, "db1": HostResult("db1", "failed", {}, failed)})
     return office

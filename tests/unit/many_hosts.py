@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from sample_run import DEAD, RUN, SampleRun, backed_up, checked, found, tested, update
+from sample_run import DEAD, RUN, SERVICES, SampleRun, backed_up, checked, found, tested, update
 
 from runner import evidence
 from runner.canonical import canonical_json
@@ -101,7 +101,7 @@ def many_hosts(path: Path, count: int) -> SampleRun:
         run.document(row, 1)
         run.end(row, 1, row + 1)
 
-    bad = ("test_units_run", "layanan.service: aktif sebelum update, sekarang failed")
+    bad = (SERVICES, "layanan tidak aktif: layanan.service")
     part = Part("1", "suite", tuple(known))
     run.begin(8, 1, [part])
     told = [

@@ -252,14 +252,34 @@ def web3_failed() -> dict[str, Any]:
     return results
 
 
+PACKAGES, SERVICES, PORTS, ADDRESSES = (
+    "Versi paket sesuai dengan rencana yang disetujui.",
+    "Semua layanan yang aktif sebelum pembaruan tetap aktif.",
+    "Semua port yang terbuka sebelum pembaruan tetap terbuka.",
+    "Semua alamat aplikasi menjawab seperti sebelum pembaruan.",
+)
+"""Titles of tests in tests/post_update, by which the suite tells of them."""
+_TESTS = {
+    "test_planned_versions_are_in_effect": PACKAGES,
+    "test_services_active_before_are_active_now": SERVICES,
+    "test_ports_listening_before_listen_now": PORTS,
+    "test_addresses_answer_as_before": ADDRESSES,
+}
+
+
 def tested(*failing: tuple[str, str]) -> dict[str, Any]:
-    """Return the result of the test suite, with these tests failing."""
-    names = ["test_packages_are_as_approved", "test_units_run", "test_ports_listen", "test_urls_answer"]
+    """Return the result of the test suite, with the tests of these titles failing."""
     bad = dict(failing)
     tests = [
-        {"name": n, "outcome": "failed" if n in bad else "passed", "message": bad.get(n, "")} for n in names
+        {
+            "name": name,
+            "title": title,
+            "outcome": "failed" if title in bad else "passed",
+            "message": bad.get(title, ""),
+        }
+        for name, title in _TESTS.items()
     ]
-    return {"verification": {"tests": tests, "passed": len(names) - len(bad), "failed": len(bad)}}
+    return {"verification": {"tests": tests, "passed": len(_TESTS) - len(bad), "failed": len(bad)}}
 
 
 def rolled_back(host: str, not_undone: list[dict[str, str]] | None = None) -> dict[str, Any]:
@@ -519,7 +539,10 @@ class SampleRun:
         check = Part("1-check", "check", ("web1",))
         self.begin(7, 1, [waves[0], check, waves[1]])
         self.act(7, 1, waves[0], 38, results({"web1": applied("web1")}, {}), changes=True)
-        sick = ("test_urls_answer", "http://web1:8091/ menjawab 500, sebelum update 200")
+        sick = (
+            ADDRESSES,
+            "alamat tidak menjawab semestinya: http://web1:8091/ menjawab 500 (sebelumnya 200)",
+        )
         self.act(7, 1, check, 6, results({"web1": tested(sick)}, {"web1": ("failed", *sick)}))
         done = {host: applied(host) for host in ("db1", "file1", "web2")} | {"web3": web3_failed()}
         bad: Any = {
@@ -538,9 +561,12 @@ class SampleRun:
         hosts = ("web1", "db1", "file1", "web2", "web3")
         part, failed = Part("1", "suite", hosts), ("web1", "web2", "web3")
         self.begin(8, 1, [part])
-        sick = ("test_urls_answer", "http://web1:8091/ menjawab 500, sebelum update 200")
-        crash = ("test_units_run", "lab-crash.service: aktif sebelum update, sekarang failed")
-        broken = ("test_packages_are_as_approved", "lab-postinst half-configured")
+        sick = (
+            ADDRESSES,
+            "alamat tidak menjawab semestinya: http://web1:8091/ menjawab 500 (sebelumnya 200)",
+        )
+        crash = (SERVICES, "layanan tidak aktif: lab-crash.service")
+        broken = (PACKAGES, "versi tidak sesuai: lab-postinst 2.0-1 (belum tuntas)")
         items = {h: tested() for h in ("db1", "file1")}
         items |= {"web1": tested(sick), "web2": tested(crash), "web3": tested(broken)}
         bad: Any = {"web1": ("failed", *sick), "web2": ("failed", *crash), "web3": ("failed", *broken)}
