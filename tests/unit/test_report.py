@@ -245,7 +245,7 @@ def test_check_report_lists_what_was_found_and_what_could_not_be_checked(sample:
     assert (
         "/etc/rsyncd.conf Berkas konfigurasi telah diubah pada host; diganti dengan berkas versi baru" in text
     )
-    assert "No route to host" in text
+    assert "host tidak terjangkau" in text
 
 
 def test_check_report_tells_what_is_not_good_worst_first_and_equal_things_once(sample: SampleRun) -> None:
@@ -543,7 +543,7 @@ def test_minutes_show_failing_tests_rollback_and_what_could_not_be_undone(sample
     text = shown(sample, "notulensi-hasil-update", "final")
 
     assert "tidak normal \u2013 Dari 6 host" in text
-    assert "lab-crash.service: aktif sebelum update, sekarang failed" in text
+    assert "layanan tidak aktif: lab-crash.service" in text
     assert "lab-good: versi semula 1.0-1 tidak tersedia lagi pada sumber paket host" in text
     assert "Nama Analis, Analis Sistem Informasi dan Jaringan" in text
 
