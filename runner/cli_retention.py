@@ -19,6 +19,7 @@ from runner.consent import Shown
 from runner.console import console
 from runner.dispositions import Decision
 from runner.minutes import minutes
+from runner.office import look_of
 from runner.officials import load_roster
 from runner.retention import Due, Parties
 from runner.sealing import leave_checkpoint, settings_of
@@ -72,7 +73,9 @@ def decide(
             "nobody may decide about archives here",
             hint=f"say who in {workspace.archive_settings}, as docs/archive.md shows",
         )
-    roster = load_roster(workspace.root / settings.officials)
+    roster_file = workspace.root / settings.officials
+    roster = load_roster(roster_file)
+    look = look_of(roster, roster_file)
     parties = Parties(roster.named(official), roster.named(witness), (settings.decides, settings.witness))
     known = next((known for known in retention.FATES if known == fate), None)
     if known is None:
@@ -95,7 +98,7 @@ def decide(
 
     def minutes_of(said: Mapping[str, Any]) -> Mapping[str, bytes]:
         of_runs = [described[kept["run"]] or {} for kept in said["runs"]]
-        return minutes(said, of_runs, roster.office, roster.timezone)
+        return minutes(said, of_runs, roster.office, roster.timezone, look)
 
     decision = Decision(known, dues, parties, (key, witness_key), reason)
     line = dispositions.decide(workspace.archive, workspace.archive_key, decision, now, minutes_of)

@@ -12,6 +12,7 @@ from runner.bag import Fate
 from runner.canonical import canonical_json, sha256_hex
 from runner.clock import parse_utc
 from runner.language import Language, _, reading
+from runner.office_settings import OfficeLook
 from runner.report import Original
 
 NAME = "berita-acara"
@@ -19,7 +20,11 @@ _TEMPLATE = "_berita-acara-penyusutan.html.j2"
 
 
 def minutes(
-    said: Mapping[str, Any], archives: Sequence[Mapping[str, Any]], office: str, timezone: str
+    said: Mapping[str, Any],
+    archives: Sequence[Mapping[str, Any]],
+    office: str,
+    timezone: str,
+    look: OfficeLook | None = None,
 ) -> dict[str, bytes]:
     """Return the files of the Berita Acara, by name.
 
@@ -28,11 +33,18 @@ def minutes(
         archives: what each archive says of itself, in the statement's order.
         office: its name.
         timezone: in which its days are told.
+        look: its letterhead and place; empty where it has said nothing of them.
     """
+    look = look or OfficeLook()
+    head = look.settings.letterhead
     view = {
         "title": _title(said["fate"]),
         "act": _act(said["fate"]),
         "office": office,
+        "lines": [*head.lines] or [office],
+        "address": [*head.address],
+        "logos": [{"name": picture.name, "address": picture.address} for picture in look.pictures],
+        "place": look.settings.place,
         "timezone": timezone,
         "decided": said["decided"],
         "reason": said["reason"],
@@ -68,8 +80,10 @@ def copy_of(papers: Mapping[str, bytes], language: Language) -> dict[str, bytes]
     data, fate = papers[f"{NAME}.json"], json.loads(papers["statement.json"])["fate"]
     original = Original(f"{NAME}.pdf", sha256_hex(papers[f"{NAME}.pdf"]), sha256_hex(data))
     with reading(language):
-        view = json.loads(data) | {"title": _title(fate), "act": _act(fate)}
-        return _pages(view, data, original)
+        said = json.loads(data)
+        # Papers of before they were on the office's own paper have only its name.
+        plain = {"lines": [said["office"]], "address": [], "logos": [], "place": ""}
+        return _pages({**plain, **said, "title": _title(fate), "act": _act(fate)}, data, original)
 
 
 def _pages(view: Mapping[str, Any], data: bytes, original: Original | None) -> dict[str, bytes]:
@@ -92,7 +106,7 @@ def _act(fate: Fate) -> str:
     return {
         "inaktif": _("memindahkan arsip berikut dari arsip aktif menjadi arsip inaktif"),
         "musnah": _(
-            "memusnahkan isi arsip berikut; daftar sidik jari dan catatan registernya tetap disimpan"
+            "memusnahkan isi arsip berikut, sedangkan daftar sidik jari dan catatan register tetap disimpan"
         ),
         "serah": _("menyerahkan arsip berikut sebagai arsip statis kepada lembaga kearsipan"),
         "simpan": _("menilai kembali arsip berikut dan menetapkannya tetap disimpan"),

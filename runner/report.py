@@ -244,6 +244,7 @@ def environment() -> jinja2.Environment:
         "hour": wording.hour,
         "month": _in_zone(wording.month),
         "weekday_date": _in_zone(wording.weekday_date),
+        "date_in_words": _in_zone(wording.date_in_words),
         "clock": _in_zone(wording.clock),
         "clock_seconds": _in_zone(wording.clock_seconds),
         "zone_name": _in_zone(wording.zone_name),

@@ -16,7 +16,7 @@ from babel.dates import format_date, format_datetime, format_time, get_day_names
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
-from runner.language import INDONESIAN, _, counted, language
+from runner.language import INDONESIAN, _, counted, is_original, language
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 _DAY, _HOUR, _MINUTE, _SECOND = 86400, 3600, 60, 1
 _ZONES = frozenset({"WIB", "WITA", "WIT"})
 _SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_WORDS = (
+    "nol",
+    "satu",
+    "dua",
+    "tiga",
+    "empat",
+    "lima",
+    "enam",
+    "tujuh",
+    "delapan",
+    "sembilan",
+    "sepuluh",
+    "sebelas",
+)
+_ELEVEN = 11
+_TWENTY = 20
+_POWERS = ((1000, "ribu"), (100, "ratus"), (10, "puluh"))
 _TENTHS_BELOW = 10  # seconds; a faster step is told to a tenth
 
 
@@ -78,6 +95,30 @@ def hour(text: str) -> str:
 def weekday_date(at: datetime, zone: ZoneInfo) -> str:
     """Return a date as ``Sabtu, 21 November 2026``."""
     return format_date(at.astimezone(zone), "EEEE, d MMMM yyyy", locale=_locale())
+
+
+def date_in_words(at: datetime, zone: ZoneInfo) -> str:
+    """Return a date as a Berita Acara opens with it, and in English as ``weekday_date`` does.
+
+    ``Sabtu, tanggal dua puluh satu bulan November tahun dua ribu dua puluh enam``.
+    """
+    if not is_original():
+        return weekday_date(at, zone)
+    day = at.astimezone(zone)
+    named = weekday(day.weekday()), in_words(day.day), format_date(day, "MMMM", locale=_locale())
+    return "{}, tanggal {} bulan {} tahun {}".format(*named, in_words(day.year))
+
+
+def in_words(number: int) -> str:
+    """Return a number from 0 to 9999 in Indonesian words."""
+    if number <= _ELEVEN:
+        return _WORDS[number]
+    if number < _TWENTY:
+        return f"{_WORDS[number - 10]} belas"
+    size, name = next((size, name) for size, name in _POWERS if number >= size)
+    count, rest = divmod(number, size)
+    head = f"se{name}" if count == 1 else f"{in_words(count)} {name}"
+    return f"{head} {in_words(rest)}" if rest else head
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:

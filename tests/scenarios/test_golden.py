@@ -203,7 +203,7 @@ def destroyed(fate: str) -> tuple[dict[str, Any], dict[str, bytes]]:
         "period": {"from": "2020-11-21", "to": "2020-11-22"},
         "documents": [{}, {}],
     }
-    return said, minutes(said, [sealed], "Dinas Contoh", "Asia/Jakarta")
+    return said, minutes(said, [sealed], "Dinas Contoh", "Asia/Jakarta", LOOK)
 
 
 def archive(_place: Place) -> Documents:

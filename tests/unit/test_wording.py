@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from runner import wording
+from runner.language import reading
+from runner.translations import language_of
 
 NOON = datetime(2026, 11, 21, 5, 5, 9, tzinfo=UTC)
 
@@ -101,3 +103,36 @@ def test_some_of_a_long_list_says_how_many_more() -> None:
 def test_listing_and_number() -> None:
     assert wording.listing(["db1", "file1", "web1"]) == "db1, file1, dan web1"
     assert wording.number(12345.6) == "12.345,6"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, "nol"),
+        (1, "satu"),
+        (10, "sepuluh"),
+        (11, "sebelas"),
+        (12, "dua belas"),
+        (20, "dua puluh"),
+        (21, "dua puluh satu"),
+        (31, "tiga puluh satu"),
+        (100, "seratus"),
+        (111, "seratus sebelas"),
+        (1000, "seribu"),
+        (1999, "seribu sembilan ratus sembilan puluh sembilan"),
+        (2000, "dua ribu"),
+        (2026, "dua ribu dua puluh enam"),
+        (2100, "dua ribu seratus"),
+    ],
+)
+def test_a_number_in_words(number: int, words: str) -> None:
+    assert wording.in_words(number) == words
+
+
+def test_a_berita_acara_opens_with_the_day_in_words() -> None:
+    late = datetime(2026, 11, 20, 17, 30, tzinfo=UTC)
+    assert wording.date_in_words(late, ZoneInfo("Asia/Jakarta")) == (
+        "Sabtu, tanggal dua puluh satu bulan November tahun dua ribu dua puluh enam"
+    )
+    with reading(language_of("en")):
+        assert wording.date_in_words(late, ZoneInfo("Asia/Jakarta")) == "Saturday, 21 November 2026"
