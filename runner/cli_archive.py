@@ -16,9 +16,9 @@ from runner import catalogue, cli_retention, errors, typed, verify
 from runner.catalogue import Sealed, Sought
 from runner.console import RunArgument, console, error_console
 from runner.export import export as srikandi_export
+from runner.outside import Outside
 from runner.screens import one_line
 from runner.sealing import seal
-from runner.verify import Outside
 from runner.workspace import find_workspace
 
 _SEAL = "seal"

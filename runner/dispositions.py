@@ -7,7 +7,6 @@ decision; the removal, where one was decided; the record of the removal. A crash
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from typing import Any
 
 from runner import bag, errors, register, retention, signing
 from runner.bag import Fate
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import format_utc
+from runner.display import display
 from runner.files import make_private_dir, sync_dir, write_once
 from runner.register import Decided, Register, Removed
 from runner.retention import Due, Parties
-from runner.tree import Tree
+from runner.tree import Tree, name_problem
 
 FOLDER = "retention"
 Minutes = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
@@ -144,6 +144,11 @@ def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
     """
     folder = f"{FOLDER}/{line.no}"
     for file in line.files:
+        inside, _, name = file.path.rpartition("/")
+        if inside != folder or name_problem(name):
+            raise errors.VerificationError(
+                line.where, f"names {display(file.path)}, which is not in {folder}/"
+            )
         if sha256_hex(read(file.path)) != file.sha256:
             raise errors.VerificationError(file.path, "is not the file that the register names")
     statement, signers = read(f"{folder}/statement.json"), read(f"{folder}/signers")
@@ -166,6 +171,6 @@ def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
 
 def _statement(data: bytes, path: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(data))
+        return dict(parse_canonical(data))
     except (ValueError, TypeError) as error:
         raise errors.VerificationError(path, "is not a statement") from error

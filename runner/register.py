@@ -166,7 +166,8 @@ def _require_fit(line: Line, before: Sequence[Line]) -> None:
     known = {entry.run: entry for entry in sealed(before)}
     gone = to_remove(before)
     if isinstance(line, Entry):
-        if line.path != place(line.run, line.classification):
+        leads_out = {"", ".", ".."} & {*line.path.split("/")}
+        if line.path != place(line.run, line.classification) or leads_out:
             raise errors.VerificationError(line.where, "has a path that is not the one of its run")
         if line.run in known:
             raise errors.VerificationError(line.where, "names a run that was named before")

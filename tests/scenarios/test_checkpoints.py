@@ -12,8 +12,8 @@ import pytest
 from runner import archive, errors, journal, record, sealing, verify
 from runner.archive_settings import Place, parse_archive_settings
 from runner.engine import Engine, Waiting
+from runner.outside import Outside
 from runner.source import SourceError
-from runner.verify import Outside
 from runner.workspace import RunFolder
 from scenarios.office import Office
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from runner import archive, archive_key, cli, errors, record, register, report, verify
 from runner.checkpoint import EMPTY, Chain
 from runner.engine import Closed
+from runner.outside import Outside
 from runner.run_view import document_view
-from runner.verify import Outside
 from runner.workspace import RunFolder
 from scenarios.forgery import find, forge
 from scenarios.office import Office, events_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runner import errors, verify
-from runner.verify import Outside
+from runner.outside import Outside
 
 from .archives import SIGNERS, Attacked, make_archive
 from .cases import CASES, Case, write_cases
@@ -108,7 +108,7 @@ def test_there_are_enough_cases_and_few_that_the_script_cannot_see() -> None:
     tampered = [entry for entry in CASES if not entry.holds]
     assert len({entry.name for entry in CASES}) == len(CASES) >= 60
     assert len(tampered) >= 40
-    assert len([entry for entry in CASES if entry.blind]) <= 4
+    assert len([entry for entry in CASES if entry.blind]) <= 5
 
 
 def test_the_script_in_the_bag_is_the_one_that_was_tried(whole: Path) -> None:
