@@ -60,6 +60,10 @@ def verify_command(
     signers: Annotated[
         Path | None, typer.Option(help="The archive's public keys as you know them (arsip.signers)")
     ] = None,
+    officials: Annotated[
+        Path | None,
+        typer.Option(help="Public keys of the officials as you know them, as ssh-keygen reads them"),
+    ] = None,
     printed: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,7 +77,8 @@ def verify_command(
     """
     if not path.exists():
         path = find_workspace().run_folder(str(path)).path
-    found = verify.verify(path, Outside(tuple(checkpoint or ()), signers, tuple(printed or ())))
+    outside = Outside(tuple(checkpoint or ()), signers, officials, tuple(printed or ()))
+    found = verify.verify(path, outside)
     console.print(Text(_told(found), style="green"), soft_wrap=True)
     if found.kind == "archive" and not found.registered:
         told = "no register stands above this archive: it was checked only against itself"

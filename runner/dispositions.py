@@ -136,8 +136,15 @@ def papers_of(root: Path, number: int) -> dict[str, bytes]:
     return {PurePosixPath(file.path).name: files.read(file.path) for file in line.files}
 
 
-def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
+def require_decided(
+    line: Decided, read: Callable[[str], bytes], known_officials: bytes | None = None
+) -> None:
     """Require that the files of a recorded decision are as they were, and signed by two persons.
+
+    Args:
+        line: the record of the decision.
+        read: returns the content of a file of the archive.
+        known_officials: keys by which officials are known; without them those beside the decision count.
 
     Raises:
         VerificationError: naming the first that is not.
@@ -166,6 +173,12 @@ def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
         if not signing.is_signed_by(statement, signature, str(said[role]), signers, retention.NAMESPACE):
             raise errors.VerificationError(
                 f"{folder}/{role}.sig", "is not a signature of who is named in the statement"
+            )
+        if known_officials is not None and not signing.is_signed_by(
+            statement, signature, str(said[role]), known_officials, retention.NAMESPACE
+        ):
+            raise errors.VerificationError(
+                f"{folder}/{role}.sig", f"is not by a key that is known of {display(str(said[role]))}"
             )
 
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner import archive_key, errors, register
+from runner import archive_key, errors, register, signing
 from runner.checkpoint import Chain, Checkpoint, require_prefix
 from runner.display import display
+from runner.events import signer_of
 from runner.journal import FIRST_PREV
 from runner.register import Line
 from runner.run_check import JOURNAL, CheckedRun
@@ -31,6 +32,8 @@ class Outside:
     checkpoints: tuple[Path, ...] = ()
     signers: Path | None = None
     """The keys of the archive."""
+    officials: Path | None = None
+    """The keys of the officials, as ``ssh-keygen -Y verify`` reads them."""
     printed: tuple[str, ...] = ()
     """What footers of documents on paper say of the register: number of records, colon, short digest."""
 
@@ -72,6 +75,38 @@ def require_known_keys(signers: bytes, outside: Outside) -> None:
     known = archive_key.require_signers(given, str(outside.signers))
     if not set(archive_key.require_signers(signers, register.SIGNERS)) <= set(known):
         raise errors.VerificationError(register.SIGNERS, f"holds a key that is not in {outside.signers}")
+
+
+def known_officials(outside: Outside) -> bytes | None:
+    """Return the officials' keys as the verifier knows them, None where he brought none.
+
+    Raises:
+        InputError: when the file cannot be read.
+    """
+    return _read_given(outside.officials) if outside.officials else None
+
+
+def require_known_officials(run: CheckedRun, known: bytes | None, folder: str = "") -> None:
+    """Require that every statement of a run is signed with a key by which its signer is known.
+
+    Args:
+        run: a run that holds.
+        known: the officials' keys as the verifier knows them; without them anybody's own count.
+        folder: where the run stands in what is judged, for the message.
+
+    Raises:
+        VerificationError: naming the first signature by another key.
+    """
+    if known is None:
+        return
+    for event in run.events:
+        if "statement" not in event.fields:
+            continue
+        statement, signature = (event[part]["path"] for part in ("statement", "signature"))
+        signer = signer_of(event)
+        if not signing.is_signed_by(run.tree.read(statement), run.tree.read(signature), signer, known):
+            where = f"{folder}/{signature}" if folder else signature
+            raise errors.VerificationError(where, f"is not by a key that is known of {display(signer)}")
 
 
 def held_against(outside: Outside, archive: Archive | None, runs: Sequence[CheckedRun]) -> int:

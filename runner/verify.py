@@ -31,7 +31,15 @@ from runner.checkpoint import Chain, require_prefix
 from runner.display import display
 from runner.dispositions import require_decided
 from runner.holder import held_by
-from runner.outside import Archive, Outside, held_against, known_signers, require_known_keys
+from runner.outside import (
+    Archive,
+    Outside,
+    held_against,
+    known_officials,
+    known_signers,
+    require_known_keys,
+    require_known_officials,
+)
 from runner.register import Decided, Entry, Line
 from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run
 from runner.tree import Tree, list_tree, require_real_folders
@@ -74,6 +82,7 @@ def verify(path: Path, outside: Outside | None = None) -> Verified:
     if is_run:
         with _undisturbed(path):
             run = checked_run(RunFolder(path))
+        require_known_officials(run, known_officials(outside))
         held = held_against(outside, None, [run])
         return Verified(
             "run",
@@ -135,6 +144,7 @@ def _verify_bag(path: Path, outside: Outside) -> Verified:
         return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, registered=True, checkpoints=held)
     signers = archive.signers if archive else known_signers(outside)
     run = check_bag(list_tree(path), entry, signers)
+    require_known_officials(run, known_officials(outside), PAYLOAD)
     if archive is not None and entry is not None:
         _require_printed(run, entry, archive)
     held = held_against(outside, archive, [run])
@@ -156,6 +166,7 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
                 _check_remains(tree, entry, archive)
             else:
                 runs.append(check_bag(tree, entry, archive.signers))
+                require_known_officials(runs[-1], known_officials(outside), PAYLOAD)
                 _require_printed(runs[-1], entry, archive)
         except errors.VerificationError as error:
             # What is wrong in the register is told by its own name, all else by its place in the archive.
@@ -214,7 +225,7 @@ def _read_archive(root: Path, outside: Outside) -> Archive:
     for line in lines:
         if isinstance(line, Decided):
             files = Tree(root, dict.fromkeys((file.path for file in line.files), 0), frozenset())
-            require_decided(line, files.read)
+            require_decided(line, files.read, known_officials(outside))
     return Archive(root, lines, signers)
 
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Memeriksa arsip Rawat tanpa Rawat: checks an archive of Rawat without Rawat.
-#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]
+#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--officials FILE] [--printed TEXT]... [FOLDER]
+# --signers names the archive's keys, --officials those of the officials (allowed signers of ssh-keygen), as you know them.
 # TEXT is what the footer of a document on paper says of the register, as 12:3fa9c2d81e07b544.
 # FOLDER is a bag (this folder, when none is given) or the top of an archive, which holds register.jsonl.
 # Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl; for signed PDFs grep -a. Reads only.
@@ -230,6 +231,13 @@ keys() {
   [ "$bad" = 0 ] || wrong "data/allowed_signers: does not hold the keys of officials.json"
 }
 
+# known SIGNER NAMESPACE STATEMENT SIGNATURE NAME: it is by a key that --officials knows, where that was given.
+known() {
+  [ -z "$officials" ] ||
+    ssh-keygen -Y verify -f "$officials" -I "$1" -n "$2" -s "$4" < "$3" > "$work/said" 2>&1 ||
+    wrong "$5: is not by a key that is known of $1"
+}
+
 # statements: each is of this run and this SOP, and signed by the official whom it names as its signer.
 statements() {
   for statement in data/decisions/*.json; do
@@ -243,6 +251,7 @@ statements() {
         -s "$statement.sig" < "$statement" > "$work/said" 2>&1 && good=yes
     done
     [ -n "$good" ] || wrong "$statement.sig: is not the signature of $signer on $statement"
+    known "$signer" rawat-decision "$statement" "$statement.sig" "$statement.sig"
   done
 }
 
@@ -349,9 +358,11 @@ decisions() {
     [ "$(field decides < "$statement")" != "$(field witness < "$statement")" ] ||
       wrong "$papers/statement.json: is not what register.jsonl:$number says"
     for role in decides witness; do
-      ssh-keygen -Y verify -f "$1/$papers/signers" -I "$(field "$role" < "$statement")" -n rawat-retention \
+      signer=$(field "$role" < "$statement")
+      ssh-keygen -Y verify -f "$1/$papers/signers" -I "$signer" -n rawat-retention \
         -s "$1/$papers/$role.sig" < "$statement" > "$work/said" 2>&1 ||
         wrong "$papers/$role.sig: is not a signature of who is named in the statement"
+      known "$signer" rawat-retention "$statement" "$1/$papers/$role.sig" "$papers/$role.sig"
     done
   done < "$work/decisions"
 }
@@ -496,6 +507,7 @@ against() {
 
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 given=
+officials=
 folder=
 : > "$work/points"
 : > "$work/printed"
@@ -503,11 +515,12 @@ while [ $# -gt 0 ]; do
   case $1 in
     --checkpoint) [ $# -gt 1 ] && [ -f "$2" ] || usage "--checkpoint needs a file"; absolute "$2" >> "$work/points"; shift 2 ;;
     --signers) [ $# -gt 1 ] && [ -f "$2" ] || usage "--signers needs a file"; given=$(absolute "$2"); shift 2 ;;
+    --officials) [ $# -gt 1 ] && [ -f "$2" ] || usage "--officials needs a file"; officials=$(absolute "$2"); shift 2 ;;
     --printed)
       [ $# -gt 1 ] && printf '%s' "$2" | tr -d . | grep -xE '[1-9][0-9]{0,8}:[0-9a-f]{16,64}' >> "$work/printed" ||
         usage "--printed needs what a footer says of the register, as 12:3fa9c2d81e07b544"
       shift 2 ;;
-    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]" ;;
+    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--officials FILE] [--printed TEXT]... [FOLDER]" ;;
     *) folder=$1; shift ;;
   esac
 done

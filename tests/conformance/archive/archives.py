@@ -22,7 +22,8 @@ from runner.retention import Due, Parties
 REGISTER, HEAD, SIGNERS = register.NAME, register.HEAD, register.SIGNERS
 TAG_MANIFEST = bag.TAG_MANIFEST
 OUTSIDE = "outside"
-"""The folder of what an auditor keeps elsewhere: checkpoints and the archive's public keys."""
+"""The folder of what an auditor keeps elsewhere: checkpoints, public keys of archive and officials."""
+OFFICIALS = "pejabat.signers"
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Attacked:
     """What is judged: ``bag`` the first in its archive, ``newest``, ``alone`` a bag copied away, ``all``."""
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    officials: bool = False
     printed: tuple[str, ...] = ()
     """Whose footers on paper it is held against, by the name of the checkpoint of that moment."""
     places: dict[str, Path] = field(default_factory=dict)
@@ -210,6 +212,8 @@ def make_archive(base: Path) -> Path:
     root, key, outside = base / "archive", base / "key" / "ed25519", base / OUTSIDE
     office.register_head = lambda known: register.signed_head(root, known)
     outside.mkdir()
+    known_officials = [official.signers_line("rawat-*") for official in office.roster.officials]
+    (outside / OFFICIALS).write_bytes(b"".join(known_officials))
 
     def leave(name: str, *events: journal.Event) -> None:
         _, data, signers = checkpoints.made(root, key, events)

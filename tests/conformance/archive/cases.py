@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner import archive_key, bag
-from runner.canonical import canonical_json
+from unit.record_builder import make_keys
 
-from .archives import HEAD, REGISTER, SIGNERS, TAG_MANIFEST, Attacked, chained, read_journal
+from runner import archive_key, bag
+from runner.canonical import canonical_json, sha256_hex
+
+from .archives import HEAD, OFFICIALS, REGISTER, SIGNERS, TAG_MANIFEST, Attacked, chained, read_journal
 
 JOURNAL = "data/journal.jsonl"
 
@@ -33,6 +35,7 @@ class Case:
     target: str = "bag"
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    officials: bool = False
     printed: tuple[str, ...] = ()
     blind: str = ""
     """Why the script cannot see it, by design; "" where both must come to the same verdict."""
@@ -47,6 +50,7 @@ def case(
     target: str = "bag",
     checkpoints: tuple[str, ...] = (),
     signers: bool = False,
+    officials: bool = False,
     printed: tuple[str, ...] = (),
     blind: str = "",
 ) -> Callable[[Callable[[Attacked], None]], Callable[[Attacked], None]]:
@@ -54,7 +58,7 @@ def case(
 
     def enter(make: Callable[[Attacked], None]) -> Callable[[Attacked], None]:
         name = make.__name__.strip("_").replace("_", "-")
-        CASES.append(Case(name, make, holds, target, checkpoints, signers, printed, blind))
+        CASES.append(Case(name, make, holds, target, checkpoints, signers, officials, printed, blind))
         return make
 
     return enter
@@ -84,6 +88,13 @@ for _name, _target, _papers in (
     ("valid-bag-with-a-paper", "bag", ("newest",)),
 ):
     CASES.append(Case(_name, untouched, holds=True, target=_target, printed=_papers))
+
+for _name, _target in (
+    ("valid-archive-by-known-officials", "all"),
+    ("valid-bag-by-known-officials", "bag"),
+    ("valid-bag-without-its-register-by-known-officials", "alone"),
+):
+    CASES.append(Case(_name, untouched, holds=True, target=_target, officials=True))
 
 
 @case(holds=True, target="all", checkpoints=("first",))
@@ -895,6 +906,14 @@ def register_is_a_link_to_nothing_and_only_one_bag_shown(a: Attacked) -> None:
     register_is_a_link_to_nothing(a)
 
 
+@case(target="all")
+def bag_outside_the_archive_with_the_stolen_archive_key(a: Attacked) -> None:
+    run = a.bag.name
+    a.bag.rename(a.base / run)
+    place = {"classification": "../..", "path": f"2026/../../{run}"}
+    a.rewrite_register(a.stolen_key, lambda records: records[0].update(place))
+
+
 # What the stolen archive key signs beside the archives ------------------------------------------------------
 
 
@@ -934,18 +953,113 @@ def description_edited_with_the_stolen_archive_key(a: Attacked) -> None:
     a.reseal(a.stolen_key)
 
 
+# Officials who are none -----------------------------------------------------------------------------------
+
+
+def made_up_officials(a: Attacked) -> Path:
+    """Return a folder with keys under the names of the office's officials that are not theirs."""
+    keys = a.base / "made-up"
+    make_keys(keys)
+    return keys
+
+
+def officials_replaced(a: Attacked) -> None:
+    """Put other keys in the place of all officials', sign all their statements anew, and seal it again."""
+    keys = made_up_officials(a)
+    roster = json.loads((a.bag / "data" / "officials.json").read_bytes())
+    signers = a.bag / "data" / "allowed_signers"
+    for official in roster["officials"]:
+        key = " ".join((keys / f"{official['id']}.pub").read_text().split()[:2])
+        signers.write_text(signers.read_text().replace(official["key"], key))
+        official["key"] = key
+    data = canonical_json(roster)
+    (a.bag / "data" / "officials.json").write_bytes(data)
+    for path in sorted((a.bag / "data" / "decisions").glob("*.json")):
+        said = json.loads(path.read_bytes())
+        path.write_bytes(canonical_json({**said, "reason": "Karangan"}))
+        a.sign_statement(path, keys / said["signer"])
+
+    def change(records: list[dict[str, Any]]) -> None:
+        records[0]["officials_sha256"] = sha256_hex(data)
+        for record in records:
+            if record["event"] == "decision_made":
+                record["reason"] = "Karangan"
+
+    a.forge(change)
+    a.reseal(a.stolen_key)
+
+
+@case(holds=True, target="newest")
+def all_officials_replaced_with_the_stolen_archive_key_and_none_known(a: Attacked) -> None:
+    """What no judge can see who does not know the officials' keys: this is why they are kept elsewhere."""
+    officials_replaced(a)
+
+
+@case(target="newest", officials=True)
+def all_officials_replaced_with_the_stolen_archive_key(a: Attacked) -> None:
+    officials_replaced(a)
+
+
+@case(target="all", officials=True)
+def all_officials_replaced_with_the_stolen_archive_key_in_the_whole(a: Attacked) -> None:
+    a.places["second"] = a.newest
+    officials_replaced(Second(a.base))
+
+
+@case(target="alone", officials=True)
+def all_officials_replaced_in_a_bag_without_its_register(a: Attacked) -> None:
+    officials_replaced(a)
+
+
+@case(target="bag", officials=True)
+def keys_of_officials_known_under_each_other_s_names(a: Attacked) -> None:
+    """As if one had signed for the other: a key counts for its own official and no other."""
+    roster = json.loads((a.newest / "data" / "officials.json").read_bytes())
+    one, other = (official["key"] for official in roster["officials"])
+    swapped = (a.outside / OFFICIALS).read_text()
+    (a.outside / OFFICIALS).write_text(swapped.replace(one, "-").replace(other, one).replace("-", other))
+
+
+@case(target="bag", officials=True)
+def destroyed_by_officials_who_are_none_with_the_stolen_archive_key(a: Attacked) -> None:
+    a.destroy(a.newest.name, made_up_officials(a))
+
+
+@case(holds=True, target="bag")
+def destroyed_by_officials_who_are_none_and_none_known(a: Attacked) -> None:
+    """As above: who the officials are has to be known from elsewhere."""
+    a.destroy(a.newest.name, made_up_officials(a))
+
+
+@case(holds=True, target="all", officials=True)
+def valid_archive_of_which_one_was_destroyed_by_known_officials(a: Attacked) -> None:
+    destroyed(a)
+
+
+# A run that was begun and never sealed --------------------------------------------------------------------
+
+
+@case(holds=True, target="all", checkpoints=("gate",))
+def run_known_by_its_gate_never_sealed_and_gone(a: Attacked) -> None:
+    """An open run is elsewhere; both judges name it, and that it was not held against its checkpoint."""
+    put_back(a)
+
+
 def write_cases(base: Path, folder: Path) -> None:
     """Write every case to ``folder`` as NAME/ with archive, outside and ``case.json``, for other judges."""
     for entry in CASES:
         place = folder / entry.name
         shutil.copytree(base, place, symlinks=True)
-        attacked = Attacked(place, entry.target, entry.checkpoints, entry.signers, entry.printed)
+        attacked = Attacked(
+            place, entry.target, entry.checkpoints, entry.signers, entry.officials, entry.printed
+        )
         entry.make(attacked)
         told = {
             "holds": entry.holds,
             "judged": str(attacked.judged.relative_to(place)),
             "checkpoints": [f"outside/{name}.checkpoint" for name in entry.checkpoints],
             "signers": "outside/arsip.signers" if entry.signers else None,
+            "officials": f"outside/{OFFICIALS}" if entry.officials else None,
             "printed": attacked.papers,
             "blind": entry.blind,
         }
