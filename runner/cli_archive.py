@@ -83,7 +83,13 @@ def verify_command(
     if found.kind == "archive" and not found.registered:
         told = "no register stands above this archive: it was checked only against itself"
         console.print(Text(told, style="yellow"))
-    if found.registered and not found.checkpoints:
+    for chain in found.held.unsealed:
+        told = (
+            f"a checkpoint knows {chain.records} records of run {chain.run}, which the register does not "
+            "name: it is open, and its folder to be verified by itself, or it is gone"
+        )
+        console.print(Text(one_line(told, 500), style="yellow"), soft_wrap=True)
+    if found.registered and not found.held.checkpoints and not found.held.unsealed:
         told = (
             "without an earlier checkpoint (--checkpoint), all of it put back to an earlier day does not show"
         )
@@ -91,7 +97,7 @@ def verify_command(
 
 
 def _told(found: verify.Verified) -> str:
-    held = f", held against {found.checkpoints} checkpoints" if found.checkpoints else ""
+    held = f", held against {found.held.checkpoints} checkpoints" if found.held.checkpoints else ""
     if found.kind == "removed":
         return (
             f"verified: what is left of {found.run}, whose content was destroyed as the register says{held}"

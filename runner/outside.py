@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner import archive_key, errors, register, signing
-from runner.checkpoint import Chain, Checkpoint, require_prefix
+from runner.checkpoint import Chain, Checkpoint, RunChain, require_prefix
 from runner.display import display
 from runner.events import signer_of
 from runner.journal import FIRST_PREV
@@ -45,6 +45,16 @@ class Archive:
     root: Path
     lines: Sequence[Line]
     signers: bytes
+
+
+@dataclass(frozen=True)
+class Held:
+    """What register and runs were held against."""
+
+    checkpoints: int = 0
+    """How many checkpoints and footers; none that knows a run which was not there to be held against it."""
+    unsealed: tuple[RunChain, ...] = ()
+    """Runs that checkpoints know and the register does not name, each as far as it was known."""
 
 
 def known_signers(outside: Outside) -> bytes | None:
@@ -109,9 +119,19 @@ def require_known_officials(run: CheckedRun, known: bytes | None, folder: str = 
             raise errors.VerificationError(where, f"is not by a key that is known of {display(signer)}")
 
 
-def held_against(outside: Outside, archive: Archive | None, runs: Sequence[CheckedRun]) -> int:
-    """Hold register and runs against the checkpoints; return how many there were."""
+def held_against(outside: Outside, archive: Archive | None, runs: Sequence[CheckedRun]) -> Held:
+    """Hold register and runs against the checkpoints; return what they were held against.
+
+    A run that the register does not name may be open, and its folder elsewhere: that is told, and no damage.
+
+    Raises:
+        InputError: when a checkpoint says nothing about what is to be checked.
+        VerificationError: naming the first thing that is not as a checkpoint knows it.
+    """
     files = [file for given in outside.checkpoints for file in _files_of(given)]
+    sealed = {entry.run for entry in register.sealed(archive.lines)} if archive else set()
+    unsealed: dict[str, RunChain] = {}
+    count = len(outside.printed)
     for file in files:
         found = _checkpoint(file, outside, archive)
         about = [run for run in runs if found.run and run.state.run == found.run.run]
@@ -126,19 +146,22 @@ def held_against(outside: Outside, archive: Archive | None, runs: Sequence[Check
         for run in about:
             if found.run:
                 require_prefix(found.run, [event.digest for event in run.events], JOURNAL, file.name)
-    if archive is not None:
-        for text in outside.printed:
-            _require_on_paper(text, archive)
-    elif outside.printed:
+        if found.run is None or about or found.run.run in sealed:
+            count += 1
+        elif found.run.run not in unsealed or found.run.records > unsealed[found.run.run].records:
+            unsealed[found.run.run] = found.run
+    for text in outside.printed:
+        _require_on_paper(text, archive)
+    return Held(count, tuple(unsealed.values()))
+
+
+def _require_on_paper(text: str, archive: Archive | None) -> None:
+    """Hold the register against what a footer on paper says of it."""
+    if archive is None:
         raise errors.InputError(
             "without its register, nothing can be held against what a footer prints",
             hint="check the folder of all archives",
         )
-    return len(files) + len(outside.printed)
-
-
-def _require_on_paper(text: str, archive: Archive) -> None:
-    """Hold the register against what a footer on paper says of it."""
     found = _PRINTED.fullmatch(text.replace(".", ""))
     if found is None:
         raise errors.InputError(

@@ -33,6 +33,7 @@ from runner.dispositions import require_decided
 from runner.holder import held_by
 from runner.outside import (
     Archive,
+    Held,
     Outside,
     held_against,
     known_officials,
@@ -57,10 +58,10 @@ class Verified:
     records: int
     files: int
     decisions: int
+    held: Held
+    """What of elsewhere it was held against."""
     registered: bool = False
     """An archive that its register names; without the register, a bag proves itself only against itself."""
-    checkpoints: int = 0
-    """How many earlier checkpoints it was held against."""
 
 
 def verify(path: Path, outside: Outside | None = None) -> Verified:
@@ -90,7 +91,7 @@ def verify(path: Path, outside: Outside | None = None) -> Verified:
             len(run.events),
             len(run.recorded),
             len(run.state.decisions),
-            checkpoints=held,
+            held,
         )
     if names & {*bag.TAG_FILES, TAG_MANIFEST, PAYLOAD}:
         return _verify_bag(path, outside)
@@ -141,7 +142,7 @@ def _verify_bag(path: Path, outside: Outside) -> Verified:
     if archive is not None and entry is not None and entry.run in register.removed(archive.lines):
         _check_remains(list_tree(path), entry, archive)
         held = held_against(outside, archive, [])
-        return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, registered=True, checkpoints=held)
+        return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, held, registered=True)
     signers = archive.signers if archive else known_signers(outside)
     run = check_bag(list_tree(path), entry, signers)
     require_known_officials(run, known_officials(outside), PAYLOAD)
@@ -150,7 +151,7 @@ def _verify_bag(path: Path, outside: Outside) -> Verified:
     held = held_against(outside, archive, [run])
     files = len(run.recorded) + len(bag.OWN_FILES)
     decisions = len(run.state.decisions)
-    return Verified("archive", run.state.run, len(run.events), files, decisions, entry is not None, held)
+    return Verified("archive", run.state.run, len(run.events), files, decisions, held, entry is not None)
 
 
 def _verify_register(root: Path, outside: Outside) -> Verified:
@@ -175,7 +176,9 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
     held = held_against(outside, archive, runs)
     files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.OWN_FILES))
     decisions = sum(len(run.state.decisions) for run in runs)
-    return Verified("register", str(len(entries)), len(archive.lines), files, decisions, True, held)  # noqa: FBT003 - its own field
+    return Verified(
+        "register", str(len(entries)), len(archive.lines), files, decisions, held, registered=True
+    )
 
 
 def _require_printed(run: CheckedRun, entry: Entry, archive: Archive) -> None:

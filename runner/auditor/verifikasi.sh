@@ -495,7 +495,10 @@ against() {
       done
       [ "$count" -le "$lines" ] || wrong "arsip.signers: does not begin with the keys that ${file##*/} knows"
     fi
-    if [ -n "$about" ] && [ -f "$work/journal.$about" ]; then
+    if [ -n "$about" ] && [ -n "$1" ] &&
+      ! grep '"event":"sealed"' "$1/register.jsonl" | grep -qF "\"run\":\"$about\""; then
+      echo "$(number records < "$work/point") $about" >> "$work/open"
+    elif [ -n "$about" ] && [ -f "$work/journal.$about" ]; then
       cp "$work/journal.$about" "$work/digests"
       prefix "$(sed 's/.*"run":{"head":"[0-9a-f]*","records":\([0-9]*\),.*/\1/' "$work/point")" \
         "$(sed 's/.*"run":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" data/journal.jsonl "${file##*/}"
@@ -505,11 +508,20 @@ against() {
   done < "$work/points"
 }
 
+# unsealed: names the runs of $work/open, which checkpoints know and the register does not.
+unsealed() {
+  sort -rn "$work/open" | tr -d '\000-\011\013-\037\177' | awk '{ run = $0; sub(/^[0-9]* /, "", run) } !seen[run]++ {
+    print "PERHATIAN: titik periksa mengenal " $1 " catatan pelaksanaan " run ", yang tidak ada di register:"
+    print "  pelaksanaan itu belum selesai dan foldernya (runs/) harus diperiksa tersendiri, atau telah hilang."
+  }'
+}
+
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 given=
 officials=
 folder=
 : > "$work/points"
+: > "$work/open"
 : > "$work/printed"
 while [ $# -gt 0 ]; do
   case $1 in
@@ -542,6 +554,7 @@ if there "$folder/register.jsonl"; then
   against "$folder"
   paper "$folder"
   printf 'SAH: %s arsip, register dengan %s catatan\n' "$checked" "$(awk 'END { print NR }' "$work/register")"
+  unsealed
   exit 0
 fi
 
@@ -564,3 +577,4 @@ elif [ -n "$root" ]; then
 else
   echo "SAH: $run, diperiksa terhadap dirinya sendiri saja: tidak ada register di atas folder ini"
 fi
+unsealed

@@ -85,7 +85,7 @@ def test_a_register_that_was_cut_off_and_signed_anew_is_found_by_a_footer(contoh
         sealed_run(contoh)
     paper = as_typed(footer(sealed_run(contoh)))
     root = sealed_in(contoh)
-    assert verify.verify(root, Outside(printed=(paper,))).checkpoints == 1
+    assert verify.verify(root, Outside(printed=(paper,))).held.checkpoints == 1
     cut_off(root, 1)
     assert verify.verify(root).run == "1"
 

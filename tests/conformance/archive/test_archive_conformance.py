@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from runner import errors, verify
+from runner import cli_archive, errors, verify
 from runner.outside import Outside
 
 from .archives import OFFICIALS, SIGNERS, Attacked, make_archive
-from .cases import CASES, Case, write_cases
+from .cases import CASES, Case, put_back, write_cases
 
 SCRIPT = Path(verify.__file__).with_name("auditor") / "verifikasi.sh"
 
@@ -100,6 +100,36 @@ def test_both_refuse_what_no_footer_says_and_what_has_no_register(
         verify.verify(judged, outside)
     done = script(judged, outside)
     assert (done.returncode, done.stdout, told in done.stderr) == (2, "", True), done.stderr
+
+
+def test_both_name_a_run_that_only_its_gate_s_checkpoint_knows(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "case")
+    attacked = Attacked(tmp_path / "case", "all", ("gate",))
+    put_back(attacked)
+    known = json.loads((attacked.outside / "gate.checkpoint").read_bytes().splitlines()[0])["run"]
+    for judged in (attacked.judged, attacked.bag):
+        found = verify.verify(judged, given(attacked)).held
+        assert (found.checkpoints, [vars(chain) for chain in found.unsealed]) == (0, [known])
+        done = script(judged, given(attacked))
+        told = f"PERHATIAN: titik periksa mengenal {known['records']} catatan pelaksanaan {known['run']}"
+        assert (done.returncode, told in done.stdout) == (0, True), done.stdout
+    again = given(Attacked(tmp_path / "case", "all", ("gate", "first")))
+    assert verify.verify(attacked.root, again).held.checkpoints == 1
+    whole_again = verify.verify(whole / "archive", given(Attacked(whole, "all", ("gate",)))).held
+    assert (whole_again.checkpoints, whole_again.unsealed) == (1, ())
+    assert "PERHATIAN" not in script(whole / "archive", given(Attacked(whole, "all", ("gate",)))).stdout
+
+
+def test_the_command_line_counts_no_checkpoint_of_a_run_that_is_not_there(
+    whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(whole, tmp_path / "case")
+    attacked = Attacked(tmp_path / "case", "all", ("gate",))
+    put_back(attacked)
+    cli_archive.verify_command(attacked.judged, list(given(attacked).checkpoints))
+    told = capsys.readouterr().out
+    assert "records of run 2026-11-21-contoh-arsip-2, which the register does not name" in told
+    assert "held against" not in told
 
 
 def test_both_refuse_keys_of_officials_that_are_not_there(whole: Path) -> None:
