@@ -282,10 +282,10 @@ documents() {
 
 # records FILE: each is of a kind that a register has, in its one form, and fits those before it.
 records() {
-  sed 's/TEXT/"[^"\\\\]*"/g; s/HASH/"[0-9a-f]{64}"/g; s/NUMBER/[1-9][0-9]*/g' > "$work/kinds" << 'END'
-\{"classification":TEXT,"event":"sealed","journal_head":HASH,"no":NUMBER,"path":TEXT,"prev":HASH,"run":TEXT,"sealed_at":TEXT,"tagmanifest_sha256":HASH\}
-\{"at":TEXT,"event":"retention_decided","fate":"(inaktif|musnah|serah|simpan)","files":\[(,?\{"path":TEXT,"sha256":HASH\})+\],"no":NUMBER,"prev":HASH,"runs":\[(,?\{"run":TEXT,"tagmanifest_sha256":HASH\})+\]\}
-\{"at":TEXT,"decision":NUMBER,"event":"removed","no":NUMBER,"prev":HASH,"run":TEXT\}
+  sed 's/TEXT/"[^"\\\\]*"/g; s/HASH/"[0-9a-f]{64}"/g; s/NUMBER/[1-9][0-9]*/g; s/TIME/"[0-9TZ:.-]+"/g' > "$work/kinds" << 'END'
+\{"classification":TEXT,"event":"sealed","journal_head":HASH,"no":NUMBER,"path":TEXT,"prev":HASH,"run":TEXT,"sealed_at":TIME,"tagmanifest_sha256":HASH\}
+\{"at":TIME,"event":"retention_decided","fate":"(inaktif|musnah|serah|simpan)","files":\[(,?\{"path":TEXT,"sha256":HASH\})+\],"no":NUMBER,"prev":HASH,"runs":\[(,?\{"run":TEXT,"tagmanifest_sha256":HASH\})+\]\}
+\{"at":TIME,"decision":NUMBER,"event":"removed","no":NUMBER,"prev":HASH,"run":TEXT\}
 END
   bad=$(grep -nvxEf "$work/kinds" "$1" | head -n 1 | cut -d: -f1)
   [ -z "$bad" ] || wrong "register.jsonl:$bad: is no record of a register"

@@ -937,6 +937,18 @@ def record_of_no_kind_in_the_register_with_the_stolen_archive_key(a: Attacked) -
     a.rewrite_register(a.stolen_key, lambda records: records.append(note))
 
 
+@case(target="all")
+def more_in_a_record_of_the_register_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[2]["files"][0].update(note="Semua baik"))
+
+
+@case(target="all")
+def time_of_a_removal_is_none_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[3].update(at="kemarin"))
+
+
 @case(target="newest")
 def outcome_of_the_run_edited_in_bag_info_with_the_stolen_archive_key(a: Attacked) -> None:
     a.edit(bag.BAG_INFO, b"completed", b"ended")
