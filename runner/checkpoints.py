@@ -20,7 +20,7 @@ from runner.clock import format_utc
 from runner.display import display
 from runner.files import write_once
 from runner.journal import Event
-from runner.verify import CHECKPOINT
+from runner.outside import CHECKPOINT
 
 _SECONDS = 60
 _SHOWN = 300

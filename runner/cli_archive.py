@@ -16,9 +16,9 @@ from runner import catalogue, cli_retention, errors, typed, verify
 from runner.catalogue import Sealed, Sought
 from runner.console import RunArgument, console, error_console
 from runner.export import export as srikandi_export
+from runner.outside import Outside
 from runner.screens import one_line
 from runner.sealing import seal
-from runner.verify import Outside
 from runner.workspace import find_workspace
 
 _SEAL = "seal"
@@ -60,6 +60,10 @@ def verify_command(
     signers: Annotated[
         Path | None, typer.Option(help="The archive's public keys as you know them (arsip.signers)")
     ] = None,
+    officials: Annotated[
+        Path | None,
+        typer.Option(help="Public keys of the officials as you know them, as ssh-keygen reads them"),
+    ] = None,
     printed: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,12 +77,19 @@ def verify_command(
     """
     if not path.exists():
         path = find_workspace().run_folder(str(path)).path
-    found = verify.verify(path, Outside(tuple(checkpoint or ()), signers, tuple(printed or ())))
+    outside = Outside(tuple(checkpoint or ()), signers, officials, tuple(printed or ()))
+    found = verify.verify(path, outside)
     console.print(Text(_told(found), style="green"), soft_wrap=True)
     if found.kind == "archive" and not found.registered:
         told = "no register stands above this archive: it was checked only against itself"
         console.print(Text(told, style="yellow"))
-    if found.registered and not found.checkpoints:
+    for chain in found.held.unsealed:
+        told = (
+            f"a checkpoint knows {chain.records} records of run {chain.run}, which the register does not "
+            "name: it is open, and its folder to be verified by itself, or it is gone"
+        )
+        console.print(Text(one_line(told, 500), style="yellow"), soft_wrap=True)
+    if found.registered and not found.held.checkpoints and not found.held.unsealed:
         told = (
             "without an earlier checkpoint (--checkpoint), all of it put back to an earlier day does not show"
         )
@@ -86,7 +97,7 @@ def verify_command(
 
 
 def _told(found: verify.Verified) -> str:
-    held = f", held against {found.checkpoints} checkpoints" if found.checkpoints else ""
+    held = f", held against {found.held.checkpoints} checkpoints" if found.held.checkpoints else ""
     if found.kind == "removed":
         return (
             f"verified: what is left of {found.run}, whose content was destroyed as the register says{held}"

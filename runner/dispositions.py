@@ -7,7 +7,6 @@ decision; the removal, where one was decided; the record of the removal. A crash
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ from typing import Any
 
 from runner import bag, errors, register, retention, signing
 from runner.bag import Fate
-from runner.canonical import canonical_json, sha256_hex
+from runner.canonical import canonical_json, parse_canonical, sha256_hex
 from runner.clock import format_utc
+from runner.display import display
 from runner.files import make_private_dir, sync_dir, write_once
 from runner.register import Decided, Register, Removed
 from runner.retention import Due, Parties
-from runner.tree import Tree
+from runner.tree import Tree, name_problem
 
 FOLDER = "retention"
 Minutes = Callable[[Mapping[str, Any]], Mapping[str, bytes]]
@@ -136,14 +136,26 @@ def papers_of(root: Path, number: int) -> dict[str, bytes]:
     return {PurePosixPath(file.path).name: files.read(file.path) for file in line.files}
 
 
-def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
+def require_decided(
+    line: Decided, read: Callable[[str], bytes], known_officials: bytes | None = None
+) -> None:
     """Require that the files of a recorded decision are as they were, and signed by two persons.
+
+    Args:
+        line: the record of the decision.
+        read: returns the content of a file of the archive.
+        known_officials: keys by which officials are known; without them those beside the decision count.
 
     Raises:
         VerificationError: naming the first that is not.
     """
     folder = f"{FOLDER}/{line.no}"
     for file in line.files:
+        inside, _, name = file.path.rpartition("/")
+        if inside != folder or name_problem(name):
+            raise errors.VerificationError(
+                line.where, f"names {display(file.path)}, which is not in {folder}/"
+            )
         if sha256_hex(read(file.path)) != file.sha256:
             raise errors.VerificationError(file.path, "is not the file that the register names")
     statement, signers = read(f"{folder}/statement.json"), read(f"{folder}/signers")
@@ -162,10 +174,16 @@ def require_decided(line: Decided, read: Callable[[str], bytes]) -> None:
             raise errors.VerificationError(
                 f"{folder}/{role}.sig", "is not a signature of who is named in the statement"
             )
+        if known_officials is not None and not signing.is_signed_by(
+            statement, signature, str(said[role]), known_officials, retention.NAMESPACE
+        ):
+            raise errors.VerificationError(
+                f"{folder}/{role}.sig", f"is not by a key that is known of {display(str(said[role]))}"
+            )
 
 
 def _statement(data: bytes, path: str) -> dict[str, Any]:
     try:
-        return dict(json.loads(data))
+        return dict(parse_canonical(data))
     except (ValueError, TypeError) as error:
         raise errors.VerificationError(path, "is not a statement") from error

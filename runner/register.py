@@ -37,6 +37,7 @@ FILES = (NAME, HEAD, SIGNERS)
 # Copying a bag takes a while; who hangs longer than this is named instead of waited for.
 _PATIENCE_SECONDS = 120.0
 _Text = Annotated[str, Field(min_length=1)]
+_Moment = Annotated[str, Field(pattern=r"^[0-9TZ:.-]+$")]
 
 
 class _Model(BaseModel):
@@ -70,7 +71,7 @@ class Entry(_Record):
     tagmanifest_sha256: Digest
     journal_head: Digest
     """SHA-256 of the last line of the run's journal."""
-    sealed_at: str
+    sealed_at: _Moment
     """Time of that line."""
 
     @property
@@ -94,7 +95,7 @@ class Decided(_Record):
     runs: Annotated[list[Kept], Field(min_length=1)]
     files: Annotated[list[File], Field(min_length=1)]
     """The statement and its signatures, the keys they are checked with, and the Berita Acara."""
-    at: str
+    at: _Moment
 
 
 class Removed(_Record):
@@ -103,7 +104,7 @@ class Removed(_Record):
     event: Literal["removed"] = "removed"
     run: _Text
     decision: Annotated[int, Field(ge=1)]
-    at: str
+    at: _Moment
 
 
 Line = Entry | Decided | Removed
@@ -145,6 +146,8 @@ def parse(data: bytes) -> list[Line]:
             raise errors.VerificationError(f"{NAME}:{number}", f"{first['loc']}: {first['msg']}") from error
         except ValueError as error:
             raise errors.VerificationError(f"{NAME}:{number}", "not canonical JSON") from error
+        if line.line != text:
+            raise errors.VerificationError(line.where, "says more than a record of its kind")
         _require_chained(line, number, prev)
         _require_fit(line, lines)
         lines.append(line)
@@ -166,7 +169,8 @@ def _require_fit(line: Line, before: Sequence[Line]) -> None:
     known = {entry.run: entry for entry in sealed(before)}
     gone = to_remove(before)
     if isinstance(line, Entry):
-        if line.path != place(line.run, line.classification):
+        leads_out = {"", ".", ".."} & {*line.path.split("/")}
+        if line.path != place(line.run, line.classification) or leads_out:
             raise errors.VerificationError(line.where, "has a path that is not the one of its run")
         if line.run in known:
             raise errors.VerificationError(line.where, "names a run that was named before")

@@ -109,6 +109,25 @@ def list_tree(root: Path, *, without: str | None = None) -> Tree:
     return Tree(root, files, frozenset(folders))
 
 
+def require_real_folders(root: Path, path: str) -> None:
+    """Require that every part of ``path`` below ``root`` is a folder itself, and none a link to one.
+
+    Raises:
+        VerificationError: naming the first part that is not.
+    """
+    parts = path.split("/")
+    for count in range(1, len(parts) + 1):
+        part = "/".join(parts[:count])
+        try:
+            found = os.lstat(root / part)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            problem = "is missing" if missing else f"cannot be read: {error.strerror}"
+            raise errors.VerificationError(display(part), problem) from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise errors.VerificationError(display(part), _irregularity(found) or "is not a folder")
+
+
 def _entries(
     root: Path, without: str | None, refuse: Callable[[OSError], None]
 ) -> Iterator[tuple[str, os.stat_result]]:

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runner import archive_key, bag, errors, register
+from runner import bag, errors, register
 from runner.bag import PAYLOAD, TAG_MANIFEST
 from runner.bag_check import (
     check_bag,
@@ -28,19 +27,24 @@ from runner.bag_check import (
     require_signature,
     require_tag_files,
 )
-from runner.checkpoint import Chain, Checkpoint, require_prefix
+from runner.checkpoint import Chain, require_prefix
 from runner.display import display
 from runner.dispositions import require_decided
 from runner.holder import held_by
-from runner.journal import FIRST_PREV
-from runner.register import Entry, Line
+from runner.outside import (
+    Archive,
+    Held,
+    Outside,
+    held_against,
+    known_officials,
+    known_signers,
+    require_known_keys,
+    require_known_officials,
+)
+from runner.register import Decided, Entry, Line
 from runner.run_check import JOURNAL, OFFICIALS, SIGNERS, SOP, CheckedRun, checked_run
-from runner.tree import Tree, list_tree
+from runner.tree import Tree, list_tree, require_real_folders
 from runner.workspace import RunFolder
-
-_PRINTED = re.compile(r"([1-9][0-9]{0,8}):([0-9a-f]{16,64})")
-CHECKPOINT = ".checkpoint"
-"""How the name of a checkpoint's file ends."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +58,10 @@ class Verified:
     records: int
     files: int
     decisions: int
+    held: Held
+    """What of elsewhere it was held against."""
     registered: bool = False
     """An archive that its register names; without the register, a bag proves itself only against itself."""
-    checkpoints: int = 0
-    """How many earlier checkpoints it was held against."""
-
-
-@dataclass(frozen=True)
-class Outside:
-    """What the verifier brings along: earlier checkpoints, and the archive's public keys as he knows them."""
-
-    checkpoints: tuple[Path, ...] = ()
-    signers: Path | None = None
-    printed: tuple[str, ...] = ()
-    """What footers of documents on paper say of the register: number of records, colon, short digest."""
-
-
-@dataclass(frozen=True)
-class _Archive:
-    """An archive whose register was checked."""
-
-    root: Path
-    lines: Sequence[Line]
-    signers: bytes
 
 
 def verify(path: Path, outside: Outside | None = None) -> Verified:
@@ -98,14 +83,15 @@ def verify(path: Path, outside: Outside | None = None) -> Verified:
     if is_run:
         with _undisturbed(path):
             run = checked_run(RunFolder(path))
-        held = _held_against(outside, None, [run])
+        require_known_officials(run, known_officials(outside))
+        held = held_against(outside, None, [run])
         return Verified(
             "run",
             run.state.run,
             len(run.events),
             len(run.recorded),
             len(run.state.decisions),
-            checkpoints=held,
+            held,
         )
     if names & {*bag.TAG_FILES, TAG_MANIFEST, PAYLOAD}:
         return _verify_bag(path, outside)
@@ -151,18 +137,21 @@ def _share(descriptor: int, path: Path) -> None:
 def _verify_bag(path: Path, outside: Outside) -> Verified:
     archive = _archive_above(path, outside)
     entry = _entry_of(path, archive) if archive else None
+    root = archive.root if archive else path.parent
+    require_real_folders(root, path.relative_to(root).as_posix())
     if archive is not None and entry is not None and entry.run in register.removed(archive.lines):
         _check_remains(list_tree(path), entry, archive)
-        held = _held_against(outside, archive, [])
-        return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, registered=True, checkpoints=held)
-    signers = archive.signers if archive else _signers_given(outside)
+        held = held_against(outside, archive, [])
+        return Verified("removed", entry.run, 0, len(bag.OWN_FILES), 0, held, registered=True)
+    signers = archive.signers if archive else known_signers(outside)
     run = check_bag(list_tree(path), entry, signers)
+    require_known_officials(run, known_officials(outside), PAYLOAD)
     if archive is not None and entry is not None:
         _require_printed(run, entry, archive)
-    held = _held_against(outside, archive, [run])
+    held = held_against(outside, archive, [run])
     files = len(run.recorded) + len(bag.OWN_FILES)
     decisions = len(run.state.decisions)
-    return Verified("archive", run.state.run, len(run.events), files, decisions, entry is not None, held)
+    return Verified("archive", run.state.run, len(run.events), files, decisions, held, entry is not None)
 
 
 def _verify_register(root: Path, outside: Outside) -> Verified:
@@ -178,18 +167,21 @@ def _verify_register(root: Path, outside: Outside) -> Verified:
                 _check_remains(tree, entry, archive)
             else:
                 runs.append(check_bag(tree, entry, archive.signers))
+                require_known_officials(runs[-1], known_officials(outside), PAYLOAD)
                 _require_printed(runs[-1], entry, archive)
         except errors.VerificationError as error:
             # What is wrong in the register is told by its own name, all else by its place in the archive.
             where = error.path if error.path.startswith(register.NAME) else f"{entry.path}/{error.path}"
             raise errors.VerificationError(where, error.problem) from error
-    held = _held_against(outside, archive, runs)
+    held = held_against(outside, archive, runs)
     files = sum(len(run.recorded) for run in runs) + len(entries) * (len(bag.OWN_FILES))
     decisions = sum(len(run.state.decisions) for run in runs)
-    return Verified("register", str(len(entries)), len(archive.lines), files, decisions, True, held)  # noqa: FBT003 - its own field
+    return Verified(
+        "register", str(len(entries)), len(archive.lines), files, decisions, held, registered=True
+    )
 
 
-def _require_printed(run: CheckedRun, entry: Entry, archive: _Archive) -> None:
+def _require_printed(run: CheckedRun, entry: Entry, archive: Archive) -> None:
     """Require that before the run was sealed the register had come as far as its documents print."""
     before = register.digests(archive.lines)[: entry.no - 1]
     for event in run.events:
@@ -198,13 +190,18 @@ def _require_printed(run: CheckedRun, entry: Entry, archive: _Archive) -> None:
             require_prefix(Chain.model_validate(event["archive"]), before, register.NAME, document)
 
 
-def _check_remains(tree: Tree, entry: Entry, archive: _Archive) -> None:
+def _check_remains(tree: Tree, entry: Entry, archive: Archive) -> None:
     """Check what is left of an archive that was destroyed: everything but the payload, as it was sealed."""
     for name in bag.OWN_FILES:
         tree.require(name)
-    strangers = sorted(tree.files.keys() - {*bag.OWN_FILES})
+    folders = {str(parent) for name in bag.OWN_FILES for parent in Path(name).parents}
+    strangers = sorted((tree.files.keys() | tree.folders) - {*bag.OWN_FILES, *folders})
     if strangers:
-        raise errors.VerificationError(strangers[0], "is still there, and the register says it was removed")
+        is_payload = strangers[0].split("/")[0] == PAYLOAD
+        problem = "is still there, and the register says it was removed"
+        raise errors.VerificationError(
+            strangers[0], problem if is_payload else "is no part of an archive that was destroyed"
+        )
     require_tag_files(tree, entry)
     require_registered_manifest(entry, tree)
     require_signature(tree, archive.signers)
@@ -213,7 +210,7 @@ def _check_remains(tree: Tree, entry: Entry, archive: _Archive) -> None:
 # The register -----------------------------------------------------------------------------------------
 
 
-def _archive_above(path: Path, outside: Outside) -> _Archive | None:
+def _archive_above(path: Path, outside: Outside) -> Archive | None:
     """Return the archive that the bag at ``path`` stands in, None when no register stands above it."""
     # Year and run; or year, classification and run.
     for root in list(path.parents)[1:3]:
@@ -222,37 +219,20 @@ def _archive_above(path: Path, outside: Outside) -> _Archive | None:
     return None
 
 
-def _read_archive(root: Path, outside: Outside) -> _Archive:
+def _read_archive(root: Path, outside: Outside) -> Archive:
     tree = register.tree_of(root)
     lines = register.parse(tree.read(register.NAME))
     signers = tree.read(register.SIGNERS)
-    given = _signers_given(outside)
-    if given is not None:
-        strange = set(archive_key.require_signers(signers, register.SIGNERS)) - set(
-            archive_key.require_signers(given, str(outside.signers))
-        )
-        if strange:
-            raise errors.VerificationError(register.SIGNERS, f"holds a key that is not in {outside.signers}")
+    require_known_keys(signers, outside)
     register.require_head(tree, lines)
     for line in lines:
-        if isinstance(line, register.Decided):
+        if isinstance(line, Decided):
             files = Tree(root, dict.fromkeys((file.path for file in line.files), 0), frozenset())
-            require_decided(line, files.read)
-    return _Archive(root, lines, signers)
+            require_decided(line, files.read, known_officials(outside))
+    return Archive(root, lines, signers)
 
 
-def _signers_given(outside: Outside) -> bytes | None:
-    return _read_given(outside.signers) if outside.signers else None
-
-
-def _read_given(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise errors.InputError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _entry_of(path: Path, archive: _Archive) -> Entry:
+def _entry_of(path: Path, archive: Archive) -> Entry:
     entries = register.sealed(archive.lines)
     place = path.relative_to(archive.root).as_posix()
     for entry in entries:
@@ -269,8 +249,10 @@ def _require_no_strangers(root: Path, entries: Sequence[Entry], lines: Sequence[
     bags = {entry.path for entry in entries}
     folders = {str(parent) for path in bags for parent in Path(path).parents} - {"."}
     files = {*register.FILES}
-    files |= {file.path for line in lines if isinstance(line, register.Decided) for file in line.files}
+    files |= {file.path for line in lines if isinstance(line, Decided) for file in line.files}
     folders |= {str(parent) for path in files for parent in Path(path).parents} - {"."}
+    for folder in sorted(folders):
+        require_real_folders(root, folder)
     for folder in ("", *sorted(folders)):
         for found in sorted(os.scandir(root / folder), key=lambda found: found.name):
             path = f"{folder}/{found.name}".lstrip("/")
@@ -280,84 +262,4 @@ def _require_no_strangers(root: Path, entries: Sequence[Entry], lines: Sequence[
                     "is named by nothing in the register; 'rawat archive' finishes what a crash left",
                 )
     for path in sorted(bags):
-        if not (root / path).is_dir():
-            raise errors.VerificationError(path, "is missing")
-
-
-# Checkpoints --------------------------------------------------------------------------------------------
-
-
-def _held_against(outside: Outside, archive: _Archive | None, runs: Sequence[CheckedRun]) -> int:
-    """Hold register and runs against the checkpoints; return how many there were."""
-    files = [file for given in outside.checkpoints for file in _files_of(given)]
-    for file in files:
-        found = _checkpoint(file, outside, archive)
-        about = [run for run in runs if found.run and run.state.run == found.run.run]
-        if archive is None and not about:
-            raise errors.InputError(
-                f"{file} says nothing about what is to be checked",
-                hint="check the whole archive with it, or the run that it names",
-            )
-        if archive is not None:
-            require_prefix(found.archive, register.digests(archive.lines), register.NAME, file.name)
-            _require_same_keys(found, archive, file)
-        for run in about:
-            if found.run:
-                require_prefix(found.run, [event.digest for event in run.events], JOURNAL, file.name)
-    if archive is not None:
-        for text in outside.printed:
-            _require_on_paper(text, archive)
-    elif outside.printed:
-        raise errors.InputError(
-            "without its register, nothing can be held against what a footer prints",
-            hint="check the folder of all archives",
-        )
-    return len(files) + len(outside.printed)
-
-
-def _require_on_paper(text: str, archive: _Archive) -> None:
-    """Hold the register against what a footer on paper says of it."""
-    found = _PRINTED.fullmatch(text.replace(".", ""))
-    if found is None:
-        raise errors.InputError(
-            f"{display(text)!r} is not what a footer says of the register",
-            hint="its number of records and the digest after it, as in 12:3fa9c2d81e07b544",
-        )
-    count, digest = int(found[1]), found[2]
-    known = register.digests(archive.lines)
-    if len(known) >= count and known[count - 1].startswith(digest):
-        return
-    # Of a digest cut short the rest is not known; zeros stand for it where there is none to compare.
-    head = digest.ljust(len(FIRST_PREV), "0")
-    require_prefix(Chain(records=count, head=head), known, register.NAME, f"the footer that says {text}")
-
-
-def _files_of(given: Path) -> list[Path]:
-    if not given.is_dir():
-        return [given]
-    files = sorted(path for path in given.iterdir() if path.name.endswith(CHECKPOINT))
-    if not files:
-        raise errors.InputError(f"{given} holds no checkpoint", hint=f"its files end with {CHECKPOINT}")
-    return files
-
-
-def _checkpoint(file: Path, outside: Outside, archive: _Archive | None) -> Checkpoint:
-    """Return a checkpoint, its signature checked with the keys that lie beside it."""
-    beside = file.with_name(register.SIGNERS)
-    signers = _signers_given(outside) or (_read_given(beside) if beside.exists() else None)
-    if signers is None and archive is not None:
-        signers = archive.signers
-    if signers is None:
-        raise errors.InputError(
-            f"the signature of {file} cannot be checked: {register.SIGNERS} is not beside it",
-            hint="give the archive's public keys with --signers FILE",
-        )
-    return register.signed_checkpoint(_read_given(file), file.name, signers)
-
-
-def _require_same_keys(found: Checkpoint, archive: _Archive, file: Path) -> None:
-    """Require that the archive still has the keys of then, in their order: keys are only ever added."""
-    if found.signers not in archive_key.beginnings(archive.signers):
-        raise errors.VerificationError(
-            register.SIGNERS, f"does not begin with the keys that {file.name} knows"
-        )
+        require_real_folders(root, path)

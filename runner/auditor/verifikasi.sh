@@ -1,6 +1,7 @@
 #!/bin/sh
 # Memeriksa arsip Rawat tanpa Rawat: checks an archive of Rawat without Rawat.
-#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]
+#   sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--officials FILE] [--printed TEXT]... [FOLDER]
+# --signers names the archive's keys, --officials those of the officials (allowed signers of ssh-keygen), as you know them.
 # TEXT is what the footer of a document on paper says of the register, as 12:3fa9c2d81e07b544.
 # FOLDER is a bag (this folder, when none is given) or the top of an archive, which holds register.jsonl.
 # Needs POSIX sh, awk, find, sed, sort, split and sha256sum, ssh-keygen, openssl; for signed PDFs grep -a. Reads only.
@@ -80,6 +81,18 @@ checkpoint() {
   signed "$work/point" "$work/point.sig" "$2" "$3"
 }
 
+# real ROOT PATH: every part of PATH below ROOT is a folder itself, and none a link to one.
+real() {
+  part=$1
+  rest=$2/
+  while [ -n "$rest" ]; do
+    part=$part/${rest%%/*}
+    rest=${rest#*/}
+    [ -e "$part" ] || [ -h "$part" ] || wrong "${part#"$1/"}: is missing"
+    [ -d "$part" ] && [ ! -h "$part" ] || wrong "${part#"$1/"}: is no folder, or a link to one"
+  done
+}
+
 # prefix RECORDS HEAD NAME WHOSE: the chain in $work/digests was as far as that, by that very record.
 prefix() {
   have=$(awk 'END { print NR }' "$work/digests")
@@ -112,9 +125,7 @@ manifest() {
 }
 
 tag_files() {
-  for name in $tags tagmanifest-sha256.txt tagmanifest-sha256.txt.sig; do
-    [ -f "$name" ] || wrong "$name: is missing"
-  done
+  own_files | while IFS= read -r name; do [ -f "$name" ] || wrong "$name: is missing"; done || exit 5
   cut -c67- tagmanifest-sha256.txt > "$work/listed"
   [ "$(tr '\n' ' ' < "$work/listed")" = "$tags " ] || wrong "tagmanifest-sha256.txt: does not list $tags and nothing else"
   manifest tagmanifest-sha256.txt
@@ -122,21 +133,34 @@ tag_files() {
     wrong "bagit.txt: is not the declaration of a BagIt 1.0 bag in UTF-8"
 }
 
+own_files() { for name in $tags tagmanifest-sha256.txt tagmanifest-sha256.txt.sig; do echo "$name"; done; }
+
+# nothing_but SAID SAID: the files in $work/wanted are there, and no others, and no folders but theirs.
+nothing_but() {
+  find . -type f | sed 's/^\.\///' | sort > "$work/there"
+  bad=$(comm -13 "$work/wanted" "$work/there" | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: $1"
+  bad=$(comm -23 "$work/wanted" "$work/there" | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: is missing"
+  awk '{ path = $0; while (sub("/[^/]*$", "", path)) print path }' "$work/wanted" | sort -u > "$work/folders"
+  bad=$(find . ! -name . -type d | sed 's/^\.\///' | sort | comm -13 "$work/folders" - | head -n 1)
+  [ -z "$bad" ] || wrong "$bad: $2"
+}
+
+# remains: of an archive that was destroyed there is all but its payload, and nothing else.
+remains() {
+  [ ! -e data ] || wrong "data: is still there, and the register says it was removed"
+  own_files | sort > "$work/wanted"
+  nothing_but "is no part of an archive that was destroyed" "is no part of an archive that was destroyed"
+}
+
 payload() {
   [ -d data ] || wrong "data: is missing"
   cut -c67- manifest-sha256.txt > "$work/listed"
   bad=$(grep -v '^data/' "$work/listed" | head -n 1)
   [ -z "$bad" ] || wrong "manifest-sha256.txt: lists $bad, which is not in data/"
-  { cat "$work/listed"; for name in $tags tagmanifest-sha256.txt tagmanifest-sha256.txt.sig; do echo "$name"; done; } |
-    sort > "$work/wanted"
-  find . -type f | sed 's/^\.\///' | sort > "$work/there"
-  bad=$(comm -13 "$work/wanted" "$work/there" | head -n 1)
-  [ -z "$bad" ] || wrong "$bad: is not listed in manifest-sha256.txt"
-  bad=$(comm -23 "$work/wanted" "$work/there" | head -n 1)
-  [ -z "$bad" ] || wrong "$bad: is missing"
-  awk '{ path = $0; while (sub("/[^/]*$", "", path)) print path }' "$work/wanted" | sort -u > "$work/folders"
-  bad=$(find . ! -name . -type d | sed 's/^\.\///' | sort | comm -13 "$work/folders" - | head -n 1)
-  [ -z "$bad" ] || wrong "$bad: is a folder without a listed file"
+  { cat "$work/listed"; own_files; } | sort > "$work/wanted"
+  nothing_but "is not listed in manifest-sha256.txt" "is a folder without a listed file"
   manifest manifest-sha256.txt
 }
 
@@ -150,6 +174,7 @@ record() {
   cp "$work/digests" "$work/journal"
   fits Journal-Records "$(awk 'END { print NR }' "$work/journal")"
   fits Journal-Head "$(tail -n 1 "$work/journal")"
+  fits Run-Outcome "$(tail -n 1 data/journal.jsonl | field outcome)"
   fits Payload-Oxum "$(find data -type f -exec wc -c {} + |
     awk '$2 != "total" { sum += $1; count++ } END { printf "%.0f.%d", sum, count }')"
   digest data/sop.yml
@@ -206,6 +231,13 @@ keys() {
   [ "$bad" = 0 ] || wrong "data/allowed_signers: does not hold the keys of officials.json"
 }
 
+# known SIGNER NAMESPACE STATEMENT SIGNATURE NAME: it is by a key that --officials knows, where that was given.
+known() {
+  [ -z "$officials" ] ||
+    ssh-keygen -Y verify -f "$officials" -I "$1" -n "$2" -s "$4" < "$3" > "$work/said" 2>&1 ||
+    wrong "$5: is not by a key that is known of $1"
+}
+
 # statements: each is of this run and this SOP, and signed by the official whom it names as its signer.
 statements() {
   for statement in data/decisions/*.json; do
@@ -219,6 +251,7 @@ statements() {
         -s "$statement.sig" < "$statement" > "$work/said" 2>&1 && good=yes
     done
     [ -n "$good" ] || wrong "$statement.sig: is not the signature of $signer on $statement"
+    known "$signer" rawat-decision "$statement" "$statement.sig" "$statement.sig"
   done
 }
 
@@ -247,7 +280,94 @@ documents() {
   done
 }
 
-# register ROOT: its chain and its signed head; leaves its digests in $work/register.
+# records FILE: each is of a kind that a register has, in its one form, and fits those before it.
+records() {
+  sed 's/TEXT/"[^"\\\\]*"/g; s/HASH/"[0-9a-f]{64}"/g; s/NUMBER/[1-9][0-9]*/g; s/TIME/"[0-9TZ:.-]+"/g' > "$work/kinds" << 'END'
+\{"classification":TEXT,"event":"sealed","journal_head":HASH,"no":NUMBER,"path":TEXT,"prev":HASH,"run":TEXT,"sealed_at":TIME,"tagmanifest_sha256":HASH\}
+\{"at":TIME,"event":"retention_decided","fate":"(inaktif|musnah|serah|simpan)","files":\[(,?\{"path":TEXT,"sha256":HASH\})+\],"no":NUMBER,"prev":HASH,"runs":\[(,?\{"run":TEXT,"tagmanifest_sha256":HASH\})+\]\}
+\{"at":TIME,"decision":NUMBER,"event":"removed","no":NUMBER,"prev":HASH,"run":TEXT\}
+END
+  bad=$(grep -nvxEf "$work/kinds" "$1" | head -n 1 | cut -d: -f1)
+  [ -z "$bad" ] || wrong "register.jsonl:$bad: is no record of a register"
+  bad=$(awk '
+    function value(name) {
+      match($0, "\"" name "\":\"[^\"]*\"")
+      return substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5)
+    }
+    function wrong(said) { print NR ": " said; exit }
+    /"event":"sealed"/ {
+      run = value("run"); path = value("path"); folder = value("classification")
+      if (path != substr(run, 1, 4) (folder == "" ? "" : "/" folder) "/" run || ("/" path "/") ~ /\/\.?\.?\//)
+        wrong("has a path that is not the one of its run")
+      if (run in sealed) wrong("names a run that was named before")
+      sealed[run] = value("tagmanifest_sha256")
+    }
+    /"event":"retention_decided"/ {
+      split("", named)
+      rest = substr($0, index($0, "\"runs\":["))
+      while (match(rest, /"run":"[^"]*","tagmanifest_sha256":"[0-9a-f]*"/)) {
+        split(substr(rest, RSTART, RLENGTH), part, "\"")
+        if (!(part[4] in sealed) || sealed[part[4]] != part[8] || part[4] in gone)
+          wrong("decides on an archive that is not there")
+        named[part[4]]
+        rest = substr(rest, RSTART + RLENGTH)
+      }
+      if (value("fate") == "musnah") for (run in named) gone[run] = NR
+    }
+    /"event":"removed"/ {
+      run = value("run")
+      match($0, /"decision":[0-9]*/)
+      if (!(run in gone) || gone[run] != substr($0, RSTART + 11, RLENGTH - 11) || run in removed)
+        wrong("removes what nobody decided to remove")
+      removed[run]
+    }' "$1")
+  [ -z "$bad" ] || wrong "register.jsonl:$bad"
+}
+
+# decisions ROOT: what was decided about whole archives is on papers that the register names, signed by two officials.
+decisions() {
+  grep -n '"event":"retention_decided"' "$1/register.jsonl" > "$work/decisions"
+  while IFS= read -r record; do
+    number=${record%%:*}
+    printf '%s\n' "${record#*:}" > "$work/record"
+    papers=retention/$number
+    real "$1" "$papers"
+    awk '{ rest = $0
+      while (match(rest, /"path":"[^"]*","sha256":"[0-9a-f]*"/)) {
+        split(substr(rest, RSTART, RLENGTH), part, "\"")
+        print part[8] "  " part[4]
+        rest = substr(rest, RSTART + RLENGTH)
+      }
+    }' "$work/record" > "$work/decided"
+    cut -c67- "$work/decided" > "$work/papers"
+    bad=$(grep -vxE "$papers/[^/]+" "$work/papers" | head -n 1)
+    [ -z "$bad" ] || wrong "register.jsonl:$number: names $bad, which is not in $papers/"
+    for name in decides.sig signers statement.json witness.sig; do
+      grep -qxF "$papers/$name" "$work/papers" || wrong "$papers/$name: is missing"
+    done
+    while IFS= read -r name; do
+      [ -f "$1/$name" ] && [ ! -h "$1/$name" ] || wrong "$name: is missing, or is no ordinary file"
+    done < "$work/papers"
+    (cd "$1" && sha256sum --check --strict "$work/decided") > "$work/said" 2> "$work/errors" ||
+      wrong "$(grep -v ': OK$' "$work/said" | head -n 1 | sed 's/: FAILED.*//'): is not the file that the register names"
+    statement=$1/$papers/statement.json
+    for said in "\"fate\":\"$(field fate < "$work/record")\"" "\"decided\":\"$(field at < "$work/record")\"" \
+      "\"head\":\"$(field prev < "$work/record")\"" "$(sed 's/.*\("runs":\[.*\]\)}$/\1/' "$work/record")"; do
+      grep -qF "$said" "$statement" || wrong "$papers/statement.json: is not what register.jsonl:$number says"
+    done
+    [ "$(field decides < "$statement")" != "$(field witness < "$statement")" ] ||
+      wrong "$papers/statement.json: is not what register.jsonl:$number says"
+    for role in decides witness; do
+      signer=$(field "$role" < "$statement")
+      ssh-keygen -Y verify -f "$1/$papers/signers" -I "$signer" -n rawat-retention \
+        -s "$1/$papers/$role.sig" < "$statement" > "$work/said" 2>&1 ||
+        wrong "$papers/$role.sig: is not a signature of who is named in the statement"
+      known "$signer" rawat-retention "$statement" "$1/$papers/$role.sig" "$papers/$role.sig"
+    done
+  done < "$work/decisions"
+}
+
+# register ROOT: its chain, its signed head and its decisions; leaves its digests in $work/register.
 register() {
   for name in register.jsonl register.head arsip.signers; do
     [ -f "$1/$name" ] && [ ! -h "$1/$name" ] || wrong "$name: is missing"
@@ -257,6 +377,7 @@ register() {
     grep -vxFf "$given" "$1/arsip.signers" > "$work/strange" && wrong "arsip.signers: holds a key that is not in $given"
   fi
   chain "$1/register.jsonl" no register.jsonl
+  records "$1/register.jsonl"
   cp "$work/digests" "$work/register"
   checkpoint "$1/register.head" "$1/arsip.signers" register.head
   grep -q '"run":null' "$work/point" || wrong "register.head: is not about register.jsonl and arsip.signers"
@@ -266,8 +387,9 @@ register() {
   records=$(sed 's/.*"archive":{"head":"[0-9a-f]*","records":\([0-9]*\)}.*/\1/' "$work/point")
   prefix "$records" "$(sed 's/^{"archive":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" register.jsonl register.head
   [ "$have" -eq "$records" ] || wrong "register.jsonl:$((records + 1)): is not covered by register.head"
-  bad=$(grep '"event":"sealed"' "$1/register.jsonl" | field run | sort | uniq -d | head -n 1)
-  [ -z "$bad" ] || wrong "register.jsonl: names run $bad twice"
+  [ "$(field at < "$work/point")" = "$(tail -n 1 "$1/register.jsonl" | sed -n 's/.*"\(sealed_\)*at":"\([^"]*\)".*/\2/p')" ] ||
+    wrong "register.head: tells another time than the record it is about"
+  decisions "$1"
 }
 
 # registered ROOT PLACE: the register names this very bag, at this place.
@@ -301,14 +423,15 @@ bag() {
     ! grep '"event":"removed"' "$2/register.jsonl" | grep -qF "\"run\":\"${place##*/}\"" || gone=yes
   fi
   if [ -n "$gone" ]; then
-    [ ! -e data ] || wrong "data: is still there, and the register says it was removed"
+    remains
   else
     payload
     record
     statements
     documents
     if [ -n "$2" ]; then
-      [ "$(field journal_head < "$work/entry")" = "$(tail -n 1 "$work/journal")" ] ||
+      [ "$(field journal_head < "$work/entry")" = "$(tail -n 1 "$work/journal")" ] &&
+        [ "$(field sealed_at < "$work/entry")" = "$(tail -n 1 data/journal.jsonl | sed 's/^[^}]*"at":"\([^"]*\)".*/\1/')" ] ||
         wrong "register.jsonl: does not fit the journal of this archive"
       footers "$(number no < "$work/entry")"
     fi
@@ -338,22 +461,6 @@ strangers() {
     { for (n = 1; n <= count; n++) if (index($0, inside[n]) == 1) next
       if (!($0 in known)) { print; exit } }' > "$work/stranger"
   [ ! -s "$work/stranger" ] || wrong "$(cat "$work/stranger"): is named by nothing in the register"
-  # What was decided about whole archives is in files that the register names by digest.
-  awk '/"event":"retention_decided"/ { rest = $0
-    while (match(rest, /"path":"[^"\\]*","sha256":"[0-9a-f]*"/)) { split(substr(rest, RSTART, RLENGTH), part, "\""); print part[8] "  " part[4]; rest = substr(rest, RSTART + RLENGTH) }
-  }' "$1/register.jsonl" > "$work/decided"
-  if [ -s "$work/decided" ]; then
-    (cd "$1" && sha256sum --check --strict "$work/decided") > "$work/said" 2> "$work/errors" ||
-      wrong "$(grep -v ': OK$' "$work/said" | head -n 1 | sed 's/: FAILED.*//'): is not the file that the register names"
-    grep -o '"path":"retention/[0-9]*/[a-z]*\.sig"' "$1/register.jsonl" | cut -d '"' -f 4 | while read -r signature; do
-      folder=$1/${signature%/*}
-      role=${signature##*/}
-      role=${role%.sig}
-      ssh-keygen -Y verify -f "$folder/signers" -I "$(field "$role" < "$folder/statement.json")" -n rawat-retention \
-        -s "$1/$signature" < "$folder/statement.json" > "$work/said" 2>&1 ||
-        wrong "$signature: is not a signature of who is named in the statement"
-    done || exit 5
-  fi
 }
 
 # paper ROOT: holds the register against what footers on paper say of it, of which the digest is cut short.
@@ -388,7 +495,10 @@ against() {
       done
       [ "$count" -le "$lines" ] || wrong "arsip.signers: does not begin with the keys that ${file##*/} knows"
     fi
-    if [ -n "$about" ] && [ -f "$work/journal.$about" ]; then
+    if [ -n "$about" ] && [ -n "$1" ] &&
+      ! grep '"event":"sealed"' "$1/register.jsonl" | grep -qF "\"run\":\"$about\""; then
+      echo "$(number records < "$work/point") $about" >> "$work/open"
+    elif [ -n "$about" ] && [ -f "$work/journal.$about" ]; then
       cp "$work/journal.$about" "$work/digests"
       prefix "$(sed 's/.*"run":{"head":"[0-9a-f]*","records":\([0-9]*\),.*/\1/' "$work/point")" \
         "$(sed 's/.*"run":{"head":"\([0-9a-f]*\)".*/\1/' "$work/point")" data/journal.jsonl "${file##*/}"
@@ -398,31 +508,45 @@ against() {
   done < "$work/points"
 }
 
+# unsealed: names the runs of $work/open, which checkpoints know and the register does not.
+unsealed() {
+  sort -rn "$work/open" | tr -d '\000-\011\013-\037\177' | awk '{ run = $0; sub(/^[0-9]* /, "", run) } !seen[run]++ {
+    print "PERHATIAN: titik periksa mengenal " $1 " catatan pelaksanaan " run ", yang tidak ada di register:"
+    print "  pelaksanaan itu belum selesai dan foldernya (runs/) harus diperiksa tersendiri, atau telah hilang."
+  }'
+}
+
 absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac; }
 given=
+officials=
 folder=
 : > "$work/points"
+: > "$work/open"
 : > "$work/printed"
 while [ $# -gt 0 ]; do
   case $1 in
     --checkpoint) [ $# -gt 1 ] && [ -f "$2" ] || usage "--checkpoint needs a file"; absolute "$2" >> "$work/points"; shift 2 ;;
     --signers) [ $# -gt 1 ] && [ -f "$2" ] || usage "--signers needs a file"; given=$(absolute "$2"); shift 2 ;;
+    --officials) [ $# -gt 1 ] && [ -f "$2" ] || usage "--officials needs a file"; officials=$(absolute "$2"); shift 2 ;;
     --printed)
       [ $# -gt 1 ] && printf '%s' "$2" | tr -d . | grep -xE '[1-9][0-9]{0,8}:[0-9a-f]{16,64}' >> "$work/printed" ||
         usage "--printed needs what a footer says of the register, as 12:3fa9c2d81e07b544"
       shift 2 ;;
-    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--printed TEXT]... [FOLDER]" ;;
+    -*) usage "sh verifikasi.sh [--checkpoint FILE]... [--signers FILE] [--officials FILE] [--printed TEXT]... [FOLDER]" ;;
     *) folder=$1; shift ;;
   esac
 done
-folder=$(CDPATH='' cd -- "${folder:-.}" && pwd) || usage "the folder cannot be read"
+# Parts of the path count by their names, as given: a link above the archive is the caller's choice.
+folder=$(CDPATH='' cd -P . && CDPATH='' cd -- "${folder:-.}" && pwd) || usage "the folder cannot be read"
 
-if [ -f "$folder/register.jsonl" ]; then
+# there FILE: something has this name, be it a link to nothing.
+there() { [ -e "$1" ] || [ -h "$1" ]; }
+if there "$folder/register.jsonl"; then
   register "$folder"
   strangers "$folder"
   checked=0
   while IFS= read -r place; do
-    [ -d "$folder/$place" ] || wrong "$place: is missing"
+    real "$folder" "$place"
     # In a process of its own: a bag changes into its folder.
     said=$( (bag "$folder/$place" "$folder"; [ -n "$gone" ] || cp "$work/journal" "$work/journal.${place##*/}") ) || wrong "$place/${said#TIDAK SAH: }"
     checked=$((checked + 1))
@@ -430,13 +554,18 @@ if [ -f "$folder/register.jsonl" ]; then
   against "$folder"
   paper "$folder"
   printf 'SAH: %s arsip, register dengan %s catatan\n' "$checked" "$(awk 'END { print NR }' "$work/register")"
+  unsealed
   exit 0
 fi
 
-root=
-[ ! -e "$folder/../../../register.jsonl" ] || root=$(cd "$folder/../../.." && pwd)
-[ ! -e "$folder/../../register.jsonl" ] || root=$(cd "$folder/../.." && pwd)
+# Year and run; or year, classification and run.
+year=${folder%/*}
+root=${year%/*}
+there "$root/register.jsonl" || root=${root%/*}
+there "$root/register.jsonl" || root=
 [ -z "$root" ] || register "$root"
+above=${root:-$year}
+real "$above" "${folder#"$above/"}"
 bag "$folder" "$root"
 [ -n "$gone" ] || cp "$work/journal" "$work/journal.$run"
 against "$root"
@@ -448,3 +577,4 @@ elif [ -n "$root" ]; then
 else
   echo "SAH: $run, diperiksa terhadap dirinya sendiri saja: tidak ada register di atas folder ini"
 fi
+unsealed

@@ -100,6 +100,7 @@ PARTS = {
         "pdf_worker",
         "archive",
         "verify",
+        "outside",
         "run_check",
         "register",
         "bag_check",

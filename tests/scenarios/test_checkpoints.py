@@ -12,8 +12,8 @@ import pytest
 from runner import archive, errors, journal, record, sealing, verify
 from runner.archive_settings import Place, parse_archive_settings
 from runner.engine import Engine, Waiting
+from runner.outside import Outside
 from runner.source import SourceError
-from runner.verify import Outside
 from runner.workspace import RunFolder
 from scenarios.office import Office
 
@@ -63,7 +63,7 @@ def test_at_a_gate_a_checkpoint_of_run_and_register_has_left(
     said = json.loads(point.read_bytes().splitlines()[0])
     assert {"run": folder.name, "records": len(events), "head": events[-1].digest} == said["run"]
     assert events[-1].name == "gate_opened"
-    assert verify.verify(folder.path, Outside((place,))).checkpoints == 1
+    assert verify.verify(folder.path, Outside((place,))).held.checkpoints == 1
 
 
 def test_a_journal_rewritten_since_its_gate_is_not_what_the_checkpoint_knows(
@@ -136,7 +136,7 @@ def test_a_host_gets_it_by_sftp_whole_or_not_at_all(
     assert [path.name for path in points(home / "host" / "points")] == [
         path.name for path in (home / "host" / "points").iterdir() if path.name != "arsip.signers"
     ]
-    assert verify.verify(folder.path, Outside((home / "host" / "points",))).checkpoints == 1
+    assert verify.verify(folder.path, Outside((home / "host" / "points",))).held.checkpoints == 1
     called = (home / "calls").read_text()
     assert "-oBatchMode=yes -oStrictHostKeyChecking=yes" in called
     assert "-- rawat@arsip.example" in called
@@ -174,7 +174,7 @@ def test_after_sealing_a_checkpoint_of_the_register_leaves(
     sealed = sealing.seal(contoh.workspace, closed)
 
     assert len(points(place)) == 1
-    assert verify.verify(sealed, Outside((place,))).checkpoints == 1
+    assert verify.verify(sealed, Outside((place,))).held.checkpoints == 1
     assert verify.verify(contoh.workspace.archive, Outside((place,))).kind == "register"
 
 

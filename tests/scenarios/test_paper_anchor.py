@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from runner import archive, archive_key, cli, errors, record, register, report, verify
 from runner.checkpoint import EMPTY, Chain
 from runner.engine import Closed
+from runner.outside import Outside
 from runner.run_view import document_view
-from runner.verify import Outside
 from runner.workspace import RunFolder
 from scenarios.forgery import find, forge
 from scenarios.office import Office, events_of
@@ -85,7 +85,7 @@ def test_a_register_that_was_cut_off_and_signed_anew_is_found_by_a_footer(contoh
         sealed_run(contoh)
     paper = as_typed(footer(sealed_run(contoh)))
     root = sealed_in(contoh)
-    assert verify.verify(root, Outside(printed=(paper,))).checkpoints == 1
+    assert verify.verify(root, Outside(printed=(paper,))).held.checkpoints == 1
     cut_off(root, 1)
     assert verify.verify(root).run == "1"
 

@@ -12,6 +12,7 @@ from unit.record_builder import make_keys
 from runner import register, verify
 from scenarios.conftest import Command
 
+PEOPLE = ("kepala", "petugas")
 SCRIPT = Path(verify.__file__).with_name("auditor") / "verifikasi.sh"
 SOP = """\
 format: 1
@@ -139,3 +140,13 @@ def test_from_the_office_s_schedule_to_a_destruction_that_is_told_of_ever_after(
         ["sh", str(SCRIPT), str(office / "archive")], check=False, capture_output=True, text=True
     )
     assert (by_script.returncode, "SAH: 2 arsip" in by_script.stdout) == (0, True), by_script.stdout
+
+    # Held against the officials whom the auditor knows: all of them, and then one too few.
+    known = office / "pejabat.signers"
+    lines = [f'{name} namespaces="rawat-*" {(keys / f"{name}.pub").read_text()}' for name in PEOPLE]
+    for count, code in ((2, 0), (1, 5)):
+        known.write_text("".join(lines[:count]))
+        told = rawat("verify", str(office / "archive"), "--officials", str(known), code=code)
+        assert ("witness.sig: is not by a key that is known of petugas" in told) == bool(code), told
+        command = ["sh", str(SCRIPT), "--officials", str(known), str(office / "archive")]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == code

@@ -19,6 +19,7 @@ import pytest
 from unit.record_builder import make_closed_run, make_keys, make_office
 
 from runner import archive, archive_key, bag, errors, inventory, register, verify
+from runner.canonical import canonical_json
 from runner.events import SHAPES
 from runner.tree import list_tree
 from runner.workspace import RunFolder
@@ -244,6 +245,14 @@ def test_each_run_gets_its_own_chained_entry(run: RunFolder, keys: Path, tmp_pat
 
 def unreadable(_path: Path) -> bytes:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_register_names_no_place_outside_its_archive(run: RunFolder, tmp_path: Path) -> None:
+    archive.seal(run, tmp_path / "archive")
+    record = json.loads((tmp_path / "archive" / "register.jsonl").read_bytes())
+    record |= {"classification": "../..", "path": f"2026/../../{record['run']}"}
+    with pytest.raises(errors.VerificationError, match="has a path that is not the one of its run"):
+        register.parse(canonical_json(record))
 
 
 def test_a_public_key_that_the_disk_does_not_give_is_not_called_another(tmp_path: Path) -> None:

@@ -7,19 +7,23 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 from scenarios.forgery import chained, forge, read_journal, rebag, sha256
 from unit.record_builder import make_closed_run, make_keys, make_office
 
-from runner import archive, archive_key, bag, checkpoints, journal, register
+from runner import archive, archive_key, bag, checkpoints, dispositions, journal, register
 from runner.canonical import canonical_json
+from runner.officials import load_roster
+from runner.retention import Due, Parties
 
 REGISTER, HEAD, SIGNERS = register.NAME, register.HEAD, register.SIGNERS
 TAG_MANIFEST = bag.TAG_MANIFEST
 OUTSIDE = "outside"
-"""The folder of what an auditor keeps elsewhere: checkpoints and the archive's public keys."""
+"""The folder of what an auditor keeps elsewhere: checkpoints, public keys of archive and officials."""
+OFFICIALS = "pejabat.signers"
 
 
 @dataclass
@@ -31,6 +35,7 @@ class Attacked:
     """What is judged: ``bag`` the first in its archive, ``newest``, ``alone`` a bag copied away, ``all``."""
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    officials: bool = False
     printed: tuple[str, ...] = ()
     """Whose footers on paper it is held against, by the name of the checkpoint of that moment."""
     places: dict[str, Path] = field(default_factory=dict)
@@ -66,6 +71,8 @@ class Attacked:
     def judged(self) -> Path:
         """Return what both judges are asked about."""
         if self.target == "alone":
+            if self.places.get("bag", self.bag).is_symlink():
+                return self.places["bag"]
             away = self.base / "stick" / "a" / "b"
             shutil.copytree(self.places.get("bag", self.bag), away / "bag", symlinks=True)
             return away / "bag"
@@ -131,6 +138,27 @@ class Attacked:
         )
         (self.root / HEAD).write_bytes(said + archive_key.sign(said, key))
 
+    def destroy(self, run: str, officials: Path | None = None) -> Path:
+        """Let two officials decide that the content of a run goes; return the folder of their papers.
+
+        ``officials`` is a folder with their roster and keys, the office's own without it.
+        """
+        keys = officials or self.officials_keys
+        roster = load_roster(keys / "officials.yml")
+        lines = register.parse(self.register.read_bytes())
+        entry = next(entry for entry in register.sealed(lines) if entry.run == run)
+        due = Due(run, entry.tagmanifest_sha256, date(2026, 1, 1), ("musnah", "simpan"), "JRA")
+        parties = Parties(
+            roster.named("kepala"), roster.named("petugas"), ("Kepala Contoh", "Petugas Contoh")
+        )
+        signing = (keys / "kepala", keys / "petugas")
+        decision = dispositions.Decision("musnah", [due], parties, signing, "Jangka simpan berakhir")
+        now = datetime(2027, 1, 1, tzinfo=UTC)
+        minutes = {"berita-acara.html": b"<p>Berita Acara</p>"}
+        made = dispositions.decide(self.root, self.stolen_key, decision, now, lambda _: minutes)
+        dispositions.finish(self.root, self.stolen_key, now)
+        return self.root / dispositions.FOLDER / str(made.no)
+
     def forge(self, change: Callable[[list[dict[str, Any]]], None]) -> None:
         """Change records of the journal, every hash made to fit again."""
         forge(self.bag / "data", change)
@@ -160,8 +188,8 @@ class Attacked:
             key, lambda records: [r.update(tagmanifest_sha256=digests[r["run"]]) for r in records] and None
         )
 
-    def sign_statement(self, path: Path, official: str) -> None:
-        """Sign a statement anew, with the key of an official who is in the roster."""
+    def sign_statement(self, path: Path, key: Path) -> None:
+        """Sign a statement anew with an official's key."""
         signature = path.with_name(f"{path.name}.sig")
         signature.unlink()
         command = [
@@ -172,7 +200,7 @@ class Attacked:
             "-n",
             "rawat-decision",
             "-f",
-            str(self.officials_keys / official),
+            str(key),
         ]
         subprocess.run([*command, str(path)], check=True, capture_output=True)
 
@@ -184,6 +212,8 @@ def make_archive(base: Path) -> Path:
     root, key, outside = base / "archive", base / "key" / "ed25519", base / OUTSIDE
     office.register_head = lambda known: register.signed_head(root, known)
     outside.mkdir()
+    known_officials = [official.signers_line("rawat-*") for official in office.roster.officials]
+    (outside / OFFICIALS).write_bytes(b"".join(known_officials))
 
     def leave(name: str, *events: journal.Event) -> None:
         _, data, signers = checkpoints.made(root, key, events)

@@ -13,11 +13,14 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from unit.record_builder import make_keys
 
 from runner import archive_key, bag
-from runner.canonical import canonical_json
+from runner.canonical import canonical_json, sha256_hex
 
-from .archives import HEAD, REGISTER, SIGNERS, TAG_MANIFEST, Attacked, chained, read_journal
+from .archives import HEAD, OFFICIALS, REGISTER, SIGNERS, TAG_MANIFEST, Attacked, chained, read_journal
 
 JOURNAL = "data/journal.jsonl"
 
@@ -32,6 +35,7 @@ class Case:
     target: str = "bag"
     checkpoints: tuple[str, ...] = ()
     signers: bool = False
+    officials: bool = False
     printed: tuple[str, ...] = ()
     blind: str = ""
     """Why the script cannot see it, by design; "" where both must come to the same verdict."""
@@ -46,6 +50,7 @@ def case(
     target: str = "bag",
     checkpoints: tuple[str, ...] = (),
     signers: bool = False,
+    officials: bool = False,
     printed: tuple[str, ...] = (),
     blind: str = "",
 ) -> Callable[[Callable[[Attacked], None]], Callable[[Attacked], None]]:
@@ -53,7 +58,7 @@ def case(
 
     def enter(make: Callable[[Attacked], None]) -> Callable[[Attacked], None]:
         name = make.__name__.strip("_").replace("_", "-")
-        CASES.append(Case(name, make, holds, target, checkpoints, signers, printed, blind))
+        CASES.append(Case(name, make, holds, target, checkpoints, signers, officials, printed, blind))
         return make
 
     return enter
@@ -83,6 +88,13 @@ for _name, _target, _papers in (
     ("valid-bag-with-a-paper", "bag", ("newest",)),
 ):
     CASES.append(Case(_name, untouched, holds=True, target=_target, printed=_papers))
+
+for _name, _target in (
+    ("valid-archive-by-known-officials", "all"),
+    ("valid-bag-by-known-officials", "bag"),
+    ("valid-bag-without-its-register-by-known-officials", "alone"),
+):
+    CASES.append(Case(_name, untouched, holds=True, target=_target, officials=True))
 
 
 @case(holds=True, target="all", checkpoints=("first",))
@@ -319,7 +331,7 @@ def operator_signed_for_the_official_with_the_stolen_archive_key(a: Attacked) ->
     )
     person = {**said["person"], "id": operator["id"], "name": operator["name"], "nip": operator["nip"]}
     path.write_bytes(canonical_json({**said, "signer": "petugas", "person": person}))
-    a.sign_statement(path, "petugas")
+    a.sign_statement(path, a.officials_keys / "petugas")
     a.forge(
         lambda records: [r.update(person=person) for r in records if r["event"] == "decision_made"] and None
     )
@@ -695,18 +707,371 @@ def checkpoint_signed_by_a_stranger(a: Attacked) -> None:
     path.write_bytes(said + archive_key.sign(said, a.strangers_key()))
 
 
+# Destroyed archives, and the papers of the decision ---------------------------------------------------------
+
+
+def destroyed(a: Attacked) -> Path:
+    """Let the newest archive be destroyed as officials decided; return the folder of their papers."""
+    return a.destroy(a.newest.name)
+
+
+@case(holds=True, target="all")
+def valid_archive_of_which_one_was_destroyed(a: Attacked) -> None:
+    destroyed(a)
+
+
+@case(holds=True, target="newest")
+def valid_bag_that_was_destroyed(a: Attacked) -> None:
+    destroyed(a)
+
+
+@case(holds=True, target="bag")
+def valid_bag_beside_one_that_was_destroyed(a: Attacked) -> None:
+    destroyed(a)
+
+
+@case(target="newest")
+def file_added_to_a_destroyed_archive(a: Attacked) -> None:
+    destroyed(a)
+    (a.newest / "laporan.pdf").write_bytes(b"%PDF-1.7\n")
+
+
+@case(target="all")
+def empty_data_folder_added_to_a_destroyed_archive(a: Attacked) -> None:
+    destroyed(a)
+    (a.newest / "data").mkdir()
+
+
+@case(target="newest")
+def empty_folder_added_to_a_destroyed_archive(a: Attacked) -> None:
+    destroyed(a)
+    (a.newest / "data2").mkdir()
+
+
+@case(target="newest")
+def empty_folder_added_inside_a_destroyed_archive(a: Attacked) -> None:
+    destroyed(a)
+    (a.newest / "trust" / "data").mkdir()
+
+
+@case(target="bag")
+def statement_of_a_destruction_edited_and_only_another_bag_shown(a: Attacked) -> None:
+    path = destroyed(a) / "statement.json"
+    path.write_bytes(path.read_bytes().replace(b"berakhir", b"berlalu", 1))
+
+
+@case(target="newest")
+def minutes_of_a_destruction_edited_and_only_that_bag_shown(a: Attacked) -> None:
+    (destroyed(a) / "berita-acara.html").write_bytes(b"<p>Lain</p>")
+
+
+@case(target="all")
+def papers_of_a_destruction_lost(a: Attacked) -> None:
+    shutil.rmtree(destroyed(a))
+
+
+@case(target="newest")
+def paper_of_a_destruction_is_a_link_to_its_own_content(a: Attacked) -> None:
+    path = destroyed(a) / "statement.json"
+    path.rename(a.base / "statement.json")
+    path.symlink_to(a.base / "statement.json")
+
+
+@case(target="newest")
+def folder_of_the_papers_is_a_link(a: Attacked) -> None:
+    path = destroyed(a).parent
+    path.rename(a.base / "retention")
+    path.symlink_to(a.base / "retention")
+
+
+@case(target="newest")
+def destroyed_without_a_decision_with_the_stolen_archive_key(a: Attacked) -> None:
+    shutil.rmtree(a.newest / "data")
+    removed = {"at": "2027-01-01T00:00:00.000000Z", "event": "removed", "run": a.newest.name, "decision": 2}
+    a.rewrite_register(a.stolen_key, lambda records: records.append(removed))
+
+
+@case(target="all")
+def destroyed_on_the_decision_about_another_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    shutil.rmtree(a.bag / "data")
+    removed = {"at": "2027-01-01T00:00:00.000000Z", "event": "removed", "run": a.bag.name, "decision": 3}
+    a.rewrite_register(a.stolen_key, lambda records: records.append(removed))
+
+
+@case(target="newest")
+def destroyed_on_a_decision_to_keep_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[2].update(fate="simpan"))
+
+
+@case(target="newest")
+def signatures_of_a_destruction_left_out_with_the_stolen_archive_key(a: Attacked) -> None:
+    for signature in destroyed(a).glob("*.sig"):
+        signature.unlink()
+
+    def leave_out(records: list[dict[str, Any]]) -> None:
+        records[2]["files"] = [f for f in records[2]["files"] if not f["path"].endswith(".sig")]
+
+    a.rewrite_register(a.stolen_key, leave_out)
+
+
+@case(target="newest")
+def run_slipped_into_a_signed_destruction_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    shutil.rmtree(min(a.root.glob("2026/*")) / "data")
+
+    def slip_in(records: list[dict[str, Any]]) -> None:
+        first = {key: records[0][key] for key in ("run", "tagmanifest_sha256")}
+        records[2]["runs"].insert(0, first)
+        records.append({**records[3], "run": first["run"]})
+
+    a.rewrite_register(a.stolen_key, slip_in)
+
+
+@case(target="newest")
+def destruction_dated_back_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[2].update(at="2026-12-01T00:00:00.000000Z"))
+
+
+@case(target="all")
+def paper_of_a_destruction_outside_the_archive_with_the_stolen_archive_key(a: Attacked) -> None:
+    path = destroyed(a) / "berita-acara.html"
+    shutil.move(path, a.base / "berita-acara.html")
+
+    def lead_out(records: list[dict[str, Any]]) -> None:
+        for file in records[2]["files"]:
+            if file["path"].endswith(".html"):
+                file["path"] = "../berita-acara.html"
+
+    a.rewrite_register(a.stolen_key, lead_out)
+
+
+# Links in the place of folders, above the bags and of them --------------------------------------------------
+
+
+def linked(path: Path, away: Path) -> None:
+    """Put a link out of the archive in the place of a folder."""
+    path.rename(away)
+    path.symlink_to(away)
+
+
+@case(target="all")
+def bag_is_a_link_out_of_the_archive(a: Attacked) -> None:
+    linked(a.bag, a.base / "away")
+
+
+@case()
+def bag_is_a_link_out_of_the_archive_and_only_it_is_shown(a: Attacked) -> None:
+    a.places["bag"] = a.bag
+    linked(a.bag, a.base / "away")
+
+
+@case(target="alone")
+def bag_without_its_register_is_a_link(a: Attacked) -> None:
+    a.places["bag"] = a.base / "link"
+    a.places["bag"].symlink_to(a.bag)
+
+
+@case(target="all")
+def year_is_a_link_out_of_the_archive(a: Attacked) -> None:
+    linked(a.root / "2026", a.base / "away")
+
+
+@case(target="all")
+def year_is_a_link_to_a_folder_with_something_more(a: Attacked) -> None:
+    linked(a.root / "2026", a.base / "away")
+    (a.base / "away" / "more").mkdir()
+
+
+@case()
+def year_is_a_link_out_of_the_archive_and_only_one_bag_shown(a: Attacked) -> None:
+    linked(a.root / "2026", a.base / "away")
+
+
+@case(target="all")
+def year_lost(a: Attacked) -> None:
+    shutil.rmtree(a.root / "2026")
+
+
+@case(target="all")
+def register_is_a_link_to_nothing(a: Attacked) -> None:
+    a.register.unlink()
+    a.register.symlink_to("/nowhere")
+
+
+@case()
+def register_is_a_link_to_nothing_and_only_one_bag_shown(a: Attacked) -> None:
+    register_is_a_link_to_nothing(a)
+
+
+@case(target="all")
+def bag_outside_the_archive_with_the_stolen_archive_key(a: Attacked) -> None:
+    run = a.bag.name
+    a.bag.rename(a.base / run)
+    place = {"classification": "../..", "path": f"2026/../../{run}"}
+    a.rewrite_register(a.stolen_key, lambda records: records[0].update(place))
+
+
+# What the stolen archive key signs beside the archives ------------------------------------------------------
+
+
+@case(target="bag")
+def time_of_the_head_edited_with_the_stolen_archive_key(a: Attacked) -> None:
+    said = json.loads((a.root / HEAD).read_bytes().splitlines()[0])
+    edited = canonical_json({**said, "at": "2020-01-01T00:00:00.000000Z"})
+    (a.root / HEAD).write_bytes(edited + archive_key.sign(edited, a.stolen_key))
+
+
+@case(target="newest")
+def time_of_sealing_edited_with_the_stolen_archive_key(a: Attacked) -> None:
+    a.rewrite_register(
+        a.stolen_key, lambda records: records[-1].update(sealed_at="2020-01-01T00:00:00.000000Z")
+    )
+
+
+@case(target="all")
+def record_of_no_kind_in_the_register_with_the_stolen_archive_key(a: Attacked) -> None:
+    note = {"at": "2027-01-01T00:00:00.000000Z", "event": "note", "text": "Semua baik"}
+    a.rewrite_register(a.stolen_key, lambda records: records.append(note))
+
+
+@case(target="all")
+def more_in_a_record_of_the_register_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[2]["files"][0].update(note="Semua baik"))
+
+
+@case(target="all")
+def time_of_a_removal_is_none_with_the_stolen_archive_key(a: Attacked) -> None:
+    destroyed(a)
+    a.rewrite_register(a.stolen_key, lambda records: records[3].update(at="kemarin"))
+
+
+@case(target="newest")
+def outcome_of_the_run_edited_in_bag_info_with_the_stolen_archive_key(a: Attacked) -> None:
+    a.edit(bag.BAG_INFO, b"completed", b"ended")
+    a.reseal(a.stolen_key)
+
+
+@case(
+    target="newest",
+    blind="the script does not make bag-info.txt and metadata/arsip.json anew out of the record",
+)
+def description_edited_with_the_stolen_archive_key(a: Attacked) -> None:
+    a.edit(bag.DESCRIPTION, b'"web1"', b'"web9"')
+    a.edit(bag.BAG_INFO, b"Dinas Contoh", b"Dinas Lain")
+    a.reseal(a.stolen_key)
+
+
+# Officials who are none -----------------------------------------------------------------------------------
+
+
+def made_up_officials(a: Attacked) -> Path:
+    """Return a folder with keys under the names of the office's officials that are not theirs."""
+    keys = a.base / "made-up"
+    make_keys(keys)
+    return keys
+
+
+def officials_replaced(a: Attacked) -> None:
+    """Put other keys in the place of all officials', sign all their statements anew, and seal it again."""
+    keys = made_up_officials(a)
+    roster = json.loads((a.bag / "data" / "officials.json").read_bytes())
+    signers = a.bag / "data" / "allowed_signers"
+    for official in roster["officials"]:
+        key = " ".join((keys / f"{official['id']}.pub").read_text().split()[:2])
+        signers.write_text(signers.read_text().replace(official["key"], key))
+        official["key"] = key
+    data = canonical_json(roster)
+    (a.bag / "data" / "officials.json").write_bytes(data)
+    for path in sorted((a.bag / "data" / "decisions").glob("*.json")):
+        said = json.loads(path.read_bytes())
+        path.write_bytes(canonical_json({**said, "reason": "Karangan"}))
+        a.sign_statement(path, keys / said["signer"])
+
+    def change(records: list[dict[str, Any]]) -> None:
+        records[0]["officials_sha256"] = sha256_hex(data)
+        for record in records:
+            if record["event"] == "decision_made":
+                record["reason"] = "Karangan"
+
+    a.forge(change)
+    a.reseal(a.stolen_key)
+
+
+@case(holds=True, target="newest")
+def all_officials_replaced_with_the_stolen_archive_key_and_none_known(a: Attacked) -> None:
+    """What no judge can see who does not know the officials' keys: this is why they are kept elsewhere."""
+    officials_replaced(a)
+
+
+@case(target="newest", officials=True)
+def all_officials_replaced_with_the_stolen_archive_key(a: Attacked) -> None:
+    officials_replaced(a)
+
+
+@case(target="all", officials=True)
+def all_officials_replaced_with_the_stolen_archive_key_in_the_whole(a: Attacked) -> None:
+    a.places["second"] = a.newest
+    officials_replaced(Second(a.base))
+
+
+@case(target="alone", officials=True)
+def all_officials_replaced_in_a_bag_without_its_register(a: Attacked) -> None:
+    officials_replaced(a)
+
+
+@case(target="bag", officials=True)
+def keys_of_officials_known_under_each_other_s_names(a: Attacked) -> None:
+    """As if one had signed for the other: a key counts for its own official and no other."""
+    roster = json.loads((a.newest / "data" / "officials.json").read_bytes())
+    one, other = (official["key"] for official in roster["officials"])
+    swapped = (a.outside / OFFICIALS).read_text()
+    (a.outside / OFFICIALS).write_text(swapped.replace(one, "-").replace(other, one).replace("-", other))
+
+
+@case(target="bag", officials=True)
+def destroyed_by_officials_who_are_none_with_the_stolen_archive_key(a: Attacked) -> None:
+    a.destroy(a.newest.name, made_up_officials(a))
+
+
+@case(holds=True, target="bag")
+def destroyed_by_officials_who_are_none_and_none_known(a: Attacked) -> None:
+    """As above: who the officials are has to be known from elsewhere."""
+    a.destroy(a.newest.name, made_up_officials(a))
+
+
+@case(holds=True, target="all", officials=True)
+def valid_archive_of_which_one_was_destroyed_by_known_officials(a: Attacked) -> None:
+    destroyed(a)
+
+
+# A run that was begun and never sealed --------------------------------------------------------------------
+
+
+@case(holds=True, target="all", checkpoints=("gate",))
+def run_known_by_its_gate_never_sealed_and_gone(a: Attacked) -> None:
+    """An open run is elsewhere; both judges name it, and that it was not held against its checkpoint."""
+    put_back(a)
+
+
 def write_cases(base: Path, folder: Path) -> None:
     """Write every case to ``folder`` as NAME/ with archive, outside and ``case.json``, for other judges."""
     for entry in CASES:
         place = folder / entry.name
         shutil.copytree(base, place, symlinks=True)
-        attacked = Attacked(place, entry.target, entry.checkpoints, entry.signers, entry.printed)
+        attacked = Attacked(
+            place, entry.target, entry.checkpoints, entry.signers, entry.officials, entry.printed
+        )
         entry.make(attacked)
         told = {
             "holds": entry.holds,
             "judged": str(attacked.judged.relative_to(place)),
             "checkpoints": [f"outside/{name}.checkpoint" for name in entry.checkpoints],
             "signers": "outside/arsip.signers" if entry.signers else None,
+            "officials": f"outside/{OFFICIALS}" if entry.officials else None,
             "printed": attacked.papers,
             "blind": entry.blind,
         }
