@@ -1,6 +1,6 @@
 """The loop: journal, state, next move, act, append. Resuming after anything is the same loop.
 
-What a move does is here; which move comes next is ``state.next_move``'s alone. Before every act the
+What a move does is here; which move comes next is ``next_move.next_move``'s alone. Before every act the
 journal has, on disk, the line that announces it.
 """
 

@@ -1,6 +1,6 @@
 """What a run does next, as values: the parts of a row's action, an open gate, and every possible move.
 
-``state.next_move`` chooses one of them; the engine makes it; ``replay`` asks whether it was made.
+``next_move.next_move`` chooses one of them; the engine makes it; ``replay`` asks whether it was made.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ _FIELD = {"/V", "/AP", "/MK", "/M", "/F", "/Lock"}
 _INFO = {"/ModDate", "/Producer"}
 _METADATA = {"stream", "/Length", "/Filter", "/DecodeParms"}
 _CLAIM = re.compile(rb"pdfaid:((?:part|conformance)(?:=\"|>)[^\"<]+)")
-_INSTALL = "install it: .venv/bin/python -m pip install 'rawat[pades]'"
+_INSTALL = "install it: .venv/bin/python -m pip install --editable '.[pades]'"
 # What a damaged or hostile file makes a parser do; every such file is refused.
 _BROKEN = (
     ValueError,

@@ -1,6 +1,6 @@
 """Is a journal one that the engine could have written? Pure rules over its records.
 
-For every record: fold those before it, ask ``state.next_move`` what came next, and require that it is
+For every record: fold those before it, ask ``next_move.next_move`` what came next, and require that it is
 what the record says, field by field. Besides:
 1. ``run_interrupted``, ``run_resumed`` and ``torn_line_dropped`` may stand anywhere before the end, and so
    may what the operator is asked (once each) and what is noted: by somebody of the roster, about an attempt

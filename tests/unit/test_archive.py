@@ -145,15 +145,19 @@ def test_another_bagit_program_accepts_the_bag(sealed: Path) -> None:
     assert (done.returncode, "is valid" in done.stderr) == (0, True), done.stderr
 
 
+@pytest.mark.parametrize("classification", ["", "000.6.3"])
 def test_the_checks_by_hand_in_the_documentation_pass_and_fail_where_they_should(
-    root: Path, sealed: Path, tmp_path: Path
+    root: Path, sealed: Path, tmp_path: Path, classification: str
 ) -> None:
     page = (root / "docs" / "run-record.md").read_text(encoding="utf-8")
     checks = re.findall(r"```sh\n(.*?)```", page.split("## Checking an archive by hand")[1], re.DOTALL)
     assert len(checks) >= 4
     copy = tmp_path / "archive"
     shutil.copytree(sealed.parent.parent, copy)
-    place = copy / sealed.relative_to(sealed.parent.parent)
+    place = copy / sealed.parent.name / classification / sealed.name
+    if classification:
+        place.parent.mkdir()
+        (copy / sealed.parent.name / sealed.name).rename(place)
 
     def by_hand(check: str) -> int:
         return subprocess.run(["sh", "-c", check], cwd=place, capture_output=True, check=False).returncode

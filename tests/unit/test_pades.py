@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -299,4 +300,6 @@ def test_without_the_library_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(errors.InputError, match=r"office\.yml needs pyHanko") as caught:
         pades.require_installed("office.yml")
-    assert "pip install 'rawat[pades]'" in caught.value.hint
+    assert "pip install --editable '.[pades]'" in caught.value.hint
+    described = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert described["project"]["optional-dependencies"]["pades"] == ["pyhanko>=0.38"]
