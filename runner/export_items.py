@@ -17,7 +17,7 @@ from runner.journal import Event
 _WRITTEN, _SIGNED, _ENTERED = "document_written", "document_signed", "paper_entered"
 _DECIDED = {"decision_made", "vote_made"}
 _DRAFT = "draft"
-_VERSIONS = {_DRAFT: "draf", "verified": "diverifikasi", "ratified": "ditetapkan", "final": "final"}
+_VERSIONS = {_DRAFT: "Draf", "verified": "Diverifikasi", "ratified": "Ditetapkan", "final": "Final"}
 _KINDS = (
     "laporan",
     "disposisi",

@@ -68,7 +68,7 @@ PARTS = {
     | {"kinds", "checks", "sentences", "judges.base", "judges.computer"}
     | {"procedure", "letters", "flow", "routes"}
     | {"service_sentences", "judges.website", "judges.database"}
-    | {"retention", "srikandi", "pdf_signatures"}
+    | {"retention", "srikandi", "export_items", "pdf_signatures"}
     | {"repairs", "repair_sentences", "language"}
     | {"judges.network_device", "judges.routerboard", "judges.printer", "judges.internet_link"},
     "executors": {"executors.base", "executors.playbook", "executors.verification", "executors.junit"}

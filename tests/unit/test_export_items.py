@@ -46,9 +46,9 @@ def test_what_was_superseded_is_a_concept_and_the_last_version_the_original() ->
         ("documents/06-1-laporan-ratified.pdf", "Asli elektronik"),
     ]
     assert [item.title for item in found] == [
-        "Laporan (draf)",
-        "Laporan (diverifikasi)",
-        "Laporan (ditetapkan)",
+        "Laporan (Draf)",
+        "Laporan (Diverifikasi)",
+        "Laporan (Ditetapkan)",
     ]
 
 
@@ -67,9 +67,9 @@ def test_the_same_form_of_two_rows_is_two_originals() -> None:
 def test_the_annexes_of_a_document_stand_behind_it() -> None:
     found = items(written(2, 11, "laporan", "final", annexes=2))
     assert [item.title for item in found] == [
-        "Laporan (final)",
-        "Lampiran 1: Laporan (final)",
-        "Lampiran 2: Laporan (final)",
+        "Laporan (Final)",
+        "Lampiran 1: Laporan (Final)",
+        "Lampiran 2: Laporan (Final)",
     ]
     assert [item.path.partition(".")[2] for item in found] == ["pdf", "lampiran-1.pdf", "lampiran-2.pdf"]
 
