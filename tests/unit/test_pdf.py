@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,3 +140,23 @@ def test_wall_limit_ends_the_worker_with_a_clear_error() -> None:
     with pytest.raises(StepFailedError, match=r"not finished within 0\.2 seconds") as caught:
         pdf.render_pdf(PAGE % "", "lambat", CREATED, DATA, limits=limits)
     assert isinstance(caught.value.__cause__, subprocess.TimeoutExpired)
+
+
+@pytest.mark.parametrize(("crashes", "made"), [(1, True), (2, False)])
+def test_a_worker_that_crashed_is_asked_once_more(
+    crashes: int, made: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = subprocess.run, []
+
+    def run(argv: list[str], **settings: object) -> subprocess.CompletedProcess[bytes]:
+        asked.append(argv)
+        crash = [sys.executable, "-c", "import os; os.kill(os.getpid(), 11)"]
+        return real(crash if len(asked) <= crashes else argv, **settings)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", run)
+    if made:
+        assert pdf.render_pdf(PAGE % "", "sekali", CREATED, DATA).startswith(b"%PDF-1.7")
+    else:
+        with pytest.raises(StepFailedError, match="ended by SIGSEGV"):
+            pdf.render_pdf(PAGE % "", "dua kali", CREATED, DATA)
+    assert len(asked) == 2
