@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_sop_and_the_windows_that_the_guide_shows_are_good_ones() -> None:
     page = (ROOT / "docs" / "writing-a-sop.md").read_text(encoding="utf-8")
-    shown, forms, calendar = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    shown, forms, calendar, tested = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert parse_windows(calendar, "windows.yml").min_minutes == 30
 
     with_form = shown.replace("steps:", f"{forms}steps:").replace(
@@ -25,6 +25,9 @@ def test_the_sop_and_the_windows_that_the_guide_shows_are_good_ones() -> None:
     )
     assert list(parse_sop(with_form, "guide").forms) == ["usulan"]
     assert [step.no for step in parse_sop(shown, "guide", Workspace(ROOT).available()).steps] == [1, 2, 3]
+    # The row that tests is Surakarta's, without its witness.
+    surakarta = (ROOT / "sops" / "surakarta-system-update.yml").read_text(encoding="utf-8")
+    assert tested in surakarta.replace("      witness: true\n", "")
 
 
 def test_the_guide_names_every_playbook_that_a_row_may_have() -> None:
