@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessible import problems
+from fakes import START
 from unit.sample_run import SampleRun, backed_up, checked, whole_run
 
-from runner import record, report
+from runner import pdf, record, report
 from runner.engine import Closed
 from runner.executors.base import Failure, HostResult
 from runner.judges.base import at_most
@@ -282,3 +284,23 @@ def test_a_changed_word_shows_in_the_difference(documents: dict[str, Documents])
 
     assert [line for line in told if "Diteruskan kepada</p>" in line and line.startswith("+")]
     assert [line for line in told if "Diteruskan kepada Sdr.</p>" in line and line.startswith("-")]
+
+
+READ = (palembang, examples, archive)
+"""Of these every form is read as PDF; those of the Surakarta SOP are in tests/unit/test_accessible.py."""
+
+
+@pytest.mark.parametrize("story", [story.__name__ for story in READ])
+def test_a_screen_reader_finds_its_way(story: str, documents: dict[str, Documents], tmp_path: Path) -> None:
+    newest = {form_of(name): html for name, html in documents[story].items()}
+    found = {}
+    for form, html in newest.items():
+        path = tmp_path / f"{form}.pdf"
+        path.write_bytes(pdf.render_pdf(html, form, START, ("data.json", b"{}")))
+        found[form] = problems(path)
+    assert {form: told for form, told in found.items() if told} == {}
+
+
+def form_of(name: str) -> str:
+    """Return which form a golden copy is of, whichever row and version."""
+    return re.sub(r"^[a-z]+-(\d\d-)?|-(draft|verified|ratified|final)$", "", name)
