@@ -142,3 +142,54 @@ def test_what_is_not_scanned_is_counted(tmp_path: Path) -> None:
 
     assert list(found.files) == [str(tmp_path / "a")]
     assert found.skipped == {"too many": 2, "too large": 1, "no such folder": 1}
+
+
+LOCAL = "LocalSocket /var/run/clamav/clamd.ctl\n"
+MEBIBYTE = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "version", "most"),
+    [
+        (f"{LOCAL}MaxFileSize 25M\nMaxScanSize 100M\nStreamMaxLength 5M", "ClamAV 1.4.3/6/x", 25 * MEBIBYTE),
+        (f"{LOCAL}MaxFileSize 25M\nMaxScanSize 10m", "ClamAV 1.4.3/6/x", 10 * MEBIBYTE),
+        ("MaxFileSize 25M\nStreamMaxLength 512K", "ClamAV 1.4.3/6/x", 512 * 1024),
+        ("MaxFileSize 25M\nMaxFileSize 1000", "ClamAV 1.4.3/6/x", 1000),
+        (LOCAL, "ClamAV 1.4.3/6/x", 100 * MEBIBYTE),
+        (LOCAL, "ClamAV 0.103.10/6/x", 25 * MEBIBYTE),
+        (LOCAL, "", 25 * MEBIBYTE),
+        (f"{LOCAL}MaxFileSize 0\nMaxScanSize 0", "ClamAV 1.4.3/6/x", (1 << 31) - 1),
+    ],
+)
+def test_the_largest_file_that_clamd_scans(settings: str, version: str, most: int) -> None:
+    parsed = shared("clamav_database").parse_configuration(settings)
+
+    assert scan.clamd_most_bytes(parsed, version) == most
+
+
+def test_a_file_that_clamd_passes_over_makes_the_scan_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What clamd does not look at is not clean, whatever the role's own limit allows."""
+    folder, settings = tmp_path / "files", tmp_path / "clamd.conf"
+    folder.mkdir()
+    (folder / "small").write_bytes(b"x" * 1024)
+    (folder / "large").write_bytes(b"x" * 1025)
+    settings.write_text(f"{LOCAL}MaxFileSize 1K\n")
+    finished = shared("debian_packages").Finished(0, "")
+    monkeypatch.setattr(shared("clamav_database"), "CLAMD_CONF", settings)
+    monkeypatch.setattr(scan.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(scan.debian_packages, "run_command", lambda _: finished)
+    monkeypatch.setattr(scan.host_unit, "run_in_unit", lambda *_, **__: finished)
+    monkeypatch.setattr(scan.host_unit, "is_running", lambda _: False)
+    parameters = {
+        "paths": [str(folder)], "left_out": [], "most_files": 9, "most_bytes": 100 * MEBIBYTE, "seconds": 9,
+        "command": [], "pattern": "", "quarantine": False, "directory": str(tmp_path / "quarantine"),
+        "run": "run-1", "state_directory": str(tmp_path / "state"),
+    }  # fmt: skip
+
+    evidence = scan.scan(parameters, check=False)
+
+    assert (evidence["files"], evidence["skipped"]) == (1, {"too large": 1})
+    assert not evidence["complete"]
+    assert (tmp_path / "state" / "run-1" / "scan_host.list").read_text() == f"{folder}/small\n"

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import debian_packages, host_unit
+from ansible.module_utils import clamav_database, debian_packages, host_unit
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.scan_host_quarantine import QuarantineError, Seen, move, seen
 
@@ -62,6 +62,10 @@ UNIT = "rawat-scan-host.service"
 CLAMAV_FOUND = r"^(?P<path>/.*): (?P<signature>\S+) FOUND$"
 CLEAN, FOUND = 0, 1
 OWN = ("/proc", "/sys", "/dev", "/run")
+MEBIBYTE = 1 << 20
+UNITS = {"": 1, "K": 1 << 10, "M": MEBIBYTE, "G": 1 << 30}
+# No version of ClamAV looks at larger files, whatever its settings say.
+CLAMAV_MOST_BYTES = (1 << 31) - 1
 
 
 class Listed:
@@ -108,24 +112,49 @@ class Listed:
             self.files[path] = seen(about)
 
 
-def scanner(parameters: dict[str, Any], listing: Path) -> tuple[str, list[str], str]:
-    """Return the name of the scanner, its command and how it tells what it found."""
+def scanner(parameters: dict[str, Any], listing: Path) -> tuple[str, list[str], str, int]:
+    """Return the name of the scanner, its command, how it tells what it found, and its largest file."""
+    most = parameters["most_bytes"]
     if parameters["command"]:
         command = [word.replace("{list}", str(listing)) for word in parameters["command"]]
-        return command[0], command, parameters["pattern"]
+        return command[0], command, parameters["pattern"], most
     running = (
         debian_packages.run_command(["systemctl", "is-active", "--quiet", "clamav-daemon.service"]).rc == 0
     )
     if running and shutil.which("clamdscan"):
-        return (
-            "ClamAV",
-            ["/usr/bin/clamdscan", "--fdpass", *CLAMAV_OPTIONS, f"--file-list={listing}"],
-            CLAMAV_FOUND,
-        )
+        settings = clamav_database.read_configuration(clamav_database.CLAMD_CONF)
+        version = debian_packages.run_command(["/usr/bin/clamdscan", "--version"]).output
+        command = ["/usr/bin/clamdscan", "--fdpass", *CLAMAV_OPTIONS, f"--file-list={listing}"]
+        return "ClamAV", command, CLAMAV_FOUND, min(most, clamd_most_bytes(settings, version))
     if shutil.which("clamscan"):
-        limit = f"--max-filesize={parameters['most_bytes']}"
-        return "ClamAV", ["/usr/bin/clamscan", limit, *CLAMAV_OPTIONS, f"--file-list={listing}"], CLAMAV_FOUND
-    return "", [], ""
+        most = min(most, CLAMAV_MOST_BYTES)
+        # Four times that, as in ClamAV's own defaults: what is unpacked of an archive counts too.
+        limits = [f"--max-filesize={most}", f"--max-scansize={min(4 * most, CLAMAV_MOST_BYTES)}"]
+        command = ["/usr/bin/clamscan", *limits, *CLAMAV_OPTIONS, f"--file-list={listing}"]
+        return "ClamAV", command, CLAMAV_FOUND, most
+    return "", [], "", most
+
+
+def clamd_most_bytes(settings: dict[str, list[str]], version: str) -> int:
+    """Return the largest file that clamd scans; it passes over larger ones as if they were clean."""
+    engine, _ = clamav_database.parse_daemon_version(version)
+    # Unset: ClamAV 1 takes 100 MiB; before it was 25 MiB, which is the safe answer when no version is told.
+    file_size = (100 if engine.partition(".")[0] not in ("", "0") else 25) * MEBIBYTE
+    defaults = {"MaxFileSize": file_size, "MaxScanSize": 4 * file_size}
+    if "LocalSocket" not in settings:
+        defaults["StreamMaxLength"] = file_size  # a file goes to clamd as a stream then
+    limits = [
+        size_in_bytes(value, default)
+        for name, default in defaults.items()
+        for value in settings.get(name) or [""]
+    ]
+    return min([CLAMAV_MOST_BYTES, *(limit for limit in limits if limit)])
+
+
+def size_in_bytes(value: str, default: int) -> int:
+    """Return a size of ClamAV's settings, 0 for none; the default for what is no size."""
+    match = re.fullmatch(r"(\d+)([KMG]?)", value.upper())
+    return int(match[1]) * UNITS[match[2]] if match else default
 
 
 CLAMAV_OPTIONS = ("--no-summary", "--infected", "--stdout")
@@ -138,14 +167,12 @@ def found_in(output: str, pattern: str, listed: dict[str, Seen]) -> dict[str, st
     return {path: debian_packages.clean_text(signature)[:200] for path, signature in pairs if path in listed}
 
 
-def write_list(folder: Path, files: dict[str, Seen]) -> Path:
+def write_list(path: Path, files: dict[str, Seen]) -> None:
     """Write the names for the scanner, root-only."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / "scan_host.list"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(target, "w", encoding="utf-8") as file:
         file.writelines(f"{name}\n" for name in files)
-    return path
 
 
 def quarantine(
@@ -174,10 +201,11 @@ def quarantine(
 def scan(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     """Scan, and return the evidence."""
     began = time.monotonic()
-    listed = Listed(parameters)
     folder = Path(parameters["state_directory"]) / parameters["run"]
-    listing = write_list(folder, listed.files)
-    product, command, pattern = scanner(parameters, listing)
+    listing = folder / "scan_host.list"
+    product, command, pattern, most_bytes = scanner(parameters, listing)
+    listed = Listed({**parameters, "most_bytes": most_bytes})
+    write_list(listing, listed.files)
     evidence: dict[str, Any] = {
         "product": product, "files": len(listed.files), "skipped": listed.skipped, "found": [],
         "complete": False, "problem": "", "seconds": 0.0,

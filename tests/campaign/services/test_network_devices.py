@@ -1,4 +1,4 @@
-"""Network devices: a real agent (net-snmp) with versions 2c and 3, and snmpsim with recordings of ours."""
+"""Network devices: a real agent (net-snmp) with versions 2c and 3, and snmpsim with invented recordings."""
 
 from __future__ import annotations
 
