@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -68,6 +69,10 @@ app.add_typer(cli_archive.app, name="archive")
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no Unicode gets question marks, and the run goes on.
+            stream.reconfigure(errors="replace")
     try:
         app(standalone_mode=True)
     except errors.RawatError as error:

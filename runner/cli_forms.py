@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import filling, forms, record, typed
+from runner import errors, filling, forms, record, typed
 from runner.clock import SystemClock
 from runner.consent import at_terminal
 from runner.console import RunArgument, console
@@ -46,6 +46,10 @@ def fill(
     folder = workspace.run_folder(run)
     now = record.load(folder)
     due = filling.due_form(now)
+    if source is None and attach:
+        raise errors.InputError(
+            "--attach goes with --from FILE", hint="at the prompt you are asked for files"
+        )
     if source is None and not at_terminal():
         sys.stdout.write("\n".join(forms.skeleton(due.form)) + "\n")
         return

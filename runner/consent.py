@@ -58,4 +58,5 @@ class Shown:
 
 def at_terminal() -> bool:
     """Tell whether a person can be shown something and asked."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    # Either is None when whoever started the program had closed it.
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))

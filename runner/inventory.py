@@ -54,6 +54,8 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
         raise errors.InputError(
             f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
         )
+    if limit is not None and not limit.strip():
+        raise errors.InputError("--limit is empty", hint="name hosts or groups, or leave it out for all")
     data = _listed(path, limit)
     groups = {
         name: list(in_natural_order(_hosts_below(data, name, set()))) for name in data if name != "_meta"
@@ -88,8 +90,21 @@ def _listed(path: Path, limit: str | None) -> dict[str, Any]:
     if done.returncode != 0:
         reason = display(" ".join(done.stderr.split()), longest=500)
         raise errors.InputError(f"{path}: Ansible cannot read this inventory: {reason}")
+    ignored = _ignored(done.stderr)
+    if ignored:
+        raise errors.InputError(
+            f"{path}: Ansible would leave out a part: {display(ignored, longest=500)}",
+            hint="mend the inventory, or name hosts and groups that it has",
+        )
     listed: dict[str, Any] = json.loads(done.stdout)
     return listed
+
+
+def _ignored(said: str) -> str:
+    """Return Ansible's first warning that a part of the inventory, or of ``--limit``, counts for nothing."""
+    warnings = re.findall(r"^\[WARNING\]: ((?:.|\n(?!\[))*)", said, re.MULTILINE)
+    wrong = (w for w in warnings if w.startswith(("Skipping ", "Could not match supplied host pattern")))
+    return " ".join(next(wrong, "").split())
 
 
 def _require_file_names(hosts: Iterable[str], inventory: Path) -> None:

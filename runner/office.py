@@ -16,6 +16,9 @@ from runner.workspace import RunFolder, Workspace
 
 MOST_PEM_BYTES = 200_000
 
+_MOST_BYTES = 5_000_000
+"""Of a file that somebody writes by hand."""
+
 
 def roster_file(inventory: Path) -> Path:
     """Return where the roster of the office stands, beside its inventory."""
@@ -114,6 +117,10 @@ def read_text(file: Path) -> str:
         InputError: when it cannot be read, or is not UTF-8.
     """
     try:
+        if file.exists() and not file.is_file():
+            raise errors.InputError(f"{file}: is no file", hint="give the name of a text file")
+        if file.stat().st_size > _MOST_BYTES:
+            raise errors.InputError(f"{file}: is larger than {_MOST_BYTES} bytes")
         return file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise errors.InputError(f"{file}: is not UTF-8 text") from error

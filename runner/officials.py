@@ -266,7 +266,9 @@ def load_roster(path: Path) -> Roster:
         InputError: when the file or a key cannot be used, with file and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{path}: is not UTF-8 text") from error
     except OSError as error:
         raise errors.InputError(
             f"{path}: cannot be read: {error.strerror}",

@@ -81,6 +81,11 @@ def verify(path: Path, outside: Outside | None = None) -> Verified:
         return _verify_register(path, outside)
     is_run = names & {JOURNAL, SOP, OFFICIALS, SIGNERS} and not names & {*bag.TAG_FILES, TAG_MANIFEST}
     if is_run:
+        if outside.signers is not None:
+            raise errors.InputError(
+                "--signers are the keys of an archive, and this is a run",
+                hint="leave it out, or give the archive",
+            )
         with _undisturbed(path):
             run = checked_run(RunFolder(path))
         require_known_officials(run, known_officials(outside))

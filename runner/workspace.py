@@ -219,7 +219,7 @@ class Workspace:
 
     def run_folders(self) -> list[RunFolder]:
         """Return the folders of all runs that have a journal, in the order of their names."""
-        return [RunFolder(path.parent) for path in sorted(self.runs.glob("*/journal.jsonl"))]
+        return [RunFolder(path.parent) for path in self._journals()]
 
     @property
     def hosts_lock(self) -> Path:
@@ -238,10 +238,13 @@ class Workspace:
         """
         if run is None:
             return self._newest()
+        if not run.strip():
+            raise errors.InputError("the run is empty", hint="name a run, or leave it out for the newest")
         for path in (self.runs / run, Path(run)):
             if _is_begun(path / "journal.jsonl"):
                 return RunFolder(path.resolve())
-            if path.is_dir():
+            # Of any other folder nothing is known, least of all that it may go.
+            if path.is_dir() and path.resolve().parent == self.runs.resolve():
                 raise errors.InputError(
                     f"run {path.name} was cut off before its first record: nothing was begun",
                     hint="start it anew with 'rawat run'; this folder can be removed",
@@ -251,10 +254,34 @@ class Workspace:
         )
 
     def _newest(self) -> RunFolder:
-        journals = [path for path in self.runs.glob("*/journal.jsonl") if _is_begun(path)]
+        journals = [path for path in self._journals() if _is_begun(path)]
         if not journals:
             raise errors.InputError(f"there is no run in {self.runs}", hint="start one with 'rawat run'")
         return RunFolder(max(journals, key=lambda path: path.stat().st_mtime).parent.resolve())
+
+    def _journals(self) -> list[Path]:
+        """Return the journals of all runs; one that cannot be looked at is an error, and not left out."""
+        if not self.runs.exists():
+            return []
+        try:
+            with os.scandir(self.runs) as found:
+                folders = sorted(entry.path for entry in found if entry.is_dir())
+            journals = [Path(folder) / "journal.jsonl" for folder in folders]
+            return [path for path in journals if _is_there(path)]
+        except OSError as error:
+            raise errors.InputError(
+                f"{error.filename}: cannot be read: {error.strerror}, so it is not known which runs are open",
+                hint="work as the account that has run Rawat here before, or give this one the right to read",
+            ) from error
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is such a file; unlike ``Path.exists`` not when it may not be known."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _is_begun(journal: Path) -> bool:

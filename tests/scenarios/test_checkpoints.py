@@ -64,6 +64,9 @@ def test_at_a_gate_a_checkpoint_of_run_and_register_has_left(
     assert {"run": folder.name, "records": len(events), "head": events[-1].digest} == said["run"]
     assert events[-1].name == "gate_opened"
     assert verify.verify(folder.path, Outside((place,))).held.checkpoints == 1
+    # The keys of an archive say nothing of a run: whoever gives them is not to think that they were asked.
+    with pytest.raises(errors.InputError, match="--signers are the keys of an archive"):
+        verify.verify(folder.path, Outside((place,), signers=place))
 
 
 def test_a_journal_rewritten_since_its_gate_is_not_what_the_checkpoint_knows(

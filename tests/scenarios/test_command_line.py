@@ -141,3 +141,21 @@ def test_printed_schema_is_the_committed_one(tmp_path: Path) -> None:
     done = rawat(tmp_path, "sop", "schema")
 
     assert done.stdout == (ROOT / "sops" / "sop.schema.json").read_text(encoding="utf-8")
+
+
+def test_what_is_no_text_file_is_told_and_not_read_for_ever(tmp_path: Path, inventory: Path) -> None:
+    done = rawat(tmp_path, "sop", "check", "/dev/zero")
+    assert (done.returncode, "/dev/zero: is no file" in done.stderr) == (2, True), done.stderr
+    (inventory / "officials.yml").write_bytes(b"office: Dinas \xff\n")
+    done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
+    assert (done.returncode, "officials.yml: is not UTF-8 text" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_closed_input_is_no_terminal_and_an_old_terminal_gets_what_it_can_show(tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m runner status <&-"
+    environment = os.environ | {"RAWAT_RUNS": str(tmp_path / "runs\u2013b"), "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, check=False, timeout=60
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False), done.stderr
+    assert b"there is no run" in done.stderr

@@ -309,3 +309,8 @@ def test_a_choice_is_as_it_was_typed(contoh: Office, waiting: RunFolder) -> None
     assert typed.problem(reason) is None
     contoh.engine(waiting).decide(Choice("kabid", "dibatalkan", reason), contoh.key("kabid"))
     assert events_of(waiting, "decision_made")[0]["reason"] == reason
+
+
+def test_who_closed_the_input_is_at_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert not consent.at_terminal()

@@ -181,3 +181,22 @@ def test_without_the_program_ip_only_loopback_and_name_are_known(monkeypatch: py
 )
 def test_what_may_lead_to_another_machine_makes_no_controller(tmp_path: Path, said: str) -> None:
     assert controllers(tmp_path, f"    ctl1: {{{said}}}\n") == ()
+
+
+@pytest.mark.parametrize("limit", ["", "  "])
+def test_an_empty_limit_is_not_all_hosts(inventory: Path, limit: str) -> None:
+    with pytest.raises(errors.InputError, match="--limit is empty"):
+        read_inventory(inventory, limit)
+
+
+@pytest.mark.parametrize("limit", ["web1,wbe2", "web1,!wbe2", "web:&wbe2"])
+def test_every_term_of_a_limit_names_something(inventory: Path, limit: str) -> None:
+    with pytest.raises(errors.InputError, match=r"wbe2|holds no host"):
+        read_inventory(inventory, limit)
+
+
+def test_a_part_of_the_inventory_that_ansible_would_skip_is_refused(inventory: Path) -> None:
+    path = inventory / "hosts.yml"
+    path.write_text(HOSTS.replace("children:\n        canary", "chidren:\n        canary"), encoding="utf-8")
+    with pytest.raises(errors.InputError, match=r"Skipping unexpected key \(chidren\) in group \(web\)"):
+        read_inventory(inventory)

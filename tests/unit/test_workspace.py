@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,37 @@ def test_a_run_killed_before_its_first_record_is_named_as_never_begun(workspace:
 def test_a_run_that_is_not_there_is_told_as_such(workspace: Workspace) -> None:
     with pytest.raises(errors.InputError, match="there is no run 'one'"):
         workspace.run_folder("one")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_no_run(workspace: Workspace, name: str) -> None:
+    make_run(workspace, "one", b"{}\n")
+    with pytest.raises(errors.InputError, match="the run is empty"):
+        workspace.run_folder(name)
+
+
+def test_of_a_folder_that_is_no_run_nobody_is_told_to_remove_it(workspace: Workspace, tmp_path: Path) -> None:
+    make_run(workspace, "one", b"")
+    archive = tmp_path / "archive" / "2026" / "one"
+    archive.mkdir(parents=True)
+    for folder in (archive, workspace.runs, tmp_path):
+        with pytest.raises(errors.InputError, match="there is no run") as caught:
+            workspace.run_folder(str(folder))
+        assert "removed" not in caught.value.hint
+
+
+def test_a_run_that_cannot_be_looked_at_is_not_one_that_is_not_there(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(workspace, "one", b"{}\n")
+    real = Path.stat
+
+    def refused(path: Path, **settings: bool) -> os.stat_result:
+        if path.name == "journal.jsonl":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    for ask in (workspace.run_folders, lambda: workspace.run_folder(None)):
+        with pytest.raises(errors.InputError, match="it is not known which runs are open"):
+            ask()
