@@ -203,7 +203,10 @@ def _why_dead(told: Facts) -> str:
         return "restarting" if told["SubState"] == "auto-restart" else ""
     if state not in _DOWN:
         raise ValueError(state)
-    waits = bool(told.get("TriggeredBy")) or told.get("Type") == "oneshot"
+    # An earlier probe did not tell the last two: then as it was judged then.
+    called = bool(told.get("TriggeredBy")) and told.get("callers_up") != "no"
+    passing = told.get("Type") == "oneshot" and told.get("RemainAfterExit") != "yes"
+    waits = called or passing
     return "" if waits and state == "inactive" else state
 
 

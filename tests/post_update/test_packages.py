@@ -9,12 +9,17 @@ from testinfra.host import Host
 
 
 def installed_versions(host: Host) -> dict[str, tuple[str, str]]:
-    """Return status and version of every package the host knows."""
-    wanted = r"${Package}\t${db:Status-Abbrev}\t${Version}\n"
+    """Return status and version of every package the host knows; a foreign one is `package:architecture`."""
+    wanted = r"${Package}\t${Architecture}\t${db:Status-Abbrev}\t${Version}\n"
     done = host.run("timeout 60 dpkg-query --show --showformat %s", wanted)
     assert done.rc == 0, f"dpkg-query gagal: {done.stderr.strip()[-300:]}"
-    rows = (line.split("\t") for line in done.stdout.splitlines())
-    return {name: (status.strip(), version) for name, status, version in rows}
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    # dpkg itself is always of the host's own architecture.
+    own = {"all", *(architecture for name, architecture, *_ in rows if name == "dpkg")}
+    return {
+        name if architecture in own else f"{name}:{architecture}": (status.strip(), version)
+        for name, architecture, status, version in rows
+    }
 
 
 def is_installed(status: str) -> bool:

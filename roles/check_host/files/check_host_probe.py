@@ -216,12 +216,20 @@ def expected_units(wanted: Facts) -> Facts:
     names = wanted["expected_units"]
     if not names:
         return {}
-    asked = "LoadState,ActiveState,SubState,UnitFileState,Type,TriggeredBy"
+    asked = "LoadState,ActiveState,SubState,UnitFileState,Type,TriggeredBy,RemainAfterExit"
     told = printed_by(["systemctl", "show", f"--property={asked}", "--", *names])
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in told.strip().split("\n\n")]
     if len(blocks) != len(names):
         raise UnmeasuredError(f"systemctl told of {len(blocks)} units, not of {len(names)}")
-    return {name: blocks[number] for number, name in enumerate(names)}
+    found = {name: blocks[number] for number, name in enumerate(names)}
+    callers = sorted({caller for told in found.values() for caller in told.get("TriggeredBy", "").split()})
+    if callers:
+        # A unit that waits to be called waits in vain when what would call it is down.
+        states = printed_by(["systemctl", "show", "--property=ActiveState", "--value", "--", *callers]).split()
+        up = {caller for caller, state in zip(callers, states) if state == "active"}
+        for told in found.values():
+            told["callers_up"] = "yes" if up & set(told.get("TriggeredBy", "").split()) else "no"
+    return found
 
 
 def reboot(_: Facts) -> Facts:

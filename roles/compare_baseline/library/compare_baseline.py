@@ -41,7 +41,9 @@ def inactive_units(units: list[str]) -> list[str]:
     if not units:
         return []
     states = debian_packages.run_command(["systemctl", "is-active", "--", *units]).output.split()
-    told = zip(units, states, strict=False)
+    if len(states) != len(units):
+        return ["systemctl does not tell of every service"]
+    told = zip(units, states)
     return [f"{unit} is {state}" for unit, state in told if state not in {"active", "reloading"}]
 
 
@@ -56,7 +58,10 @@ def newly_failed(before: list[str]) -> list[str]:
         "--no-legend",
         "--full",
     ]
-    now = {line.split()[0] for line in debian_packages.run_command(asked).output.splitlines() if line.strip()}
+    listed = debian_packages.run_command(asked)
+    if listed.rc != 0:
+        return ["systemctl does not tell which services have failed"]
+    now = {line.split()[0] for line in listed.output.splitlines() if line.strip()}
     return [f"{unit} has failed" for unit in sorted(now - set(before))]
 
 

@@ -57,14 +57,22 @@ def _is_locked(lock: int, timeout: float) -> bool:
 
 
 def unit_state(unit: str) -> dict[str, str]:
-    """Return what systemd knows of the unit; a unit it has forgotten is `inactive` with result `success`."""
+    """Return what systemd knows of the unit; a unit it has forgotten is `inactive` with result `success`.
+
+    Nothing when systemd does not answer, as while it starts itself anew: then nothing is known of the unit.
+    """
     shown = run_command(["systemctl", "show", unit, "--property=ActiveState,Result,ExecMainStatus,MainPID"])
     return dict(line.split("=", 1) for line in shown.output.splitlines() if "=" in line)
 
 
 def is_running(unit: str) -> bool:
     """Whether the unit is at work."""
-    return unit_state(unit).get("ActiveState") in _RUNNING
+    return _is_at_work(unit_state(unit))
+
+
+def _is_at_work(state: dict[str, str]) -> bool:
+    # What is not known to have ended may be at work.
+    return "ActiveState" not in state or state["ActiveState"] in _RUNNING
 
 
 def wait_for_end(unit: str, timeout: float) -> bool:
@@ -73,7 +81,7 @@ def wait_for_end(unit: str, timeout: float) -> bool:
     Its process is watched, which costs nothing: to ask systemd five times a second was a tenth of a patch.
     """
     deadline = time.monotonic() + timeout
-    while (state := unit_state(unit)).get("ActiveState") in _RUNNING:
+    while _is_at_work(state := unit_state(unit)):
         left = deadline - time.monotonic()
         if left < 0:
             return False
@@ -119,12 +127,20 @@ def run_in_unit(unit: str, argv: Sequence[str], *, log: Path, timeout: float) ->
         return Finished(
             124, f"{_read_from(log, written_before)}\nE: {unit} is still at work after {timeout:.0f} s"
         )
-    state = unit_state(unit)
+    state = _told(unit)
     succeeded = state.get("Result") == "success"
     rc = 0 if succeeded else int(state.get("ExecMainStatus") or 0) or 1
     # Its result is told in our evidence; left behind, it would count among the host's failed services.
     forget_failure(unit)
     return Finished(rc, _read_from(log, written_before))
+
+
+def _told(unit: str) -> dict[str, str]:
+    """Return the state of a unit that has ended, asking again while systemd does not answer."""
+    deadline = time.monotonic() + _LOOK_SECONDS
+    while not (state := unit_state(unit)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return state
 
 
 def _systemd_run(unit: str, argv: Sequence[str], log: Path) -> list[str]:

@@ -115,10 +115,17 @@ def installed_versions(packages: list[str]) -> dict[str, str]:
             name: ", ".join(sorted(rpm_states.versions(found, name))) for name in packages if name in found
         }
     # dpkg-query ends with 1 when one of the names is not installed: that is an answer, not an error.
-    wanted = r"${Package}\t${db:Status-Status}\t${Version}\n"
+    # A package of a foreign architecture is named with it, as in a plan.
+    wanted = r"${Package}\t${Architecture}\t${db:Status-Status}\t${Version}\n"
     text = output_of(["dpkg-query", "--show", "--showformat", wanted, "--", *packages], accepted=(0, 1))
+    own = {"all", output_of(["dpkg", "--print-architecture"]).strip()}
     rows = (line.split("\t") for line in text.splitlines())
-    return {name: version for name, status, version in rows if status == "installed"}
+    told = {
+        name if architecture in own else f"{name}:{architecture}": version
+        for name, architecture, status, version in rows
+        if status == "installed"
+    }
+    return {name: version for name, version in told.items() if name in packages}
 
 
 def baseline(packages: list[str], urls: list[str], url_timeout: int) -> dict[str, Any]:

@@ -349,7 +349,7 @@ def unit_told(unit: str) -> dict[str, str]:
     Raises:
         CannotLookError: when systemd does not answer.
     """
-    names = "LoadState,ActiveState,SubState,Result,UnitFileState,Type,TriggeredBy,NRestarts,MainPID"
+    names = "LoadState,ActiveState,SubState,Result,UnitFileState,Type,TriggeredBy,RemainAfterExit,NRestarts,MainPID"
     asked = packages.run_command(["systemctl", "show", f"--property={names}", "--", unit], COMMAND_SECONDS)
     told = dict(line.split("=", 1) for line in asked.output.splitlines() if "=" in line)
     if asked.rc or "ActiveState" not in told:
@@ -385,7 +385,8 @@ def is_up(told: dict[str, str]) -> bool:
     """Whether a unit is as expected: at work, or not failed and waiting to be called."""
     if told["ActiveState"] in {"active", "activating", "reloading"}:
         return True
-    waits = bool(told.get("TriggeredBy")) or told.get("Type") == "oneshot"
+    called = any(unit_told(caller)["ActiveState"] == "active" for caller in told.get("TriggeredBy", "").split())
+    waits = called or (told.get("Type") == "oneshot" and told.get("RemainAfterExit") != "yes")
     return told["ActiveState"] != "failed" and waits
 
 
