@@ -35,6 +35,8 @@ def _programs(module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name in ("cat", "grep", "mv", "sleep"):
         (folder / name).symlink_to(str(shutil.which(name)))
     monkeypatch.setattr(module, "PATH", str(folder))
+    monkeypatch.setattr(module, "PROCESSES", tmp_path / "proc")
+    (tmp_path / "proc").mkdir()
 
     def put(scripts: dict[str, str]) -> None:
         for name, script in scripts.items():
@@ -120,6 +122,79 @@ def test_a_mariadb_that_does_not_answer_is_an_error(module: ModuleType, programs
     with pytest.raises(module.SavingError, match=r"cannot be dumped: .*ERROR 2002"):
         databases(module).found()
     assert databases(module, mariadb=False).found() == []
+
+
+def run_server(tmp_path: Path, program: str, folder: str) -> None:
+    """Have a process beside those that run: a server at work in its data folder."""
+    process = tmp_path / "proc" / str(len(list((tmp_path / "proc").iterdir())) + 1)
+    process.mkdir()
+    (process / "exe").symlink_to(program)
+    (process / "cwd").symlink_to(folder)
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/postgres", "/usr/pgsql-16/bin/postgres (deleted)"])
+def test_a_postgresql_that_runs_and_would_not_be_dumped_is_an_error(
+    module: ModuleType, programs: Programs, tmp_path: Path, program: str
+) -> None:
+    """As on the RHEL family, which has no pg_lsclusters: a backup without its databases is not ok."""
+    programs({})
+    run_server(tmp_path, program, "/var/lib/pgsql/data")
+    with pytest.raises(module.SavingError, match=r"runs in /var/lib/pgsql/data .*_postgresql to false"):
+        databases(module).found()
+    assert databases(module, left_out=["/var/lib/pgsql/data"]).found() == []
+    assert databases(module, postgresql=False).found() == []
+
+
+def test_a_postgresql_beside_the_clusters_is_an_error_and_the_clusters_are_not(
+    module: ModuleType, programs: Programs, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    programs({
+        "pg_lsclusters": f"echo 15 main 5432 online root {tmp_path}/link /l",
+        "psql": f"echo {b'layanan'.hex()} 5 1",
+    })  # fmt: skip
+    run_server(tmp_path, "/usr/lib/postgresql/15/bin/postgres", f"{tmp_path}/data")
+    run_server(tmp_path, "/usr/bin/python3", "/srv")
+    assert [one["database"] for one in databases(module).found()] == ["", "layanan"]
+
+    run_server(tmp_path, "/usr/local/bin/postgres", "/var/lib/postgresql/data")
+    with pytest.raises(module.SavingError, match="runs in /var/lib/postgresql/data and pg_lsclusters"):
+        databases(module).found()
+
+
+@pytest.mark.parametrize(
+    ("installed", "folders"),
+    [
+        ({}, ["/opt/data"]),
+        ({"mariadbd": ""}, ["/opt/data", "/var/lib/mysql"]),
+        ({"mariadbd": ""}, ["/opt/data", "/opt/data"]),
+    ],
+)
+def test_a_mariadb_that_runs_and_would_not_be_dumped_is_an_error(
+    module: ModuleType, programs: Programs, tmp_path: Path, installed: dict[str, str], folders: list[str]
+) -> None:
+    programs(installed | {"mariadb": f"echo {b'layanan'.hex()} 5 0"})
+    for folder in folders:
+        run_server(tmp_path, "/opt/mysql/bin/mysqld", folder)
+    with pytest.raises(module.SavingError, match=rf"runs in {', '.join(folders)}, .*_mariadb to false"):
+        databases(module).found()
+    assert len(databases(module, left_out=["/opt/data"]).found()) == len(installed)
+    assert databases(module, mariadb=False).found() == []
+
+
+def test_a_mariadb_where_the_rhel_family_has_it_is_seen(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its server lies outside of every usual path; a host with it and without a client is an error."""
+    monkeypatch.setattr(module, "PROCESSES", tmp_path)
+
+    def which(name: str, path: str) -> str | None:
+        return f"/usr/libexec/{name}" if name == "mariadbd" and "/usr/libexec" in path.split(":") else None
+
+    monkeypatch.setattr(module.shutil, "which", which)
+    with pytest.raises(module.SavingError, match="mariadb is not on this host, which has a server"):
+        databases(module).found()
 
 
 def test_a_database_that_lets_nobody_connect_is_an_error_unless_left_out(

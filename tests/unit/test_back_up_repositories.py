@@ -170,3 +170,12 @@ def test_what_ssh_said_is_asked_for_when_restic_did_not_pass_it_on(
 
     assert found.cause_of(complaint) == "the backup server has another key than the known one"
     assert asked.exists() != tells_it_itself
+
+
+def test_everything_is_read_back_in_words_that_old_programs_know() -> None:
+    """The program of Debian 11 refuses a percentage, also that of everything."""
+    snapshot = role_modules.module("back_up_host", "back_up_host_snapshot")
+
+    told = [snapshot.read_option(subset) for subset in ("100%", "10%", "1/10")]
+
+    assert told == ["--read-data", "--read-data-subset=10%", "--read-data-subset=1/10"]

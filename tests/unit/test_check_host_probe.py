@@ -221,6 +221,35 @@ def test_what_is_no_certificate_is_told_and_the_others_are_read(
     }
 
 
+def test_folders_that_may_not_be_read_are_told_and_those_that_are_not_there_are_not(
+    probe: ModuleType, certificate_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a host whose certificates nobody could look at would be as one without any."""
+    for name in ("live/a", "live/b", "hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "live" / "README").touch()
+    real_stat, real_access = os.stat, os.access
+
+    def guarded(path: Any, *rest: Any, **more: Any) -> os.stat_result:  # noqa: ANN401 - as os.stat has it
+        if str(path) == f"{tmp_path}/hidden/live":
+            raise PermissionError(13, "Permission denied", path)
+        return real_stat(path, *rest, **more)
+
+    monkeypatch.setattr(os, "stat", guarded)
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: not str(path).endswith("live/b") and real_access(path, mode)
+    )
+    patterns = ["cert.pem", "live/*/*.pem", "hidden/live/*/fullchain.pem", "absent/*/fullchain.pem"]
+
+    told = probe.certificates({"certificates": [f"{tmp_path}/{pattern}" for pattern in patterns]})["items"]
+
+    assert {each["path"]: each.get("error") for each in told} == {
+        str(certificate_file): None,
+        f"{tmp_path}/live/b": "needs_root",
+        f"{tmp_path}/hidden/live": "needs_root",
+    }
+
+
 @pytest.mark.parametrize(
     ("said", "expected"), [("Jun  1 12:00:00 2026 GMT", 1780315200), ("Dec 31 23:59:59 2049 GMT", 2524607999)]
 )

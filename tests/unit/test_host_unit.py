@@ -67,3 +67,19 @@ def test_a_process_that_is_gone_already_holds_nobody(monkeypatch: pytest.MonkeyP
     shared("host_unit")._watch(child.pid, 3600)
 
     assert opened == []
+
+
+def test_a_unit_of_which_nothing_is_known_has_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while systemd starts itself anew: ``systemctl`` then says "Failed to connect to bus" alone."""
+    unit, answers = shared("host_unit"), [{}, {}, {"ActiveState": "inactive"}]
+    monkeypatch.setattr(unit, "unit_state", lambda _: answers.pop(0))
+    assert unit.is_running(UNIT)
+    assert unit.wait_for_end(UNIT, 60)
+    assert answers == []
+
+
+def test_a_host_whose_systemd_does_not_answer_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = shared("host_lock")
+    failed = lock.run_command(["false"])
+    monkeypatch.setattr(lock, "run_command", lambda _: failed)
+    assert lock.units_at_work() == ["systemd does not answer: something"]

@@ -2,7 +2,8 @@
 
 Rules kept here: a dump whose program failed, was cut off or does not end as its program ends it is an error
 and leaves no file; names of databases are data, never options, addresses or paths; a program that takes too
-long is ended with all it started; nothing is begun that could fill the disk.
+long is ended with all it started; nothing is begun that could fill the disk; a server that runs and would not
+be dumped is an error, unless it is left out by name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 
 from ansible.module_utils.back_up_host_restic import digest_of
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# The last one is where the RHEL family has the server of MariaDB.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/libexec"
+PROCESSES = Path("/proc")
 TAIL = 4096
 LONGEST_NAME = 150
 GLOBALS_END = "-- PostgreSQL database cluster dump complete"
@@ -65,7 +68,15 @@ class Databases:
     def of_postgresql(self) -> list[dict[str, Any]]:
         """Return the globals and the databases of every cluster; one that is down is an error."""
         found: list[dict[str, Any]] = []
-        for cluster, owner in self.clusters():
+        clusters = self.clusters()
+        known = {str(Path(row[5]).resolve()) for row in self.cluster_rows()}
+        if others := sorted({*running("postgres")} - known - set(self.params["left_out"])):
+            raise SavingError(
+                f"PostgreSQL runs in {shown(others[0])} and pg_lsclusters does not name it, so it is not "
+                "dumped: have it dumped into one of back_up_host_paths and name its folder in "
+                "back_up_host_databases_left_out, or set back_up_host_postgresql to false"
+            )
+        for cluster, owner in clusters:
             base = {"engine": "postgresql", "cluster": cluster, "account": owner}
             found.append(base | {"database": "", "size_bytes": 0})
             for name, size, may_connect in names_of(self.ask_postgresql(cluster, owner)):
@@ -79,9 +90,7 @@ class Databases:
 
     def clusters(self) -> list[tuple[str, str]]:
         """Return name and owner of the PostgreSQL clusters of the host."""
-        if not shutil.which("pg_lsclusters", path=PATH):
-            return []
-        rows = [line.split() for line in self.run(["pg_lsclusters", "--no-header"]).splitlines()]
+        rows = self.cluster_rows()
         down = [f"{row[0]}/{row[1]}" for row in rows if not row[3].startswith("online")]
         if down:
             raise SavingError(
@@ -89,6 +98,12 @@ class Databases:
                 "or set back_up_host_postgresql to false"
             )
         return [(f"{row[0]}/{row[1]}", row[4]) for row in rows]
+
+    def cluster_rows(self) -> list[list[str]]:
+        """Return version, name, port, status, owner, data folder and log of each of Debian's clusters."""
+        if not shutil.which("pg_lsclusters", path=PATH):
+            return []
+        return [line.split() for line in self.run(["pg_lsclusters", "--no-header"]).splitlines()]
 
     def ask_postgresql(self, cluster: str, owner: str) -> str:
         """Return the rows of its databases; the database everybody connects to may have been dropped."""
@@ -103,7 +118,16 @@ class Databases:
 
     def of_mariadb(self) -> list[dict[str, Any]]:
         """Return the databases of the MariaDB (or MySQL) server; one that does not let us in is an error."""
-        if not (shutil.which("mariadbd", path=PATH) or shutil.which("mysqld", path=PATH)):
+        is_here = bool(shutil.which("mariadbd", path=PATH) or shutil.which("mysqld", path=PATH))
+        # One process each; that of a container works in a folder of the same name.
+        servers = [one for one in running("mariadbd", "mysqld") if one not in self.params["left_out"]]
+        if len(servers) > is_here:
+            raise SavingError(
+                f"MariaDB or MySQL runs in {', '.join(map(shown, servers))}, and only the server of the "
+                "host's own packages is dumped: have others dumped into one of back_up_host_paths and name "
+                "their folder in back_up_host_databases_left_out, or set back_up_host_mariadb to false"
+            )
+        if not is_here:
             return []
         client = program("mariadb", "mysql")
         argv = [client, *self.login(), "--batch", "--skip-column-names", "--raw"]
@@ -229,6 +253,20 @@ class Databases:
             said = " ".join(complaint.decode(errors="replace").split())[-800:]
             raise SavingError(f"{argv[0]} ended with {process.returncode}: {said}")
         return (told or b"").decode(errors="replace")
+
+
+def running(*programs: str) -> list[str]:
+    """Return the data folder of each process of these programs: servers work in theirs."""
+    folders = []
+    for process in PROCESSES.iterdir():
+        try:
+            # A program that was updated since is named with " (deleted)".
+            name = Path((process / "exe").readlink()).name.partition(" ")[0]
+            if name in programs:
+                folders.append(str((process / "cwd").readlink()))
+        except OSError:
+            continue  # no process, or one that has ended
+    return sorted(folders)
 
 
 def names_of(rows: str) -> list[tuple[str, int, int]]:

@@ -199,7 +199,7 @@ def replica_of(table: str) -> dict[str, Any] | None:
     lines = table.splitlines()
     if len(lines) < 2:  # noqa: PLR2004 - a line of names and one for each source
         return None
-    sources = [dict(zip(lines[0].split("\t"), line.split("\t"), strict=False)) for line in lines[1:]]
+    sources = [dict(zip(lines[0].split("\t"), line.split("\t"))) for line in lines[1:]]  # noqa: B905 - Python 3.9 knows no strict
     running = [s.get("Slave_IO_Running") == "Yes" and s.get("Slave_SQL_Running") == "Yes" for s in sources]
     lags = [int(s["Seconds_Behind_Master"]) for s in sources if s.get("Seconds_Behind_Master", "").isdigit()]
     problems = [s.get("Last_SQL_Error") or s.get("Last_IO_Error") or "" for s in sources]

@@ -18,6 +18,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -225,8 +226,8 @@ def expected_units(wanted: Facts) -> Facts:
     callers = sorted({caller for told in found.values() for caller in told.get("TriggeredBy", "").split()})
     if callers:
         # A unit that waits to be called waits in vain when what would call it is down.
-        states = printed_by(["systemctl", "show", "--property=ActiveState", "--value", "--", *callers]).split()
-        up = {caller for caller, state in zip(callers, states) if state == "active"}
+        shown = printed_by(["systemctl", "show", "--property=ActiveState", "--value", "--", *callers])
+        up = {callers[at] for at, state in enumerate(shown.split()) if state == "active"}
         for told in found.values():
             told["callers_up"] = "yes" if up & set(told.get("TriggeredBy", "").split()) else "no"
     return found
@@ -419,12 +420,36 @@ def certificates(wanted: Facts) -> Facts:
         paths = sorted(itertools.islice(glob.iglob(pattern), MOST_ITEMS + 1))  # noqa: PTH207 - absolute patterns
         if not paths and not glob.has_magic(pattern):
             told.append({"path": pattern, "error": NOT_THERE})
+        told += [{"path": folder, "error": NEEDS_ROOT} for folder in closed_folders(pattern)]
         for path in paths:
             try:
                 told.append({"path": path, "not_after": certificate_end.end_of_certificate(path)})
             except (OSError, ValueError) as error:
                 told.append({"path": path, "error": str(error)})
     return capped(told)
+
+
+def closed_folders(pattern: str) -> list[str]:
+    """Return the folders of a pattern that this account cannot read: glob passes over them."""
+    found = set()
+    parts = pattern.split("/")
+    for count, part in enumerate(parts):
+        if glob.has_magic(part):
+            above = "/".join(parts[:count]) or "/"
+            folders = glob.iglob(above) if glob.has_magic(above) else [above]  # noqa: PTH207 - absolute patterns
+            found |= {folder for folder in itertools.islice(folders, MOST_ITEMS) if is_closed(folder)}
+    return sorted(found)
+
+
+def is_closed(folder: str) -> bool:
+    """Tell whether a folder is there, or may be, and its names cannot be read."""
+    try:
+        is_folder = stat.S_ISDIR(Path(folder).stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return is_folder and not os.access(folder, os.R_OK | os.X_OK)
 
 
 def journal(_: Facts) -> Facts:

@@ -43,8 +43,8 @@ def inactive_units(units: list[str]) -> list[str]:
     states = debian_packages.run_command(["systemctl", "is-active", "--", *units]).output.split()
     if len(states) != len(units):
         return ["systemctl does not tell of every service"]
-    told = zip(units, states)
-    return [f"{unit} is {state}" for unit, state in told if state not in {"active", "reloading"}]
+    now = {unit: states[at] for at, unit in enumerate(units)}
+    return [f"{unit} is {state}" for unit, state in now.items() if state not in {"active", "reloading"}]
 
 
 def newly_failed(before: list[str]) -> list[str]:

@@ -122,7 +122,7 @@ def described(holder: Claim) -> str:
 
 
 def units_at_work() -> list[str]:
-    """Return the units of ours that work on this host now; where systemd does not answer, that it does not."""
+    """Return the units of ours that work on this host now, or that systemd does not answer."""
     shown = run_command(
         [
             "systemctl",

@@ -343,14 +343,20 @@ def unfinished_packages(_: Wanted, found: Looked) -> None:
 # Units, time and certificates ---------------------------------------------------------------------------
 
 
+_ASKED_OF_UNITS = (
+    "LoadState,ActiveState,SubState,Result,UnitFileState,Type,TriggeredBy,RemainAfterExit,NRestarts,MainPID"
+)
+
+
 def unit_told(unit: str) -> dict[str, str]:
     """Return what systemd says of a unit.
 
     Raises:
         CannotLookError: when systemd does not answer.
     """
-    names = "LoadState,ActiveState,SubState,Result,UnitFileState,Type,TriggeredBy,RemainAfterExit,NRestarts,MainPID"
-    asked = packages.run_command(["systemctl", "show", f"--property={names}", "--", unit], COMMAND_SECONDS)
+    asked = packages.run_command(
+        ["systemctl", "show", f"--property={_ASKED_OF_UNITS}", "--", unit], COMMAND_SECONDS
+    )
     told = dict(line.split("=", 1) for line in asked.output.splitlines() if "=" in line)
     if asked.rc or "ActiveState" not in told:
         raise CannotLookError("no_answer", asked.output)
@@ -385,7 +391,9 @@ def is_up(told: dict[str, str]) -> bool:
     """Whether a unit is as expected: at work, or not failed and waiting to be called."""
     if told["ActiveState"] in {"active", "activating", "reloading"}:
         return True
-    called = any(unit_told(caller)["ActiveState"] == "active" for caller in told.get("TriggeredBy", "").split())
+    called = any(
+        unit_told(caller)["ActiveState"] == "active" for caller in told.get("TriggeredBy", "").split()
+    )
     waits = called or (told.get("Type") == "oneshot" and told.get("RemainAfterExit") != "yes")
     return told["ActiveState"] != "failed" and waits
 
