@@ -227,6 +227,9 @@ def _read(descriptor: int) -> bytes:
 def split_torn(data: bytes, name: str) -> tuple[bytes, bytes]:
     """Return the whole lines of a journal's bytes, and what a crash left of a last one.
 
+    What a crash left while a torn line was dropped is the end of that line, so it may begin with a number,
+    a word or a part of a record: only a record itself tells of damage.
+
     Raises:
         VerificationError: when the rest is a whole record and more: no crash leaves that, it was damaged.
     """
@@ -234,10 +237,10 @@ def split_torn(data: bytes, name: str) -> tuple[bytes, bytes]:
     whole, rest = data[:end], data[end:]
     text = rest.decode("utf-8", "replace")
     try:
-        _, used = json.JSONDecoder().raw_decode(text)
+        found, used = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return whole, rest
-    if used != len(text):
+    if used != len(text) and isinstance(found, dict) and {"seq", "prev"} <= found.keys():
         where = f"{name}:{len(whole.splitlines()) + 1}"
         raise errors.VerificationError(where, "a whole record without its line end, and more: damaged")
     return whole, rest

@@ -408,6 +408,33 @@ def test_a_crash_while_a_torn_line_is_dropped_leaves_one_to_drop(
         assert (journal.torn_bytes(path), journal.read(path)[-1].name) == (0, "torn_line_dropped")
 
 
+def test_a_crash_while_a_torn_line_is_dropped_harms_nothing_wherever_that_line_was_torn(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the torn line then stands behind the record of it, and may look like anything."""
+    parts = [{"host": f"pc{at:02d}", "sha256": f"{at:064x}", "seconds": 1234567890 + at} for at in range(12)]
+    whole = b"".join(fill(path, 2))
+    book = Journal(path, StepClock())
+    with book.lock():
+        book.append("action_finished", step=1, parts=parts, disturbed=[], note='1, "2", {3}')
+    torn = path.read_bytes()[len(whole) :]
+    assert len(torn) > 1000
+
+    for size in range(1, len(torn)):
+        path.write_bytes(whole + torn[:size])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "ftruncate", _fail)
+            with pytest.raises(errors.CannotRecordError), Journal(path, StepClock()).lock():
+                pass
+        with Journal(path, StepClock()).lock():
+            pass
+        assert (journal.torn_bytes(path), journal.read(path)[-1].name) == (0, "torn_line_dropped"), size
+
+
+def _fail(*_: object) -> None:
+    raise OSError(errno.EIO, "Input/output error")
+
+
 def test_a_record_of_a_torn_line_that_is_taken_only_in_part_is_told(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
