@@ -12,6 +12,7 @@ from runner.executors.connections import Connections
 from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
+from runner.inventory import variables_digests
 from runner.record import Record
 from runner.screens import Screen
 from runner.sop import Output
@@ -30,6 +31,7 @@ def engine_of(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine
         seal=lambda closed: sealing.seal(workspace, closed),
         checkpoint=lambda waiting: sealing.leave_checkpoint(workspace, waiting),
         register_head=lambda known: register.signed_head(workspace.archive, known),
+        variables_digests=variables_digests,
     )
     return Engine(workspace, folder, tools, screen)
 

@@ -14,34 +14,32 @@ from runner import conffiles, cures, errors, gates, signing
 from runner.events import signer_of
 from runner.journal import Event
 from runner.officials import Roster
+from runner.plan import ActsBy
 from runner.record import Record, parsed_plan
 from runner.replay import Replayed
 from runner.rosters import judged
+from runner.waves import in_natural_order
 
 
 def standing_decisions(
-    now: Record, roles_sha256: str, replayed: Replayed
+    now: Record, acts_by: ActsBy, replayed: Replayed
 ) -> list[tuple[Event, dict[str, Any]]]:
     """Return what was signed for the decisions on the plan that stands: each record with its statement.
 
     Args:
         now: the run as it stands.
-        roles_sha256: the digest of the playbooks and roles that are about to act.
+        acts_by: what is about to act, with the variables of the hosts that are about to be changed.
         replayed: what this process has replayed of the journal so far; goes on to its end.
 
     Raises:
         VerificationError: when plan, statements, signatures or the way here are not what was decided.
-        InputError: when playbooks or roles are not the ones that were decided on.
+        InputError: when what acts, or the inventory of these hosts, is not what was decided on.
     """
     plan = now.state.plan
     if plan is None:
         raise errors.VerificationError("plans", "there is no plan to act on")
     decided_on = parsed_plan(now.folder.read(plan.named))
-    if decided_on["roles_sha256"] != roles_sha256:
-        raise errors.InputError(
-            "the playbooks or roles have changed since the plan was decided on; nothing was started",
-            hint="put them back as they were and 'rawat resume', or start a new run",
-        )
+    _require_unchanged(decided_on, acts_by)
     statements = _checked_statements(now, replayed)
     standing = gates.standing(now.sop, now.state).values()
     if not standing:
@@ -52,6 +50,23 @@ def standing_decisions(
         if refused := conffiles.refusal(decided_on, statement["conffiles"]):
             raise errors.VerificationError(made["statement"]["path"], refused)
     return said
+
+
+def _require_unchanged(decided_on: dict[str, Any], acts_by: ActsBy) -> None:
+    if decided_on["roles_sha256"] != acts_by.roles_sha256:
+        raise errors.InputError(
+            "playbooks, roles, suites or ansible.cfg have changed since the plan was decided on; "
+            "nothing was started",
+            hint="put them back as they were and 'rawat resume', or start a new run",
+        )
+    planned = decided_on["variables_sha256"]
+    changed = [h for h, digest in acts_by.variables_sha256.items() if planned.get(h) != digest]
+    if changed:
+        raise errors.InputError(
+            f"the inventory says other things of {', '.join(in_natural_order(changed))} than when the plan "
+            "was decided on; nothing was started",
+            hint="put variables, address and groups back as they were and 'rawat resume', or start a new run",
+        )
 
 
 def standing_assignment(now: Record, replayed: Replayed) -> list[tuple[Event, dict[str, Any]]]:

@@ -65,7 +65,7 @@ def of_hosts(
         evidence: what the planning playbook found on the hosts now.
         ours: the hosts that this run has begun to change under that plan.
     """
-    now = plans.make_plan("", "", "", evidence)
+    now = plans.make_plan("", "", plans.ActsBy("", {}), evidence)
     asked = {host: entry for host, entry in now["hosts"].items() if host in plan["hosts"]}
     differing = {
         host: difference

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,6 +117,10 @@ class Tools:
     """Takes a checkpoint of the run at its gate to where this machine cannot change it any more."""
     register_head: Callable[[Chain], Chain] = lambda known: known
     """Tells how far the archive's register has come; VerificationError when not even as far as is known."""
+    variables_digests: Callable[[Path, Sequence[str]], Mapping[str, str]] = lambda _, hosts: dict.fromkeys(
+        hosts, ""
+    )
+    """Tells host by host the digest of what the inventory says of it; a host it has lost is not told."""
     free_bytes: Callable[[Path], int] = free_bytes
     """Tells how much the file system of a path still takes."""
 
@@ -567,10 +571,10 @@ class Engine:
             attempt=state.attempt,
             part=part.name,
             hosts=part.hosts,
-            inventory=self._workspace.root / self._journal.events[0]["inventory"]["path"],
+            inventory=self._inventory,
             work=work,
             host_state=self._write_host_state(work, part.hosts),
-            plan=self._plan_of(part),
+            plan=self._plan_of(part, work),
             conffiles=gates.chosen_conffiles(self._sop, state),
             allowed_cures=self._allowed_cures(part),
             playbook=self._playbook(step, part),
@@ -585,12 +589,25 @@ class Engine:
             phase="after-rollback" if part.kind == "retest" else "after-update",
         )
 
-    def _plan_of(self, part: Part) -> Path | None:
-        """Return what a part acts on: the repairs that were proposed and allowed, or the plan that stands."""
+    def _acts_by(self, hosts: Sequence[str]) -> plans.ActsBy:
+        told = self._tools.variables_digests(self._inventory, hosts)
+        # A host that the inventory has lost is not as it was.
+        return plans.ActsBy(self._workspace.roles_digest(), {host: told.get(host, "") for host in hosts})
+
+    @property
+    def _inventory(self) -> Path:
+        return self._workspace.root / str(self._journal.events[0]["inventory"]["path"])
+
+    def _plan_of(self, part: Part, work: Path) -> Path | None:
+        """Write what a part acts on: the repairs that were proposed and allowed, or the plan that stands.
+
+        A copy of its own, of the bytes that were held against the decision: what happens to the run's file
+        while Ansible reads it changes nothing.
+        """
         state = self._state
-        if part.kind == "cure" and state.looked.repairs:
-            return self._folder.proposal(state.step.no, state.attempt)
-        return self._folder.path / state.plan.path if state.plan else None
+        proposed = state.looked.repairs if part.kind == "cure" else None
+        named = proposed.fields if proposed else state.plan.named if state.plan else None
+        return None if named is None else write_once(work / "plan.json", self._folder.read(named))
 
     def _allowed_cures(self, part: Part) -> tuple[str, ...] | None:
         proposed = self._state.looked.repairs
@@ -648,9 +665,9 @@ class Engine:
             and (event["step"], event["attempt"]) == (move.step, move.attempt)
             for entry in event["evidence"]
         ]
-        roles = self._workspace.roles_digest()
         found = evidence.read(self._folder, entries)
-        made = plans.make_plan(self._folder.name, self._sop_sha256, roles, found)
+        acts_by = self._acts_by(self._journal.events[0]["inventory"]["hosts"])
+        made = plans.make_plan(self._folder.name, self._sop_sha256, acts_by, found)
         hosts = plans.hosts_to_change(made)
         named = self._folder.write(self._folder.plan(move.step, move.attempt), canonical_json(made))
         self._append(
@@ -801,7 +818,8 @@ class Engine:
         if part.kind == "cure":
             said = authority.standing_assignment(self.record(), self._replayed)
         else:
-            said = authority.standing_decisions(self.record(), self._workspace.roles_digest(), self._replayed)
+            acts_by = self._acts_by(part.hosts)
+            said = authority.standing_decisions(self.record(), acts_by, self._replayed)
         now = self._tools.clock.now()
         for made, statement in said:
             if expires and has_expired(made, statement, self._journal.events, now):

@@ -15,6 +15,7 @@ from typing import Any
 from runner import errors
 from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
+from runner.canonical import digest_of
 from runner.display import display
 from runner.endpoints import addresses_of
 from runner.kinds import computers, kinds_of
@@ -28,6 +29,7 @@ _SECONDS = 120
 _MAX_NAME = 200
 # Hosts are named again in Ansible's patterns and in the tests' ids, where other characters mean something.
 _NAME = re.compile(r"[^\W_][\w.:@+-]*")
+_SECRET = re.compile(r"(pass|password|passphrase|passwd|secret|token|community)$")
 # Rawat checks host keys through OpenSSH; other ways to a host have rules of their own, or none.
 _CONNECTIONS = ("ssh", "local")
 
@@ -71,6 +73,31 @@ def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     variables = data.get("_meta", {}).get("hostvars", {})
     own = controllers_of(computers(hosts, groups), variables)
     return Inventory(path, hosts, kept, own, addresses_of(hosts, variables))
+
+
+def variables_digests(path: Path, hosts: Iterable[str]) -> dict[str, str]:
+    """Return for each host a SHA-256 over what the inventory says of it: its variables and its groups.
+
+    Passwords are left out: they may be changed at any time, and a digest must not help to guess one. A host
+    that the inventory does not know any more has no entry.
+
+    Raises:
+        InputError: when the inventory cannot be read.
+    """
+    data = _listed(path, None)
+    members = {name: _hosts_below(data, name, set()) for name in data if name not in {"_meta", "all"}}
+    known = _hosts_below(data, "all", set())
+    said = data.get("_meta", {}).get("hostvars", {})
+    return {
+        host: digest_of(
+            {
+                "variables": {n: v for n, v in said.get(host, {}).items() if not _SECRET.search(n)},
+                "groups": sorted(name for name, inside in members.items() if host in inside),
+            }
+        )
+        for host in hosts
+        if host in known
+    }
 
 
 def _listed(path: Path, limit: str | None) -> dict[str, Any]:

@@ -8,8 +8,8 @@ give the same digest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 _DECIDED_ON = (
     "updates", "new_packages", "held", "kept_back", "conffiles", "antivirus", "reboot", "snapshot",
@@ -18,12 +18,21 @@ _PROPOSED = frozenset({"updates", "removals"})
 _UPDATE_FIELDS = ("package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename")
 
 
+class ActsBy(NamedTuple):
+    """What a plan is acted by, beside what it names itself."""
+
+    roles_sha256: str
+    """The digest of playbooks, roles, suites and ansible.cfg."""
+    variables_sha256: Mapping[str, str]
+    """Host -> digest of what the inventory says of it."""
+
+
 def make_plan(
-    run: str, sop_sha256: str, roles_sha256: str, evidence: Iterable[dict[str, Any]]
+    run: str, sop_sha256: str, acts_by: ActsBy, evidence: Iterable[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return the plan of a run from the evidence of its hosts.
 
-    ``roles_sha256`` is the digest of the playbooks and roles that will act: they are decided on as well.
+    What it will be acted by is decided on as well.
     """
     hosts: dict[str, Any] = {}
     not_planned: dict[str, str] = {}
@@ -41,7 +50,8 @@ def make_plan(
         "format": 1,
         "run": run,
         "sop_sha256": sop_sha256,
-        "roles_sha256": roles_sha256,
+        "roles_sha256": acts_by.roles_sha256,
+        "variables_sha256": dict(acts_by.variables_sha256),
         "hosts": hosts,
         "not_planned": not_planned,
     }

@@ -210,8 +210,9 @@ class Workspace:
                 )
 
     def roles_digest(self) -> str:
-        """Return one SHA-256 over the playbooks and roles: what acts on hosts."""
-        return _digest_of_files(self.root, ("playbooks", "roles"))
+        """Return one SHA-256 over what acts on hosts and tests them, ansible.cfg and suites included."""
+        suites = sorted(f"tests/{name}" for name in self.available().suites)
+        return _digest_of_files(self.root, ("ansible.cfg", "playbooks", "roles", *suites))
 
     def templates_digest(self) -> str:
         """Return one SHA-256 over the templates of the documents."""
@@ -292,11 +293,11 @@ def _is_begun(journal: Path) -> bool:
         return stream.readline().endswith(b"\n")
 
 
-def _digest_of_files(root: Path, folders: tuple[str, ...]) -> str:
+def _digest_of_files(root: Path, names: tuple[str, ...]) -> str:
     found = {
         path.relative_to(root).as_posix(): sha256_hex(path.read_bytes())
-        for folder in folders
-        for path in (root / folder).rglob("*")
+        for name in names
+        for path in (root / name, *(root / name).rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
     return digest_of(found)

@@ -69,6 +69,8 @@ class FakeExecutor:
         self.requests: list[ActionRequest] = []
         self.before: Callable[[ActionRequest], None] = lambda _request: None
         """Called before each action; may look at the journal or raise what a real executor could raise."""
+        self.acted_on: list[bytes] = []
+        """The plan of each change, as it was read when the change began."""
         self._answers: dict[tuple[int, str, int | None], Answer] = {}
 
     def answer(self, step: int, part: str, answer: Answer, *, attempt: int | None = None) -> None:
@@ -78,6 +80,8 @@ class FakeExecutor:
     def execute(self, request: ActionRequest, progress: Progress) -> tuple[HostResult, ...]:
         self.requests.append(request)
         self.before(request)
+        if request.changes and request.plan:
+            self.acted_on.append(request.plan.read_bytes())
         progress(ProgressEvent("task", "fake task", total=len(request.hosts)))
         key = (request.step, request.part)
         answer = self._answers.get((*key, request.attempt), self._answers.get((*key, None), {}))

@@ -21,7 +21,7 @@ from testinfra.host import Host
 
 from lab import driver, services
 from lab.layout import MIRROR_PORT, Lab
-from runner.plan import make_plan
+from runner.plan import ActsBy, make_plan
 
 LAB = "cachecampaign"
 HOSTS = ("web1", "db1", "file1")
@@ -130,7 +130,7 @@ class Office:
             {"host": name, "status": "ok", "results": played.evidence[name], "failure": None}
             for name in names
         ]
-        made: dict[str, Any] = make_plan(RUN, "0" * 64, "0" * 64, told)
+        made: dict[str, Any] = make_plan(RUN, "0" * 64, ActsBy("0" * 64, {}), told)
         (self.folder / "plan.json").write_text(json.dumps(made), encoding="utf-8")
         return made
 

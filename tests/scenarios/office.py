@@ -70,6 +70,8 @@ class Office:
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     register_head: Callable[[Chain], Chain] = lambda known: known
     """How far the archive's register has come."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What the inventory says of a host; nothing of those that are not named."""
     free_bytes: int = 1 << 40
     """Bytes that every file system still takes."""
     look: OfficeLook = field(default_factory=OfficeLook)
@@ -115,6 +117,7 @@ class Office:
             check_run=self.archive.check_run,
             seal=self.archive.seal,
             register_head=self.register_head,
+            variables_digests=lambda _, hosts: {host: self.variables.get(host, "") for host in hosts},
             free_bytes=lambda _: self.free_bytes,
         )
         return Engine(self.workspace, folder, tools, self.observer)

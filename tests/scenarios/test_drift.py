@@ -107,8 +107,7 @@ def test_decided_anew_the_run_goes_on_with_the_new_plan(contoh: Office) -> None:
     publish(contoh)
     closed = contoh.go_on(folder, TWICE)
     assert isinstance(closed, Closed)
-    plans = {request.plan.name for request in contoh.playbooks.requests if request.changes and request.plan}
-    assert plans == {"1-1.json", "1-2.json"}
+    assert set(contoh.playbooks.acted_on) == {folder.plan(1, n).read_bytes() for n in (1, 2)}
     assert rows_finished(folder)[-1] == (4, "baik")
     check_run(folder)
 

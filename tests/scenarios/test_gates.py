@@ -15,7 +15,7 @@ from rich.console import Console
 from runner import errors, gates, journal, record, signing
 from runner.canonical import canonical_json, sha256_hex
 from runner.engine import Closed, Engine, Waiting
-from runner.executors.base import HostResult
+from runner.executors.base import ActionRequest, HostResult
 from runner.gates import Choice
 from runner.journal import FIRST_PREV
 from runner.screens import gate_view
@@ -386,7 +386,7 @@ def test_the_digest_shown_is_the_digest_signed_and_the_digest_acted_on(
     contoh.decide(waiting, "disetujui", "kabid")
     contoh.go_on(waiting, {}, resumed=True)
     signed = json.loads(waiting.statement(2, 1).read_bytes())["subject"]["plan"]
-    (acted_on,) = {r.plan.read_bytes() for r in contoh.playbooks.requests if r.changes and r.plan}
+    (acted_on,) = set(contoh.playbooks.acted_on)
     assert signed in console.export_text()
     assert signed == sha256_hex(acted_on)
 
@@ -419,17 +419,50 @@ def test_a_plan_altered_after_the_decision_is_refused(contoh: Office, decided: R
 
 
 @pytest.mark.parametrize(
-    "name", ["playbooks/perbaiki-server.yml", "playbooks/baru.yml", "roles/x/tasks/main.yml"]
+    "name",
+    [
+        "playbooks/perbaiki-server.yml",
+        "playbooks/baru.yml",
+        "roles/x/tasks/main.yml",
+        "ansible.cfg",
+        "tests/post_update/conftest.py",
+    ],
 )
-def test_a_playbook_or_role_altered_after_the_decision_is_refused(
+def test_what_acts_and_is_altered_after_the_decision_is_refused(
     contoh: Office, decided: RunFolder, name: str
 ) -> None:
     path = contoh.root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("- hosts: all\n", encoding="utf-8")
-    with pytest.raises(errors.InputError, match="the playbooks or roles have changed since"):
+    with pytest.raises(errors.InputError, match=r"suites or ansible\.cfg have changed since"):
         contoh.go_on(decided, {}, resumed=True)
     assert [request.step for request in contoh.playbooks.requests] == [1]
+
+
+def test_a_host_that_the_inventory_tells_otherwise_after_the_decision_is_refused(
+    contoh: Office, decided: RunFolder
+) -> None:
+    contoh.variables["web1"] = "another address"
+    with pytest.raises(errors.InputError, match="the inventory says other things of web1 than when the plan"):
+        contoh.go_on(decided, {}, resumed=True)
+    contoh.variables["web1"] = ""
+    contoh.go_on(decided, {}, resumed=True)
+    assert [request.step for request in contoh.playbooks.requests if request.changes]
+
+
+def test_what_is_acted_on_is_a_copy_that_the_run_s_own_file_does_not_reach(
+    contoh: Office, decided: RunFolder
+) -> None:
+    plan, approved = decided.plan(1, 1), decided.plan(1, 1).read_bytes()
+
+    def exchange(request: ActionRequest) -> None:
+        if request.changes:
+            plan.write_bytes(approved.replace(b"1.0-1+deb12u1", b"1.0-1+deb12u2"))
+
+    contoh.playbooks.before = exchange
+    with pytest.raises(errors.VerificationError, match="is not the file that the journal names"):
+        contoh.go_on(decided, {}, resumed=True)
+    assert contoh.playbooks.acted_on == [approved]
 
 
 @pytest.mark.parametrize("name", ["2-1.json", "2-1.json.sig"])

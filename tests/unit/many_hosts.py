@@ -17,7 +17,7 @@ from runner.canonical import canonical_json
 from runner.executors.base import Failure, HostResult
 from runner.files import write_once
 from runner.moves import Part
-from runner.plan import hosts_to_change, make_plan
+from runner.plan import ActsBy, hosts_to_change, make_plan
 
 GROUPS, UPDATES = 20, 12
 
@@ -76,7 +76,7 @@ def many_hosts(path: Path, count: int) -> SampleRun:
     ]
     told += [HostResult(h, "unreachable", {}, Failure("", "No route to host")) for h in silent]
     run.act(2, 1, part, 74, told)
-    plan = make_plan(RUN, run.digest, "0" * 64, evidence.read(run.folder, run.last_evidence))
+    plan = make_plan(RUN, run.digest, ActsBy("0" * 64, {}), evidence.read(run.folder, run.last_evidence))
     file = write_once(run.folder.plan(2, 1), canonical_json(plan))
     run.write(
         "plan_made",

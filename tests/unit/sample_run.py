@@ -25,7 +25,7 @@ from runner.judges.base import at_most, finding, unmeasured
 from runner.moves import Part
 from runner.office_settings import OfficeLook
 from runner.officials import Official, Roster
-from runner.plan import hosts_to_change, make_plan
+from runner.plan import ActsBy, hosts_to_change, make_plan
 from runner.sop import parse_sop, sop_digest
 from runner.trends import Trends
 from runner.workspace import RunFolder
@@ -490,7 +490,9 @@ class SampleRun:
         unreachable = ("unreachable", "", "ssh: connect to host 10.205.0.16 port 22: No route to host")
         missing: Any = {host: unreachable for host in HOSTS if host not in published}
         self.act(2, attempt, part, 74, results(published, missing | (bad or {})))
-        plan = make_plan(RUN, self.digest, "0" * 64, evidence.read(self.folder, self.last_evidence))
+        plan = make_plan(
+            RUN, self.digest, ActsBy("0" * 64, {}), evidence.read(self.folder, self.last_evidence)
+        )
         path = write_once(self.folder.plan(2, attempt), canonical_json(plan))
         self.write(
             "plan_made",

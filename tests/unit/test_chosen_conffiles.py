@@ -72,7 +72,7 @@ def test_the_choice_is_part_of_what_is_signed_and_is_shown() -> None:
     def made(choice: str) -> dict[str, object]:
         found = {"updates": [], "reboot": {}, "conffiles": [entry("/etc/a", choice)]}
         evidence = {"host": "web1", "status": "ok", "failure": None, "results": {"plan_updates": found}}
-        return plans.make_plan("run", "s", "r", [evidence])
+        return plans.make_plan("run", "s", plans.ActsBy("r", {}), [evidence])
 
     keep, new = made("keep"), made("new")
 

@@ -8,7 +8,9 @@ import pytest
 from fakes import update
 
 from runner import drift
-from runner.plan import make_plan
+from runner.plan import ActsBy, make_plan
+
+ACTS_BY = ActsBy("b", {})
 
 
 def host(name: str = "web1", status: str = "ok", **probed: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
@@ -18,7 +20,7 @@ def host(name: str = "web1", status: str = "ok", **probed: Any) -> dict[str, Any
 
 
 def entry(**probed: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
-    made: dict[str, Any] = make_plan("run", "a", "b", [host(**probed)])["hosts"]["web1"]
+    made: dict[str, Any] = make_plan("run", "a", ACTS_BY, [host(**probed)])["hosts"]["web1"]
     return made
 
 
@@ -95,18 +97,18 @@ def test_what_this_run_installed_itself_is_no_drift() -> None:
 
 
 def test_hosts_that_could_not_be_asked_are_neither_alike_nor_different() -> None:
-    plan = make_plan("run", "a", "b", [host("web1"), host("web2"), host("web3")])
+    plan = make_plan("run", "a", ACTS_BY, [host("web1"), host("web2"), host("web3")])
     now = [host("web1"), host("web2", updates=[newer()]), host("web3", status="unreachable")]
     alike, differing = drift.of_hosts(plan, now, ())
     assert (alike, list(differing)) == (("web1",), ["web2"])
 
 
 def test_plans_are_compared_host_by_host() -> None:
-    old = make_plan("run", "a", "b", [host("web1"), host("web2"), host("web3")])
+    old = make_plan("run", "a", ACTS_BY, [host("web1"), host("web2"), host("web3")])
     new = make_plan(
         "run",
         "a",
-        "b",
+        ACTS_BY,
         [host("web1"), host("web2", updates=[]), host("web3", status="unreachable"), host("web4")],
     )
     told = drift.of_plans(old, new)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner import errors
-from runner.inventory import read_inventory
+from runner.inventory import read_inventory, variables_digests
 from runner.own_machine import own_addresses
 
 HOSTS = """\
@@ -109,6 +109,43 @@ def test_hosts_that_differ_only_in_case_are_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all:\n  hosts:\n    web1: {}\n    WEB1: {}\n", encoding="utf-8")
     with pytest.raises(errors.InputError, match="only in upper and lower case"):
         read_inventory(tmp_path)
+
+
+# What a plan is decided on with its hosts -------------------------------------------------------------
+
+
+def test_what_the_inventory_says_of_a_host_has_a_digest_that_only_its_own_words_change(
+    inventory: Path,
+) -> None:
+    before = variables_digests(inventory, ("web1", "db1"))
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars" / "web1.yml").write_text("ansible_host: 192.0.2.9\n", encoding="utf-8")
+    after = variables_digests(inventory, ("web1", "db1"))
+    assert after["web1"] != before["web1"]
+    assert after["db1"] == before["db1"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("empty: {}", "empty: {hosts: {web1: {}}}"), ("db:\n", "db:\n      vars: {apply_updates_timeout: 9}\n")],
+)
+def test_a_host_s_groups_and_their_variables_are_its_own_words(inventory: Path, old: str, new: str) -> None:
+    before = variables_digests(inventory, ("web1", "db1"))
+    (inventory / "hosts.yml").write_text(HOSTS.replace(old, new), encoding="utf-8")
+    after = variables_digests(inventory, ("web1", "db1"))
+    assert [host for host in before if before[host] != after[host]] == ["web1" if "web1" in new else "db1"]
+
+
+def test_another_password_is_no_other_host_and_another_new_host_neither(inventory: Path) -> None:
+    before = variables_digests(inventory, ("web1",))
+    (inventory / "group_vars").mkdir()
+    (inventory / "group_vars" / "all.yml").write_text("ansible_become_password: x\n", encoding="utf-8")
+    (inventory / "hosts.yml").write_text(HOSTS.replace("{db1: {}}", "{db1: {}, db2: {}}"), encoding="utf-8")
+    assert variables_digests(inventory, ("web1",)) == before
+
+
+def test_a_host_that_the_inventory_has_lost_has_no_digest(inventory: Path) -> None:
+    assert list(variables_digests(inventory, ("web1", "gone1"))) == ["web1"]
 
 
 # The machine that Rawat runs on ----------------------------------------------------------------------

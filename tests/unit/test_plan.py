@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from runner.canonical import digest_of
-from runner.plan import hosts_to_change, make_plan
+from runner.plan import ActsBy, hosts_to_change, make_plan
 
 SOP, ROLES = "a" * 64, "b" * 64
+VARIABLES = {"web1": "c" * 64}
 
 
 def update(package: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any field
@@ -23,12 +24,13 @@ def evidence(host: str, status: str = "ok", **found: Any) -> dict[str, Any]:  # 
 
 
 def plan(*items: dict[str, Any]) -> dict[str, Any]:
-    return make_plan("run-1", SOP, ROLES, items)
+    return make_plan("run-1", SOP, ActsBy(ROLES, VARIABLES), items)
 
 
 def test_a_plan_says_of_which_run_sop_and_roles_it_is() -> None:
     made = plan()
     assert (made["run"], made["sop_sha256"], made["roles_sha256"]) == ("run-1", SOP, ROLES)
+    assert made["variables_sha256"] == VARIABLES
 
 
 def test_a_plan_pins_host_package_and_both_versions() -> None:
@@ -58,8 +60,9 @@ def test_another_version_is_another_plan(field: str) -> None:
     assert len(digests) == 2
 
 
-def test_other_roles_are_another_plan() -> None:
-    assert digest_of(make_plan("run-1", SOP, ROLES, [])) != digest_of(make_plan("run-1", SOP, "c" * 64, []))
+def test_other_roles_or_variables_are_another_plan() -> None:
+    others = (ActsBy(ROLES, VARIABLES), ActsBy("c" * 64, VARIABLES), ActsBy(ROLES, {"web1": "d" * 64}))
+    assert len({digest_of(make_plan("run-1", SOP, acts_by, [])) for acts_by in others}) == len(others)
 
 
 @pytest.mark.parametrize("status", ["failed", "unreachable", "unknown"])

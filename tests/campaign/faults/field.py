@@ -215,7 +215,7 @@ class Field:
             }
             for r in results.values()
         ]
-        made = plans.make_plan(RUN, "0" * 64, "0" * 64, evidence)
+        made = plans.make_plan(RUN, "0" * 64, plans.ActsBy("0" * 64, {}), evidence)
         self.tries += 1
         return made, write_once(self.folder / f"plan-{self.tries}.json", canonical_json(made))
 

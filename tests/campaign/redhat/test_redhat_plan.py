@@ -98,8 +98,9 @@ def test_two_looks_at_an_unchanged_host_give_the_same_plan(
 ) -> None:
     fresh_host(HOST)
     item = {"host": HOST, "status": "ok", "failure": None}
+    acts_by = plans.ActsBy("d", {})
     first, second = (
-        plans.make_plan("r", "s", "d", [{**item, "results": {"plan_updates": planned(run_playbook)}}])
+        plans.make_plan("r", "s", acts_by, [{**item, "results": {"plan_updates": planned(run_playbook)}}])
         for _ in range(2)
     )
 
