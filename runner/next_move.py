@@ -5,8 +5,10 @@ Order rules, enforced by ``next_move`` and by nothing else:
 2. Within a row: its action (part by part), then its decision, then its documents, then the row is finished.
 3. Before a wave changes hosts they are probed again: unless they are as the plan says, the row that plans
    is done again and its gates decide anew. What was confirmed before a stop is confirmed again.
-4. A wave starts only while the hosts lost since the plan are within the failure budget. Lost is every host
-   that was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
+4. A wave starts only while the hosts lost since the plan are within the failure budget, and while no host of
+   it has a cluster of which another member is down: silent when last asked, or lost. Lost is every host that
+   was not ok in a row that changes hosts: in a wave or its check, in whichever attempt, counted once.
+   Recoveries and cures take one member of a cluster at a time as well.
 5. The machine that Rawat runs on is restarted by a part of its own, after its wave; the run stops there and
    goes on when it is resumed.
 6. A change of hosts begins only within the office's windows; outside them the run stops and, resumed, asks
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Literal
 
 from runner import cures, moves
 from runner.kinds import computers, with_data
@@ -33,7 +36,7 @@ from runner.moves import Part, wave_of
 from runner.pdf_signatures import next_signature
 from runner.sop import END_REPORT, TEST_AGAIN, Action, Output, Target, Waves
 from runner.state import PartState, RunState
-from runner.waves import Order, divide_into_waves, in_natural_order
+from runner.waves import Order, divide_into_waves, in_natural_order, members_down
 from runner.windows import WindowClosed, closed
 
 _JUDGED = frozenset({"playbook", "reboot", "suite"})
@@ -191,8 +194,8 @@ def _next_cure(state: RunState) -> moves.Move | None:
     concerned = concerned_hosts(action, state)
     done = {part.part.name for part in state.parts if part.status == "finished"}
     if state.looked.repairs["hosts"]:
-        cure = Part("cure", "cure", tuple(state.looked.repairs["hosts"]))
-        for part in (cure, Part("cured", "playbook", concerned)):
+        cures_due = _one_of_a_cluster("cure", state.looked.repairs["hosts"], state)
+        for part in (*cures_due, Part("cured", "playbook", concerned)):
             if part.name not in done:
                 return moves.DoPart(part)
         if known["form"].status == "pending" and not any(state.looked.rows[state.step.no].values()):
@@ -252,7 +255,14 @@ def _left_out(state: RunState, part: PartState, *, over: bool) -> str:
     waves = [each for each in state.parts if each.part.name == wave_of(part.part.name)]
     if part.part.kind == "reboot" and any(wave.not_ok for wave in waves):
         return "the change there did not come to its end as approved"
-    return ""
+    if part.part.kind == "check" and any(wave.status == "skipped" for wave in waves):
+        return "nothing was changed there"
+    if state.step.action is None or not state.step.action.changes:
+        return ""
+    down = [gone for host in part.part.hosts for gone in members_down(host, state.groups, state.down)]
+    return (
+        f"a member of its cluster is not known to be up: {', '.join(in_natural_order(down))}" if down else ""
+    )
 
 
 def _nothing_worked(state: RunState) -> moves.FailStep | None:
@@ -278,12 +288,24 @@ def _next_recovery(state: RunState) -> moves.Move | None:
         return None
     ordered = in_natural_order(hosts)
     done = {part.part.name: part for part in state.parts if part.status == "finished"}
-    if "recover" not in done:
-        return moves.DoPart(Part("recover", "recover", ordered))
-    own = tuple(host for host in ordered if host in state.controllers - done["recover"].not_ok)
+    recovering = _one_of_a_cluster("recover", ordered, state)
+    for part in recovering:
+        if part.name not in done:
+            return moves.DoPart(part)
+    failed = set().union(*(done[part.name].not_ok for part in recovering))
+    own = tuple(host for host in ordered if host in state.controllers - failed)
     if own and "recover-reboot" not in done:
         return moves.DoPart(Part("recover-reboot", "reboot", own))
     return None if "retest" in done else moves.DoPart(Part("retest", "retest", ordered))
+
+
+def _one_of_a_cluster(
+    kind: Literal["recover", "cure"], hosts: Iterable[str], state: RunState
+) -> tuple[Part, ...]:
+    """Return the parts in which hosts are recovered or cured: all at once but for members of one cluster."""
+    hosts = tuple(hosts)
+    waves = divide_into_waves(hosts, state.groups, Order(first="", size=len(hosts)))
+    return tuple(Part(kind if n == 1 else f"{kind}-{n}", kind, wave) for n, wave in enumerate(waves, start=1))
 
 
 def _span_to_finish(state: RunState) -> moves.FinishStep | None:
@@ -330,6 +352,7 @@ def _waves(asked: Waves | None, hosts: tuple[str, ...], state: RunState) -> tupl
         size=asked.size if asked else len(hosts),
         owed=state.owed,
         controllers=state.controllers,
+        down=state.down,
     )
     waves = divide_into_waves(hosts, state.groups, order)
     parts: list[Part] = []

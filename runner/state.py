@@ -17,6 +17,7 @@ from runner.sop import Sop, Step, Target
 from runner.windows import Windows
 
 HOST_OK = "ok"
+_NO_ANSWER = frozenset({"unreachable", "unknown"})
 _LEAVE_FORM_OPEN = frozenset(
     {"gate_opened", "gate_reminded", "run_resumed", "run_interrupted", "torn_line_dropped"}
 ) | {
@@ -102,6 +103,7 @@ class RunState:
         self.given_budget = "0"
         self.failure_budget = 0
         self.lost: set[str] = set()
+        self.silent: set[str] = set()  # hosts that gave no answer when something was last asked of them
         self.windows: Windows | None = None
         self.owed: frozenset[str] = frozenset()
         self.zone = ZoneInfo("UTC")
@@ -110,7 +112,7 @@ class RunState:
         """What announced the restart of the machine that Rawat runs on, until the run is resumed."""
         self.stopped: Event | None = None
         self.current: Target = sop.steps[0].no
-        self.came_from = 0
+        self.came_from = self.last_finished = 0
         self.last_outcome: str | None = None
         self.last_reason = ""
         self.started = False
@@ -127,7 +129,6 @@ class RunState:
         """Every decision or half of one, in order."""
         self.written: set[tuple[str | None, str]] = set()
         self.spans: dict[int, int] = {}
-        self.last_finished = 0
         self.plan: Plan | None = None
         self.planned = False
         self._not_ok: dict[int, set[str]] = {}
@@ -169,6 +170,11 @@ class RunState:
         other_rows = (hosts for no, hosts in self._not_ok.items() if no != self.current)
         not_ok = set().union(*other_rows)
         return [host for host in (self.plan.hosts if self.plan else ()) if host not in not_ok]
+
+    @property
+    def down(self) -> frozenset[str]:
+        """Return the hosts that are not known to be up: silent, or lost in a change under this plan."""
+        return frozenset(self.silent | self.lost)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal into account.
@@ -235,6 +241,8 @@ class RunState:
         if event["step"] in self.sop.looks and state.part.kind not in moves.NO_LOOK:
             self.looked.take(event["step"], event["hosts"], state.disturbed)
         self.evidence += event["evidence"]
+        self.silent.difference_update(event["hosts"])
+        self.silent.update(host for host, status in event["hosts"].items() if status in _NO_ANSWER)
         if self._changes(event["step"]) and state.part.kind != "reprobe":
             self.lost.update(state.not_ok)
         if state.part.kind in {"suite", "retest"}:

@@ -6,7 +6,9 @@
 3. A wave holds at most ``size`` hosts. The canaries are one wave, however many they are.
 4. A wave holds at most one member of each cluster, so that a cluster never loses two members at once.
    A host that must give way for this goes into the next wave that can take it; the hosts after it move up.
-5. The machine that runs Rawat comes last of all and alone, whatever groups it is in.
+5. A host that had to give way because another member of its cluster is down comes after all the others, so
+   that nobody is left out with it.
+6. The machine that runs Rawat comes last of all and alone, whatever groups it is in.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ class Order:
     size: int = 10
     owed: frozenset[str] = field(default=frozenset())
     controllers: frozenset[str] = field(default=frozenset())
+    down: frozenset[str] = field(default=frozenset())
+    """Hosts that are not known to be up, planned or not."""
 
 
 def divide_into_waves(hosts: Iterable[str], groups: Groups, order: Order) -> tuple[tuple[str, ...], ...]:
@@ -42,6 +46,8 @@ def divide_into_waves(hosts: Iterable[str], groups: Groups, order: Order) -> tup
     last = [host for host in rest if host in order.controllers]
     rest = [host for host in rest if host not in order.controllers]
     clusters = clusters_of(groups)
+    giving_way = [host for host in rest if members_down(host, groups, order.down)]
+    rest = [host for host in rest if host not in giving_way]
     waves: list[tuple[str, ...]] = []
     for number, name in enumerate((order.first, *order.then)):
         members = set(groups.get(name, ()))
@@ -49,6 +55,7 @@ def divide_into_waves(hosts: Iterable[str], groups: Groups, order: Order) -> tup
         rest = [host for host in rest if host not in members]
         waves += _waves(own, clusters, len(own) if number == 0 else order.size)
     waves += _waves(rest, clusters, order.size)
+    waves += _waves(giving_way, clusters, order.size)
     return (*waves, *((host,) for host in last))
 
 
@@ -60,6 +67,12 @@ def clusters_of(groups: Groups) -> dict[str, frozenset[str]]:
             for host in members:
                 found.setdefault(host, set()).add(name)
     return {host: frozenset(names) for host, names in found.items()}
+
+
+def members_down(host: str, groups: Groups, down: Collection[str]) -> tuple[str, ...]:
+    """Return which of ``down`` are in a cluster together with the host, in natural order."""
+    mine = [members for name, members in groups.items() if name.startswith(CLUSTER) and host in members]
+    return in_natural_order(other for members in mine for other in members if other in down and other != host)
 
 
 def _waves(

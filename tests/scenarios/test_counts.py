@@ -51,7 +51,8 @@ def test_a_record_of_the_journal_costs_one_sync_and_a_file_one_of_its_own(
     assert [name for name in files if not name.endswith(".partial")] == []
     # A file is named in its folder once it is whole; a folder that is new is named in the one above it.
     assert folders <= 2 * synced.total()
-    # The run's own files, a copy of the plan for each part after it, and once per run the book that no number is given twice by.
+    # The run's own files, a copy of the plan for each part after it, and once per run the book that no
+    # number is given twice by.
     assert (synced.total() - synced["..numbers.json.partial"], synced["..numbers.json.partial"]) == (69, 1)
 
 

@@ -157,6 +157,52 @@ def test_named_groups_come_before_the_rest_and_clusters_are_kept_apart(contoh: O
     assert waves(contoh) == [("web1",), ("web2", "web10"), ("db1",), ("file1",)]
 
 
+def clustered(contoh: Office, *members: str) -> None:
+    contoh.groups = {**contoh.groups, "cluster_x": list(members)}
+
+
+def test_a_cluster_that_lost_a_member_in_a_wave_loses_no_second_one(contoh: Office) -> None:
+    clustered(contoh, "web1", "file1")
+    contoh.playbooks.answer(3, "1", {"web1": "unknown"})
+    folder = go(contoh, failure_budget=3)
+    assert waves(contoh) == [("web1",), ("web2", "web10")]
+    (left_out,) = [event for event in events_of(folder, "action_skipped") if event["kind"] == "playbook"]
+    assert left_out["hosts"] == ["db1", "file1"]
+    assert left_out["reason"] == "a member of its cluster is not known to be up: web1"
+    run_check.checked_run(folder)
+
+
+def test_a_member_that_was_silent_at_the_plan_keeps_its_cluster_from_being_changed(contoh: Office) -> None:
+    clustered(contoh, "db1", "file1")
+    contoh.playbooks.answer(1, "1", {"file1": "unreachable"})
+    folder = go(contoh, failure_budget=3)
+    assert waves(contoh) == [("web1",), ("web2", "web10")]
+    (left_out,) = [event for event in events_of(folder, "action_skipped") if event["kind"] == "playbook"]
+    assert left_out["hosts"] == ["db1"]
+    run_check.checked_run(folder)
+
+
+def test_a_wave_that_was_left_out_is_not_checked_either(contoh: Office) -> None:
+    clustered(contoh, "web1", "db1")
+    contoh.playbooks.answer(3, "1", {"web1": "failed"})
+    folder = go(contoh, failure_budget=3)
+    reasons = {e["part"]: e["reason"] for e in events_of(folder, "action_skipped")}
+    assert reasons == {
+        "2": "a member of its cluster is not known to be up: web1",
+        "2-check": "nothing was changed there",
+    }
+
+
+def test_members_of_a_cluster_are_rolled_back_one_after_the_other(contoh: Office) -> None:
+    clustered(contoh, "web1", "file1")
+    contoh.suites.answer(4, "1", {"web1": "failed", "file1": "failed", "db1": "failed"})
+    folder = go(contoh)
+    parts = [(e["part"], e["hosts"]) for e in events_of(folder, "action_started") if e["kind"] == "recover"]
+    assert parts == [("recover", ["db1", "file1"]), ("recover-2", ["web1"])]
+    assert contoh.suites.hosts_of(4, "retest") == ("db1", "file1", "web1")
+    run_check.checked_run(folder)
+
+
 def test_without_waves_a_cluster_still_loses_one_member_at_a_time(contoh: Office) -> None:
     line = "      waves: {first: canary, size: 2, check: uji_server}\n"
     assert line in contoh.sop_text

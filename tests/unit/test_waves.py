@@ -52,6 +52,13 @@ def test_waves_are_the_canaries_then_the_rest(
     assert divide_into_waves(hosts, {"canary": canaries}, Order("canary", size=size)) == waves
 
 
+def test_a_host_whose_cluster_has_a_member_down_comes_last_and_apart_from_the_others() -> None:
+    groups = {"cluster_db": ["db1", "db2", "db9"], "canary": ["db1"], "cluster_web": ["web1", "web2"]}
+    order = Order("canary", size=5, controllers=frozenset({"pc9"}), down=frozenset({"db9", "web1"}))
+    hosts = ["db1", "db2", "pc1", "pc9", "web1"]
+    assert divide_into_waves(hosts, groups, order) == (("pc1", "web1"), ("db1",), ("db2",), ("pc9",))
+
+
 GROUPS = {
     "canary": ["web1"],
     "web": ["web1", "web2", "web10"],
