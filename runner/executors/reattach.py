@@ -2,8 +2,9 @@
 
 Rules:
 1. A host that gives no answer to a change is asked again until it answers or the time for it is over.
-2. Asking again changes no package: the playbook is told to join the work on the host, to read what came of
-   it, and to start none (``rawat_reattach``).
+2. Asking again installs nothing and cures nothing: the playbook is told to join the work on the host, to read
+   what came of it, and to start none (``rawat_reattach``). What takes back, removes backups or scans is done
+   again: it waits for the first try, leaves what is done, and tells that as well.
 3. A host that does not come back stays ``unknown``; nothing is concluded from silence.
 4. The tests of the rows after it are a probe as well; they wait for the host's work to end.
 """

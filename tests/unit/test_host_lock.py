@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import stat
@@ -155,6 +156,17 @@ def test_a_persons_word_does_not_free_a_host_at_work(
     monkeypatch.setattr(lock, "units_at_work", lambda: ["rawat-apply-updates.service"])
     assert "still at work" in lock.break_by_name(tmp_path, "run-1", WORD, check_mode=False)[1]
     assert lock.read(tmp_path) == OURS
+
+
+@pytest.mark.parametrize("name", ["work.lock", "turn.lock"])
+def test_a_call_that_has_no_unit_is_at_work_too(lock: ModuleType, tmp_path: Path, name: str) -> None:
+    dead = {**OURS, "run": "dead", "started": "d" * 64}
+    take(lock, tmp_path, dead)
+    with (tmp_path / name).open("w") as call:
+        fcntl.flock(call, fcntl.LOCK_EX)
+        assert take(lock, tmp_path, OURS, ("d" * 64,))[0] == dead
+        assert lock.release(tmp_path, dead) == "a call of an earlier try is still at work"
+    assert lock.release(tmp_path, dead) == ""
 
 
 def full_disk(lock: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

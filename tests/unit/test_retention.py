@@ -83,9 +83,9 @@ class Repository:
         return json.dumps(answer(*self.remove, keep=self.keep))
 
 
-def approved(tmp_path: Path, *ids: str, check_mode: bool = False) -> dict[str, Any]:
-    return {"approved": list(ids), "check_mode": check_mode, "directory": str(tmp_path), "host": "web1",
-            "policy": {"last": 1}, "open_runs": [], "keep_tags": []}  # fmt: skip
+def approved(tmp_path: Path, *ids: str, check_mode: bool = False, action: str = "") -> dict[str, Any]:
+    return {"approved": list(ids), "check_mode": check_mode, "action": action, "directory": str(tmp_path),
+            "host": "web1", "policy": {"last": 1}, "open_runs": [], "keep_tags": []}  # fmt: skip
 
 
 def test_exactly_the_approved_ones_go_and_then_the_repository_is_checked(tmp_path: Path) -> None:
@@ -153,3 +153,46 @@ def test_check_mode_removes_nothing(tmp_path: Path) -> None:
     retention.remove(repository, approved(tmp_path, f"{1:064x}", check_mode=True), evidence)
 
     assert (repository.told, evidence["pending"]) == ([], 1)
+
+
+class Cut(Repository):
+    """A repository of which the first call's end is cut off once it has removed, before it frees."""
+
+    def require(self, what: str, verb: str, *arguments: str) -> str:
+        if verb == "prune" and not any(told[0] == "prune" for told in self.told):
+            self.told.append((verb,))
+            raise KeyboardInterrupt
+        return super().require(what, verb, *arguments)
+
+
+def test_a_second_call_tells_what_the_first_removed_and_finishes_its_work(tmp_path: Path) -> None:
+    repository, evidence = Cut(1, 2, keep=(6,)), {}
+    given = approved(tmp_path, f"{1:064x}", action="run-1/6-1-1")
+    with pytest.raises(KeyboardInterrupt):
+        retention.remove(repository, given, {})
+
+    retention.remove(repository, given, evidence)
+
+    assert [told[0] for told in repository.told] == ["forget", "prune", "prune", "check"]
+    assert (evidence["removed"], evidence["pending"], evidence["check"]) == ([f"{1:064x}"], 0, "ok")
+
+
+def test_a_second_call_after_the_end_tells_the_same_and_asks_for_nothing(tmp_path: Path) -> None:
+    repository, first, second = Repository(1, 2, keep=(6,)), {}, {}
+    given = approved(tmp_path, f"{1:064x}", action="run-1/6-1-1")
+    retention.remove(repository, given, first)
+    told = list(repository.told)
+
+    retention.remove(repository, given, second)
+
+    assert repository.told == told
+    assert (second["removed"], second["check"]) == (first["removed"], "ok") == ([f"{1:064x}"], "ok")
+
+
+def test_another_part_of_the_run_does_not_tell_it_as_its_own(tmp_path: Path) -> None:
+    repository, evidence = Repository(1, 2, keep=(6,)), {}
+    retention.remove(repository, approved(tmp_path, f"{1:064x}", action="run-1/6-1-1"), {})
+
+    retention.remove(repository, approved(tmp_path, f"{1:064x}", action="run-2/6-1-1"), evidence)
+
+    assert (evidence["removed"], evidence["check"]) == ([], "")

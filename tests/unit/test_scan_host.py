@@ -131,6 +131,21 @@ def test_a_scanner_is_believed_of_listed_files_only() -> None:
     assert scan.found_in(said, scan.CLAMAV_FOUND, names) == {"/srv/a": "Eicar", "/srv/b: name": "Eicar"}
 
 
+def test_a_second_call_for_the_same_part_tells_what_the_first_moved(sick: Path, store: Path) -> None:
+    about = {"signature": "Eicar", "run": "run-1", "action": "6-1-1", "moved_at": 1}
+    record = quarantine.move(str(sick), listed(sick), store, about)
+    given = {"quarantine": True, "run": "run-1", "action": "6-1-1", "directory": str(store)}
+
+    (told,) = scan.moved_before(given)
+
+    assert (told["path"], told["signature"], told["moved"]) == (str(sick), "Eicar", True)
+    assert (told["id"], told["sha256"]) == (record["id"], record["sha256"])
+    assert scan.moved_before({**given, "action": "7-1-1"}) == []
+    assert scan.moved_before({**given, "quarantine": False}) == []
+    (store / record["id"]).unlink()
+    assert scan.moved_before(given) == []
+
+
 def test_what_is_not_scanned_is_counted(tmp_path: Path) -> None:
     for name, size in (("a", 1), ("b", 1), ("large", 99), ("left", 1), ("odd\nname", 1)):
         (tmp_path / name).write_bytes(b"x" * size)
@@ -185,7 +200,7 @@ def test_a_file_that_clamd_passes_over_makes_the_scan_incomplete(
     parameters = {
         "paths": [str(folder)], "left_out": [], "most_files": 9, "most_bytes": 100 * MEBIBYTE, "seconds": 9,
         "command": [], "pattern": "", "quarantine": False, "directory": str(tmp_path / "quarantine"),
-        "run": "run-1", "state_directory": str(tmp_path / "state"),
+        "run": "run-1", "action": "", "state_directory": str(tmp_path / "state"),
     }  # fmt: skip
 
     evidence = scan.scan(parameters, check=False)

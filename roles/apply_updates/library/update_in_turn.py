@@ -70,8 +70,6 @@ RETURN = """
 evidence: {type: dict, returned: always, description: What each role publishes, by its name}
 """
 
-# Beside the lock of install_updates, which may be taken by itself as well.
-_LOCK = "turn.lock"
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # It ended without an answer to build on: nothing is claimed, and a probe has to tell.
 _NOTHING = {"changes": [], "already": [], "refused": [], "outcome": "failed", "dpkg_audit": [], "seconds": 0}
@@ -208,7 +206,7 @@ def main() -> None:
         dnf_python.require_dnf(module, {})
     directory, wait = Path(module.params["state_directory"]), module.params["wait"]
     try:
-        alone = host_unit.only_call(directory, wait, make=not module.check_mode, lock_file=_LOCK)
+        alone = host_unit.only_call(directory, wait, make=not module.check_mode, lock_file=host_unit.TURN)
         with alone as is_alone:
             if not is_alone:
                 said = "An earlier call for the update is still at work on this host."

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import durable
 from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic
 
 PERIODS = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
@@ -21,6 +22,7 @@ APPEND_ONLY = (
     "give the address by which its administrator may prune (retention_repository in the inventory)"
 )
 ID = re.compile(r"[0-9a-f]{64}")
+_NOTE = "removing-snapshots.json"
 _NAMES: dict[str, Any] = {"type": "list", "elements": "str", "required": True}
 RETENTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     **REPOSITORY_ARGUMENTS,
@@ -113,24 +115,52 @@ def remove(restic: Restic, params: dict[str, Any], evidence: dict[str, Any]) -> 
     refused = [f"{one}: not the whole id of a snapshot" for one in wrong]
     refused += [f"{one[:8]}: {protected[one]}" for one in params["approved"] if one in protected]
     pending = [one for one in params["approved"] if one in there]
+    note = read_note(params)
+    before_this = [one for one in note.get("begun", []) if one in params["approved"] and one not in there]
     evidence |= {"approved": len(params["approved"]), "pending": len(pending), "refused": refused}
+    evidence["removed"] = before_this
     if refused:
         raise BackupError(f"nothing was removed, it is not as approved: {'; '.join(refused)}")
-    if not pending or params["check_mode"]:
+    if params["check_mode"] or (not pending and (note.get("is_done") or not before_this)):
+        evidence["check"] = "ok" if note.get("is_done") else ""
         return
+    write_note(params, [*before_this, *pending])
+    if pending:
+        forget(restic, params, evidence, pending)
+    restic.require("what the snapshots held cannot be freed", "prune")
+    restic.require("the repository is damaged", "check")
+    evidence["check"] = "ok"
+    write_note(params, evidence["removed"], is_done=True)
+    left = {one["id"] for group in ("keep", "removals") for one in look(restic, params)[group]}
+    if left != there - {*pending}:
+        raise BackupError("other snapshots are there now than those that were to stay: a person has to look")
+
+
+def forget(restic: Restic, params: dict[str, Any], evidence: dict[str, Any], pending: list[str]) -> None:
+    """Remove snapshots; the evidence tells which are gone, also when not all of them are."""
     try:
         restic.require("the snapshots cannot be removed", "forget", *pending)
     except BackupError as error:
         # restic removes one after another: what went before it was refused is gone, and told.
         left = look(restic, params)
         still = {one["id"] for group in ("keep", "removals") for one in left[group]}
-        evidence["removed"] = [one for one in pending if one not in still]
+        evidence["removed"] = evidence["removed"] + [one for one in pending if one not in still]
         nothing = not evidence["removed"] and FORBIDDEN.search(str(error))
         raise BackupError(APPEND_ONLY if nothing else str(error)) from error
-    evidence["removed"] = pending
-    restic.require("what the snapshots held cannot be freed", "prune")
-    restic.require("the repository is damaged", "check")
-    evidence["check"] = "ok"
-    left = {one["id"] for group in ("keep", "removals") for one in look(restic, params)[group]}
-    if left != there - {*pending}:
-        raise BackupError("other snapshots are there now than those that were to stay: a person has to look")
+    evidence["removed"] = evidence["removed"] + pending
+
+
+def read_note(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what an earlier call for the same action noted down before it removed anything."""
+    try:
+        note = json.loads((Path(params["directory"]) / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    mine = isinstance(note, dict) and bool(params["action"]) and note.get("action") == params["action"]
+    return note if mine else {}
+
+
+def write_note(params: dict[str, Any], begun: list[str], *, is_done: bool = False) -> None:
+    """Note down what is about to be removed: a call whose answer was lost is told by the next one."""
+    note = {"action": params["action"], "begun": begun, "is_done": is_done}
+    durable.write(Path(params["directory"]) / _NOTE, json.dumps(note, sort_keys=True).encode() + b"\n")

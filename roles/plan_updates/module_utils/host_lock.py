@@ -4,7 +4,7 @@ Rules:
 1. The lock is a file that names its holder; it is written whole, on the disk, before the first change.
 2. Time alone never frees it. The same run comes in again; another one is refused and told who holds the host.
 3. A lock is taken over only on proof: the controller that wrote it says that the run was closed, or that an
-   official freed its hosts, and no unit of ours is at work here. What was taken over is kept beside it.
+   official freed its hosts, and nothing of ours is at work here. What was taken over is kept beside it.
 4. Beside it lies a little room in reserve. On a disk without a free block it is spent, so that what makes
    room again can be noted down; it is laid by again once there is plenty.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 from ansible.module_utils import durable
 from ansible.module_utils.debian_packages import run_command
+from ansible.module_utils.host_unit import CALLS, is_called
 
 UNREADABLE = "of a lock file that cannot be read"
 _LOCK, _GUARD, _HISTORY = "lock.json", "lock.guard", "lock-history.jsonl"
@@ -56,7 +57,7 @@ def _take(
         holder = read(directory)
         if holder is not None and _is_same(holder, claim):
             return None, None
-        if holder is not None and (holder.get("started") not in ended or units_at_work()):
+        if holder is not None and (holder.get("started") not in ended or at_work(directory)):
             return holder, None
         if not check_mode:
             if holder is not None:
@@ -73,7 +74,7 @@ def release(directory: Path, claim: Claim) -> str:
         holder = read(directory)
         if holder is None or not _is_same(holder, claim):
             return ""
-        busy = units_at_work()
+        busy = at_work(directory)
         if busy:
             return f"{', '.join(busy)} is still at work"
         (directory / _LOCK).unlink()
@@ -92,7 +93,7 @@ def break_by_name(directory: Path, run: str, word: Claim, *, check_mode: bool) -
             return None, ""
         if holder.get("run") not in {run, UNREADABLE}:
             return holder, f"it is held by {described(holder)}"
-        busy = units_at_work()
+        busy = at_work(directory)
         if busy:
             return holder, f"{', '.join(busy)} is still at work"
         if not check_mode:
@@ -119,6 +120,12 @@ def described(holder: Claim) -> str:
         name: str(holder.get(name) or "unknown")[:200] for name in ("run", "operator", "controller", "since")
     }
     return f"run {told['run']} of {told['operator']}, controller {told['controller']}, since {told['since']}"
+
+
+def at_work(directory: Path) -> list[str]:
+    """Return what of ours works on this host now: units, and a call that has or needs none."""
+    calls = ["a call of an earlier try"] if any(is_called(directory, name) for name in CALLS) else []
+    return units_at_work() + calls
 
 
 def units_at_work() -> list[str]:

@@ -21,7 +21,8 @@ from ansible.module_utils.debian_packages import ENVIRONMENT, Finished, run_comm
 POLL_SECONDS = 0.2
 _LOOK_SECONDS = 30.0
 """How often systemd is asked of a unit whose process is watched, whatever the kernel says of it."""
-_LOCK = "work.lock"
+_LOCK, TURN = CALLS = ("work.lock", "turn.lock")
+"""The locks of a call, and of one that does several roles' work and calls theirs."""
 _RUNNING = {"active", "activating", "deactivating", "reloading"}
 
 
@@ -43,6 +44,15 @@ def only_call(directory: Path, timeout: float, *, make: bool, lock_file: str = _
         os.close(lock)
 
 
+@contextmanager
+def alone(directory: Path, timeout: float, *, make: bool) -> Iterator[None]:
+    """Do the same, raising TimeoutError when another call is not over in time."""
+    with only_call(directory, timeout, make=make) as is_alone:
+        if not is_alone:
+            raise TimeoutError("an earlier call is still at work on this host")
+        yield
+
+
 def _is_locked(lock: int, timeout: float) -> bool:
     deadline = time.monotonic() + timeout
     while True:
@@ -54,6 +64,18 @@ def _is_locked(lock: int, timeout: float) -> bool:
             time.sleep(POLL_SECONDS)
         else:
             return True
+
+
+def is_called(directory: Path, lock_file: str) -> bool:
+    """Whether a call is at work on the host that `only_call` keeps the others from."""
+    try:
+        lock = os.open(directory / lock_file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _is_locked(lock, 0)
+    finally:
+        os.close(lock)
 
 
 def unit_state(unit: str) -> dict[str, str]:

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import host_unit
 from ansible.module_utils.back_up_host_repositories import RepositoryError
 from ansible.module_utils.back_up_host_restic import BackupError, opened
 from ansible.module_utils.back_up_host_retention import RETENTION_ARGUMENTS, remove
@@ -32,6 +34,7 @@ options:
   open_runs: {description: Runs whose snapshots are kept., type: list, elements: str, required: true}
   keep_tags: {description: Other tags whose snapshots are kept., type: list, elements: str, required: true}
   approved: {description: Ids of the snapshots to remove., type: list, elements: str, required: true}
+  action: {description: The part of the run; a second call tells what went., type: str, default: ""}
   timeout: {description: Seconds for all of it., type: int, default: 3600}
 author: [Rawat contributors]
 """
@@ -58,13 +61,17 @@ def main() -> None:
     """Run the module; whatever happens, the credentials leave the host with it."""
     approved = {"type": "list", "elements": "str", "required": True}
     module = AnsibleModule(
-        argument_spec={**RETENTION_ARGUMENTS, "approved": approved}, supports_check_mode=True
+        argument_spec={**RETENTION_ARGUMENTS, "approved": approved, "action": {"type": "str", "default": ""}},
+        supports_check_mode=True,
     )
     began = time.monotonic()
     evidence: dict[str, Any] = {"approved": 0, "pending": 0, "removed": [], "refused": [], "check": ""}
     problem = ""
     try:
-        with opened(module.params) as restic:
+        # A call whose link was cut goes on: two of them would not know who removed what.
+        directory, timeout = Path(module.params["directory"]), module.params["timeout"]
+        alone = host_unit.alone(directory, timeout, make=not module.check_mode)
+        with alone, opened(module.params) as restic:
             remove(restic, {**module.params, "check_mode": module.check_mode}, evidence)
     except (BackupError, RepositoryError, OSError, ValueError, KeyError) as error:
         problem = str(error) or error.__class__.__name__

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import debian_packages, package_records
+from ansible.module_utils import debian_packages, host_unit, package_records
 from ansible.module_utils import recorded_files as recorded
 from ansible.module_utils.back_up_host_repositories import RepositoryError
 from ansible.module_utils.back_up_host_restic import REPOSITORY_ARGUMENTS, BackupError, Restic, opened
@@ -145,7 +145,9 @@ def main() -> None:
     began = time.monotonic()
     evidence: dict[str, Any] = {"snapshot": "", "restored": [], "not_restored": [], "restarted": []}
     try:
-        with opened(module.params) as restic:
+        # A call whose link was cut goes on, and this one finds its work done.
+        directory, timeout = Path(module.params["state_directory"]), module.params["timeout"]
+        with host_unit.alone(directory, timeout, make=True), opened(module.params) as restic:
             bring_back(restic, module.params, evidence)
     except (BackupError, RepositoryError, OSError, ValueError, KeyError) as error:
         done = {*evidence["restored"], *(item["path"] for item in evidence["not_restored"])}

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible.module_utils import clamav_database, debian_packages, host_unit
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.scan_host_quarantine import QuarantineError, Seen, move, seen
+from ansible.module_utils.scan_host_quarantine import QuarantineError, Seen, move, records, seen
 
 DOCUMENTATION = """
 module: scan_paths
@@ -36,6 +36,7 @@ options:
   quarantine: {type: bool, required: true, description: Whether what is found is moved}
   directory: {type: path, required: true, description: The quarantine}
   run: {type: str, required: true, description: Names the folder on the host}
+  action: {type: str, default: "", description: The part of the run; a second call tells what moved}
   state_directory: {type: path, required: true, description: Where the folders of runs are}
 author: Rawat
 """
@@ -61,6 +62,7 @@ evidence: {type: dict, returned: always, description: The evidence of the role s
 UNIT = "rawat-scan-host.service"
 CLAMAV_FOUND = r"^(?P<path>/.*): (?P<signature>\S+) FOUND$"
 CLEAN, FOUND = 0, 1
+KEPT = ("id", "sha256", "size", "mode", "uid", "gid", "other_names")
 OWN = ("/proc", "/sys", "/dev", "/run")
 MEBIBYTE = 1 << 20
 UNITS = {"": 1, "K": 1 << 10, "M": MEBIBYTE, "G": 1 << 30}
@@ -187,15 +189,28 @@ def quarantine(
                 "moving was not approved" if not parameters["quarantine"] else "not in check mode"
             )
         else:
-            about = {"signature": signature, "run": parameters["run"], "moved_at": int(time.time())}
+            about = {"signature": signature, "run": parameters["run"], "action": parameters["action"],
+                     "moved_at": int(time.time())}  # fmt: skip
             try:
                 record = move(path, listed.files[path], Path(parameters["directory"]), about)
-                kept = ("id", "sha256", "size", "mode", "uid", "gid", "other_names")
-                entry |= {"moved": True, **{key: record[key] for key in kept}}
+                entry |= {"moved": True, **{key: record[key] for key in KEPT}}
             except (QuarantineError, OSError) as error:
                 entry["reason"] = str(error)
         told.append(entry)
     return told
+
+
+def moved_before(parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return an entry for each file that an earlier call for the same part moved: its answer was lost."""
+    if not parameters["quarantine"] or not parameters["action"]:
+        return []
+    mine = (parameters["run"], parameters["action"])
+    return [
+        {"path": record["path"], "signature": record["signature"], "moved": True, "reason": ""}
+        | {key: record[key] for key in KEPT}
+        for record in records(Path(parameters["directory"]))
+        if (record.get("run"), record.get("action")) == mine
+    ]
 
 
 def scan(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
@@ -203,11 +218,12 @@ def scan(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
     began = time.monotonic()
     folder = Path(parameters["state_directory"]) / parameters["run"]
     listing = folder / "scan_host.list"
+    before = moved_before(parameters)
     product, command, pattern, most_bytes = scanner(parameters, listing)
     listed = Listed({**parameters, "most_bytes": most_bytes})
     write_list(listing, listed.files)
     evidence: dict[str, Any] = {
-        "product": product, "files": len(listed.files), "skipped": listed.skipped, "found": [],
+        "product": product, "files": len(listed.files), "skipped": listed.skipped, "found": before,
         "complete": False, "problem": "", "seconds": 0.0,
     }  # fmt: skip
     if not product:
@@ -221,11 +237,10 @@ def scan(parameters: dict[str, Any], *, check: bool) -> dict[str, Any]:
         done = host_unit.run_in_unit(UNIT, command, log=log, timeout=parameters["seconds"])
         if host_unit.is_running(UNIT):
             debian_packages.run_command(["systemctl", "stop", UNIT])
-    evidence["found"] = quarantine(
-        parameters, found_in(done.output, pattern, listed.files), listed, check=check
-    )
+    found = quarantine(parameters, found_in(done.output, pattern, listed.files), listed, check=check)
+    evidence["found"] = before + found
     evidence["seconds"] = round(time.monotonic() - began, 1)
-    has_ended = done.rc == CLEAN or (done.rc == FOUND and bool(evidence["found"]))
+    has_ended = done.rc == CLEAN or (done.rc == FOUND and bool(found))
     if not has_ended:
         tail = debian_packages.log_tail(done.output, 400)
         evidence["problem"] = f"the scanner ended with {done.rc}: {tail}"
@@ -242,11 +257,14 @@ def main() -> None:
         argument_spec={
             "paths": names, "left_out": names, "most_files": number, "most_bytes": number, "seconds": number,
             "command": names, "pattern": text, "quarantine": {"type": "bool", "required": True},
-            "directory": place, "run": text, "state_directory": place,
+            "directory": place, "run": text, "action": {"type": "str", "default": ""},
+            "state_directory": place,
         },
         supports_check_mode=True,
     )  # fmt: skip
-    with host_unit.only_call(Path(module.params["state_directory"]), 60, make=True) as is_alone:
+    # A scan whose link was cut goes on: it is waited for, as long as one may take.
+    patience = max(60, module.params["seconds"])
+    with host_unit.only_call(Path(module.params["state_directory"]), patience, make=True) as is_alone:
         if not is_alone:
             module.fail_json(msg="another call is at work on this host", evidence={})
         evidence = scan(module.params, check=module.check_mode)

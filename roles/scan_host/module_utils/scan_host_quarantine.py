@@ -86,6 +86,20 @@ def move(path: str, was: Seen, folder: Path, about: dict[str, Any]) -> dict[str,
             os.close(descriptor)
 
 
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of the files that are in quarantine, in the order in which they came."""
+    found = []
+    for about in sorted(folder.glob("*.json")):
+        try:
+            record = json.loads(about.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        # A record without its file: the move was not done.
+        if isinstance(record, dict) and (folder / str(record.get("id"))).is_file():
+            found.append(record)
+    return sorted(found, key=lambda record: (record.get("moved_at", 0), record["path"]))
+
+
 def _record(path: str, now: os.stat_result, digest: str, about: dict[str, Any]) -> dict[str, Any]:
     unique = hashlib.sha256(f"{path}\n{now.st_dev}\n{now.st_ino}\n{now.st_ctime_ns}".encode()).hexdigest()
     mode = f"{stat.S_IMODE(now.st_mode):04o}"
