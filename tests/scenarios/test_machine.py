@@ -39,6 +39,8 @@ from scenarios.office import Office
 HOSTS = ("web1", "db1", "file1", "web2")
 PLANNING, CHANGING = 1, 3
 OUTCOMES = ("disetujui", "periksa ulang", "dibatalkan")
+# A run that is called off has little left that could happen to it: that is decided more rarely.
+DECISIONS = (*OUTCOMES[:2], *OUTCOMES[:2], *OUTCOMES)
 DECIDER = "kabid"
 PLH = {
     "position": "Petugas Contoh",
@@ -212,7 +214,7 @@ class RunMachine(RuleBasedStateMachine):
 
     # Deciding -------------------------------------------------------------------------------------
 
-    @rule(outcome=st.sampled_from(OUTCOMES[:2]), trouble=st.sampled_from(["", "", "full", "crash after"]))
+    @rule(outcome=st.sampled_from(DECISIONS), trouble=st.sampled_from(["", "", "full", "crash after"]))
     def decide(self, outcome: str, trouble: str) -> None:
         gate = record.load(self.folder).state.gate
         self.disk.arm(trouble, 3)
