@@ -1,4 +1,8 @@
-"""restic on one repository, with the credentials kept off arguments, environment and disk."""
+"""restic on one repository, with the credentials kept off arguments, environment and disk.
+
+Each is handed on by a file descriptor; only ssh, which closes what it inherits, gets its key as a root-only
+file in memory.
+"""
 
 from __future__ import annotations
 
@@ -46,21 +50,34 @@ class BackupError(Exception):
 
 
 class Restic:
-    """restic on one repository; credentials stand in root-only files, never in arguments or values."""
+    """restic on one repository; credentials are never in arguments or values."""
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.deadline = time.monotonic() + params["timeout"]
         self.secrets = [value for value in (params["password"], params["rest_password"]) if value]
         self.options: list[str] = []
         self.ssh: list[str] = []
-        private = Path(params["private"])
+        self.descriptors: list[int] = []
         self.environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL": "C.UTF-8",
-            "RESTIC_REPOSITORY_FILE": str(write_secret(private / "repository", self.address(params))),
-            "RESTIC_PASSWORD_FILE": str(write_secret(private / "password", params["password"])),
+            "RESTIC_REPOSITORY_FILE": self.handed_on(self.address(params)),
+            "RESTIC_PASSWORD_FILE": self.handed_on(params["password"]),
         }
-        self.take_login(kind_of(params["repository"]), params, private)
+        self.take_login(kind_of(params["repository"]), params, Path(params["private"]))
+
+    def handed_on(self, secret: str) -> str:
+        """Return the name by which restic reads a secret from a descriptor that it inherits."""
+        descriptor = os.memfd_create("rawat")
+        self.descriptors.append(descriptor)
+        with os.fdopen(descriptor, "w", encoding="utf-8", closefd=False) as content:
+            content.write(secret)
+        return f"/proc/self/fd/{descriptor}"
+
+    def close(self) -> None:
+        """Forget the secrets that were handed on."""
+        while self.descriptors:
+            os.close(self.descriptors.pop())
 
     def address(self, params: dict[str, Any]) -> str:
         """Return the repository with the credentials of a REST server in it."""
@@ -79,8 +96,7 @@ class Restic:
         if kind == "s3":
             if not params["s3_credentials"]:
                 raise RepositoryError("an S3 repository needs back_up_host_s3_credentials_file")
-            file = write_secret(private / "s3", params["s3_credentials"] + "\n")
-            self.environment["AWS_SHARED_CREDENTIALS_FILE"] = str(file)
+            self.environment["AWS_SHARED_CREDENTIALS_FILE"] = self.handed_on(params["s3_credentials"] + "\n")
             self.secrets += SECRET_KEY.findall(params["s3_credentials"])
         if kind == "sftp":
             if not params["sftp_key"] or not params["sftp_known_hosts"]:
@@ -102,6 +118,7 @@ class Restic:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self.environment,
+            pass_fds=self.descriptors,
             cwd="/",
             start_new_session=True,
         ) as process:
@@ -163,7 +180,11 @@ def opened(params: dict[str, Any]) -> Iterator[Restic]:
     """Give restic on the repository of a module; whatever happens, the credentials leave the host with it."""
     try:
         require_server(params["repository"])
-        yield Restic(params)
+        restic = Restic(params)
+        try:
+            yield restic
+        finally:
+            restic.close()
     finally:
         shutil.rmtree(params["private"], ignore_errors=True)
 
