@@ -795,7 +795,7 @@ def _plan_changes(host: str, told: drift.Difference | str) -> Iterator[PlanChang
 
 
 def _versions(update: Mapping[str, str]) -> str:
-    return f"{update['from']} \N{RIGHTWARDS ARROW} {update['to']}"
+    return f"{update['from'] or '-'} \N{RIGHTWARDS ARROW} {update['to']}"
 
 
 def _kinds(hosts: tuple[HostFacts, ...]) -> tuple[KindCount, ...]:

@@ -426,11 +426,11 @@ def difference_view(record: Record) -> list[Any]:
 
 def _difference_rows(told: drift.Difference) -> Iterator[tuple[str, str, str]]:
     for update in told["appeared"]:
-        yield update["package"], "-", f"{update['from']} -> {update['to']}"
+        yield update["package"], "-", _versions(update)
     for update in told["gone"]:
-        yield update["package"], f"{update['from']} -> {update['to']}", "-"
+        yield update["package"], _versions(update), "-"
     for item in told["changed"]:
-        approved, found = (f"{item[key]['from']} -> {item[key]['to']}" for key in ("approved", "found"))
+        approved, found = (_versions(item[key]) for key in ("approved", "found"))
         yield item["package"], approved, found
     if come := told["new_packages"]:
         yield "(new packages)", ", ".join(come["approved"]) or "-", ", ".join(come["found"]) or "-"
@@ -439,6 +439,10 @@ def _difference_rows(told: drift.Difference) -> Iterator[tuple[str, str, str]]:
         yield "(to be removed)", approved, found
     if told["reboot"]:
         yield "(reboot)", "not needed", "needed"
+
+
+def _versions(update: Mapping[str, str]) -> str:
+    return f"{update['from'] or '(not installed)'} -> {update['to']}"
 
 
 def _added_hosts(plan: dict[str, Any], differing: Mapping[str, drift.Difference | str]) -> list[Any]:
@@ -574,7 +578,8 @@ def plan_view(plan: dict[str, Any] | None) -> list[Any]:
     for host, entry in plan["hosts"].items():
         for update in entry["updates"]:
             cves = ", ".join(update["cves"]) or "none named"
-            row = (host, update["package"], update["from"], update["to"], update["kind"], cves)
+            before = update["from"] or "(not installed)"
+            row = (host, update["package"], before, update["to"], update["kind"], cves)
             style = "red" if update["kind"] == "security" else ""
             table.add_row(*(Text(one_line(cell)) for cell in row), style=style)
         notes += _plan_notes(host, entry)

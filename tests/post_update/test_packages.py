@@ -34,12 +34,20 @@ def described(status: str, version: str) -> str:
 
 def wrong_versions(host: Host, expect: Expectation) -> list[str]:
     """Return the planned packages that are not in the version they have to have."""
-    found = installed_versions(host)
+    found, gone = installed_versions(host), "tidak terpasang"
     return [
-        f"{package} {described(*found.get(package, ('', 'tidak terpasang')))} (seharusnya {version})"
+        f"{package} {described(*found.get(package, ('', gone)))} (seharusnya {version or gone})"
         for package, version in expect.versions.items()
-        if found.get(package, ("", ""))[1] != version or not is_installed(found[package][0])
+        if not is_as_wanted(found.get(package, ("", "")), version)
     ]
+
+
+def is_as_wanted(found: tuple[str, str], version: str) -> bool:
+    """Tell whether a package has the version; after a rollback "" where it was not installed before."""
+    status, installed = found
+    if not version:
+        return not is_installed(status)
+    return installed == version and is_installed(status)
 
 
 def test_planned_versions_are_in_effect(host: Host, expect: Expectation, ask: Ask) -> None:

@@ -171,6 +171,43 @@ def test_plan_foresees_reboot_new_packages_and_antivirus(
     assert int(antivirus["database_offered"]) > 1
 
 
+def test_a_new_package_that_may_come_is_planned_installed_and_taken_away_again(
+    fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    """As each fix of a kernel of Debian comes: under a new name, needed by one that keeps its name."""
+    host = fresh_host("file1")
+    before = packages_of(host)
+
+    planned = run_playbook("plan-updates.yml", "file1", plan_updates_new_packages=["lab-d*"])
+
+    assert planned.failures == {}
+    told = planned.evidence["file1"]["plan_updates"]
+    updates = {entry["package"]: entry for entry in told["updates"]}
+    assert [(u["from"], u["to"]) for u in (updates["lab-dep"], updates["lab-newdep"])] == [
+        ("", NEW),
+        (OLD, NEW),
+    ]
+    assert (told["kept_back"], told["new_packages"]) == ([], [])
+    approved = [update("lab-dep", ""), update("lab-newdep")]
+    plan = plan_file("file1", approved)
+    tried = apply(run_playbook, "file1", plan, check=True)
+    assert (tried.failures, packages_of(host)) == ({}, before)
+    first, second = apply(run_playbook, "file1", plan), apply(run_playbook, "file1", plan)
+    assert first.failures == second.failures == {}
+    assert first.evidence["file1"]["apply_updates"]["changes"] == approved
+    assert second.changed("file1") == ONLY_THE_LOCK
+    assert host.package("lab-dep").version == host.package("lab-newdep").version == NEW
+    # It goes once nothing needs it any more.
+    assert "lab-dep" in host.check_output("apt-mark showauto")
+    undone = roll_back(run_playbook, "file1", plan)
+    assert undone.failures == {}
+    evidence = undone.evidence["file1"]["rollback_updates"]
+    assert (evidence["outcome"], evidence["not_undone"]) == ("rolled back", [])
+    assert {"package": "lab-dep", "from": NEW, "to": ""} in evidence["changes"]
+    assert packages_of(host) == before
+    assert roll_back(run_playbook, "file1", plan).evidence["file1"]["rollback_updates"]["changes"] == []
+
+
 def test_plan_of_an_unchanged_host_is_the_same_again(
     fresh_host: FreshHost, run_playbook: RunPlaybook
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -238,12 +239,14 @@ def test_error_lines_join_the_reason_to_the_package() -> None:
     )
 
 
-def judged(state: tuple[str, str] | None, offered: set[str], *, continues: bool = False) -> Judged:
+def judged(
+    state: tuple[str, str] | None, offered: set[str], *, continues: bool = False, before: str = "1"
+) -> Judged:
     """Return pending, already and refused for one approved update, lab-good from 1 to 2."""
     updates, packages = shared("approved_updates"), shared("debian_packages")
     states = {"lab-good": packages.PackageState(*state)} if state else {}
     offers = {"lab-good": updates.Offer(max(offered, default=""), frozenset(offered))}
-    verdict = updates.judge([updates.Approved("lab-good", "1", "2")], states, offers, continues=continues)
+    verdict = updates.judge([updates.Approved("lab-good", before, "2")], states, offers, continues=continues)
     return verdict.pending, verdict.already, verdict.refused
 
 
@@ -277,6 +280,24 @@ def test_host_that_drifted_is_refused_with_the_reason(
     assert pending == {}
     assert reason in refused[0]["reason"]
     assert refused[0]["approved_to"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("state", "offered", "pending", "reason"),
+    [
+        (None, {"2"}, {"lab-good": "2"}, None),
+        (None, {"3"}, {}, "no longer offered (offered now: 3)"),
+        (("2", "ii"), {"2"}, {}, None),
+        (("1", "ii"), {"2"}, {}, "neither the old nor the new"),
+        (("2", "iF"), {"2"}, {}, "did not start"),
+    ],
+)
+def test_a_package_that_was_not_there_comes_as_it_was_approved(
+    state: tuple[str, str] | None, offered: set[str], pending: dict[str, str], reason: str | None
+) -> None:
+    found, _, refused = judged(state, offered, before="")
+    assert found == pending
+    assert [reason in item["reason"] for item in refused if reason] == ([True] if reason else [])
 
 
 def test_package_left_unfinished_by_this_very_run_is_continued() -> None:
@@ -319,6 +340,63 @@ def test_rollback_restores_what_it_can_and_says_what_it_cannot(
 
     assert found == restore
     assert [reason in item["reason"] for item in not_undone if reason] == ([True] if reason else [])
+
+
+@pytest.mark.parametrize(
+    ("state", "restore", "reason"),
+    [
+        (None, {}, None),
+        (("2", "ii"), {"linux-image-6": ""}, None),
+        (("2", "iF"), {"linux-image-6": ""}, None),
+        (("3", "ii"), {}, "which this plan did not bring"),
+    ],
+)
+def test_what_the_update_brought_goes_again(
+    state: tuple[str, str] | None, restore: dict[str, str], reason: str | None
+) -> None:
+    undo, updates, packages = (
+        module("rollback_updates", "undo_updates"),
+        shared("approved_updates"),
+        shared("debian_packages"),
+    )
+    states = {"linux-image-6": packages.PackageState(*state)} if state else {}
+    found, not_undone = undo.judge([updates.Approved("linux-image-6", "", "2")], states, {})
+    assert found == restore
+    assert [reason in item["reason"] for item in not_undone if reason] == ([True] if reason else [])
+
+
+def test_a_kernel_that_runs_is_not_taken_away() -> None:
+    undo, updates = module("rollback_updates", "undo_updates"), shared("approved_updates")
+    name = f"linux-image-{os.uname().release}"
+    states = {name: shared("debian_packages").PackageState("2", "ii")}
+    restore, (left,) = undo.judge([updates.Approved(name, "", "2")], states, {})
+    assert (restore, left) == ({}, {"package": name, "reason": updates.RUNNING_KERNEL})
+
+
+def test_a_kernel_takes_as_much_of_boot_as_the_largest_there(tmp_path: Path) -> None:
+    room = shared("disk_room")
+    for name, size in (("vmlinuz-6.1.0-1-amd64", 5), ("initrd.img-6.1.0-1-amd64", 40), ("vmlinuz-5", 9)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    (tmp_path / "grub").mkdir()
+    assert room.room_of_kernels(2, tmp_path) == {str(tmp_path): 90}
+    assert room.room_of_kernels(0, tmp_path) == room.room_of_kernels(1, tmp_path / "none") == {}
+
+
+def test_suites_of_ubuntu_are_told_apart_by_their_codename() -> None:
+    probe = module("plan_updates", "probe_updates")
+
+    def kind(archive: str, codename: str) -> str:
+        origin = SimpleNamespace(origin="Ubuntu", label="Ubuntu", archive=archive, codename=codename)
+        archives = probe.archives_of(SimpleNamespace(origins=[origin]))
+        return str(probe.kind_of("openssl", archives, {
+            "security_labels": ["Debian-Security"], "security_codenames": ["*-security"],
+            "antivirus_packages": [],
+        }))  # fmt: skip
+
+    assert kind("jammy-security", "jammy") == kind("jammy-infra-security", "jammy") == "security"
+    assert (
+        kind("jammy-updates", "jammy") == kind("jammy", "jammy") == kind("stable-security", "x") == "system"
+    )
 
 
 def test_a_disk_with_too_little_room_is_named_with_what_is_needed_and_free(
@@ -383,6 +461,21 @@ def test_configuration_files_are_read_with_package_and_digest() -> None:
         ("conf", "/etc/conf d/with space", "0" * 32),
         ("libc6:amd64", "/etc/ld.so.conf.d/x.conf", "d4e7a7b88a71b5ffd9e2644e71a0cfab"),
     ]
+
+
+def test_configuration_files_are_named_by_packages_as_a_plan_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a choice of the officials would be of a package that the plan does not know."""
+    files, packages = shared("configuration_files"), shared("debian_packages")
+    told = "".join(
+        f"{name}\n {tmp_path}/{number}.conf {'0' * 32}\n"
+        for number, name in enumerate(("libpam-modules:amd64", "conf:all", "libc6:i386"))
+    )
+    answers = {"dpkg-query": told, "dpkg": "amd64\n"}
+    monkeypatch.setattr(packages, "run_command", lambda argv, **_: packages.Finished(0, answers[argv[0]]))
+    changed = files.changed_by_hand(["libpam-modules", "conf", "libc6:i386"])
+    assert [item["package"] for item in changed] == ["libpam-modules", "conf", "libc6:i386"]
 
 
 def test_a_configuration_file_is_as_shipped_changed_or_removed(tmp_path: Path) -> None:

@@ -94,12 +94,17 @@ class Host:
     def changes_since_begun(self) -> list[dict[str, str]]:
         """Return what this run changed here so far, also in a call whose answer was lost."""
         was = self.marker.begun().get("was", {})
-        pairs = [(name, was[name], self.states[name].version) for name in sorted(was) if name in self.states]
+        pairs = [(name, was[name], self.version_of(name)) for name in sorted(was)]
         return [{"package": name, "from": old, "to": new} for name, old, new in pairs if old != new]
+
+    def version_of(self, package: str) -> str:
+        """Return the installed version of a package, "" when there is none."""
+        state = self.states.get(package)
+        return state.version if state else ""
 
     def write_marker(self, outcome: str) -> None:
         """Record begin or end of the work before anything else happens."""
-        self.marker.write(outcome, {name: self.states[name].version for name in self.verdict.pending})
+        self.marker.write(outcome, {name: self.version_of(name) for name in self.verdict.pending})
 
     def probe(self) -> None:
         """Judge the host as it is now."""
@@ -113,12 +118,19 @@ class Host:
 
     def command(self, *options: str) -> list[str]:
         """Return the apt-get call for what is pending."""
+        # It would leave new packages out without a word.
+        only = [] if self.new_packages() else ["--only-upgrade"]
         command: list[str] = packages.install_command(
             self.verdict.pending,
             lock_timeout=self.parameters["lock_timeout"],
-            options=["--only-upgrade", *packages.through(self.parameters["proxy"]), *options],
+            options=[*only, *packages.through(self.parameters["proxy"]), *options],
         )
         return command
+
+    def new_packages(self) -> list[str]:
+        """Return what is pending and was not installed before."""
+        new = {update.package for update in self.approved if not update.before}
+        return sorted(new & self.verdict.pending.keys())
 
     def simulate(self) -> list[str]:
         """Return what apt would do other than install the pending versions."""
@@ -127,7 +139,7 @@ class Host:
             return [f"apt refuses: {packages.error_lines(simulated.output)}"]
         # What is unpacked already is only configured, and apt announces no installation for it.
         unpacked = {
-            name for name, version in self.verdict.pending.items() if self.states[name].version == version
+            name for name, version in self.verdict.pending.items() if self.version_of(name) == version
         }
         plan = packages.parse_simulation(simulated.output)
         differences: list[str] = packages.simulation_differences(
@@ -141,7 +153,12 @@ class Host:
         self.chosen = chosen_conffiles.to_place(decided, self.verdict.pending)
         way = packages.through(self.parameters["proxy"])
         self.new_files, problems = chosen_conffiles.fetch(self.chosen, self.verdict.pending, way)
-        return list(problems)
+        named = {update.package for update in self.approved}
+        strangers = [item for item in decided if item["choice"] == "new" and item["package"] not in named]
+        return list(problems) + [
+            f"{item['path']} is to be replaced, and its package {item['package']} is not updated"
+            for item in strangers
+        ]
 
     def install(self) -> packages.Finished:
         """Install what is pending, first finishing a transaction of this run that was cut short."""
@@ -150,7 +167,11 @@ class Host:
             host_unit.run_in_unit(UNIT, packages.CONFIGURE_COMMAND, log=log, timeout=timeout)
         packages.wait_for_archives(self.parameters["lock_timeout"])
         chosen_conffiles.place(self.new_files)
-        return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
+        finished = host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
+        if self.new_packages() and not finished.rc:
+            # Nobody asked for them by name: they go with what needs them, as old kernels do.
+            packages.run_command(["apt-mark", "auto", *self.new_packages()])
+        return finished
 
     def evidence(self, outcome: str, changes: list[dict[str, str]], log: str = "") -> dict[str, Any]:
         """Return the evidence of the role."""

@@ -5,12 +5,14 @@ Which package manager is asked is told by the host's os-release, here on the hos
 
 Rules kept here: the package index is refreshed first, and a refresh that fails is a failure, never "up to
 date"; what apt would do is asked of apt's own resolver in memory; a package is planned only when it can be
-updated without installing or removing another one. Every list is sorted: the same state gives the same plan.
+updated without removing another one, and without installing one but those that are named for it, as kernels
+are: each fix of a kernel comes under a new name. Every list is sorted: the same state gives the same plan.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 import re
 import shutil
@@ -54,6 +56,7 @@ options:
   security_codenames: {type: list, elements: str, required: true, description: Patterns of codenames}
   antivirus_packages: {type: list, elements: str, required: true, description: Patterns of package names}
   reboot_packages: {type: list, elements: str, required: true, description: Patterns of package names}
+  new_packages: {type: list, elements: str, default: [], description: Patterns of packages that may come anew}
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
   http_retries: {type: int, required: true, description: How often a download is tried again}
@@ -86,6 +89,8 @@ REBOOT_REQUIRED = Path("/run/reboot-required")
 REBOOT_REQUIRED_PACKAGES = Path("/run/reboot-required.pkgs")
 REBOOT_TEXT = "reboot-required"
 _LISTS_LOCK = "/var/lib/apt/lists/lock"
+# A kernel that comes beside the old one; what boots with it is made at its installation.
+KERNELS = ("linux-image-[0-9]*", "linux-image-unsigned-[0-9]*")
 _PAUSE = 2.0
 """Seconds before the package index is fetched once more."""
 
@@ -156,9 +161,17 @@ def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def archives_of(version: apt.package.Version) -> list[Archive]:
-    """Return the archives that offer a version, sorted; the record of the installed one is no archive."""
+    """Return the archives that offer a version, sorted; the record of the installed one is no archive.
+
+    Ubuntu gives all its pockets one codename and tells them apart by the suite, which repeats it:
+    "jammy-security" means the same for ever, as Debian's codenames do.
+    """
     named = {
-        Archive(origin.origin, origin.label, origin.codename)
+        Archive(
+            origin.origin,
+            origin.label,
+            origin.archive if origin.archive.startswith(f"{origin.codename}-") else origin.codename,
+        )
         for origin in version.origins
         if origin.archive != "now"
     }
@@ -168,8 +181,11 @@ def archives_of(version: apt.package.Version) -> list[Archive]:
 def archives_on_the_way(package: apt.Package) -> list[Archive]:
     """Return the archives of every version above the installed one, up to the candidate.
 
-    A fix that came out as a security update stays one when a later ordinary version includes it.
+    A fix that came out as a security update stays one when a later ordinary version includes it. Of a package
+    that is not installed yet the candidate alone counts.
     """
+    if package.installed is None:
+        return archives_of(package.candidate)
     between = [v for v in package.versions if package.installed < v <= package.candidate]
     return [archive for version in between for archive in archives_of(version)]
 
@@ -186,6 +202,44 @@ def resolve(
     return upgrades, new, [package for package in changes if package.marked_delete]
 
 
+def plan_changes(
+    cache: apt.Cache, held: Iterable[apt.Package], patterns: Iterable[str]
+) -> tuple[list[apt.Package], list[apt.Package]]:
+    """Return what is updated, and what comes anew with it.
+
+    Updates that need new packages are taken one by one, in the order of their names: each with those before
+    it, where nothing is removed and every new package fits the patterns.
+    """
+    ordinary, _, _ = resolve(cache, dist_upgrade=False)
+    known, held_names = {package.name for package in ordinary}, {package.name for package in held}
+    waiting = [p.name for p in cache if p.is_upgradable and p.name not in known | held_names]
+    taken: list[str] = []
+    for name in sorted(waiting):
+        if with_new_packages(cache, [*taken, name], patterns) is not None:
+            taken.append(name)
+    return with_new_packages(cache, taken, patterns) or (ordinary, [])
+
+
+def with_new_packages(
+    cache: apt.Cache, names: list[str], patterns: Iterable[str]
+) -> tuple[list[apt.Package], list[apt.Package]] | None:
+    """Return updates and new packages when these are taken as well, None when that may not be."""
+    cache.clear()
+    cache.upgrade(dist_upgrade=False)
+    for name in names:
+        if not cache[name].marked_upgrade:
+            cache[name].mark_install(auto_fix=False)
+    changes = sorted(cache.get_changes(), key=lambda package: package.name)
+    # To apt what comes anew is an upgrade as well.
+    new = [package for package in changes if package.marked_install]
+    others = [package for package in changes if not package.marked_upgrade]
+    is_theirs = all(matches(package.shortname, patterns) for package in new)
+    whole = all(cache[name].marked_upgrade for name in names)
+    if others or not is_theirs or not whole or cache.broken_count:
+        return None
+    return [package for package in changes if package not in new], new
+
+
 def needs(package: apt.Package, wanted: apt.Package) -> bool:
     """Whether the package's candidate depends on the wanted package, by its name or by what it provides."""
     names = {wanted.shortname, wanted.name, *wanted.candidate.provides}
@@ -199,6 +253,8 @@ def kept_back_reason(
     """Return why a pending update is not planned."""
     if is_held:
         return "held on the host"
+    if getattr(package, "phasing_applied", False):
+        return "its source does not offer it to this host yet (phased update)"
     missing = [wanted.name for wanted in new if needs(package, wanted)]
     if missing:
         return f"needs new package {', '.join(missing)}"
@@ -208,7 +264,9 @@ def kept_back_reason(
 
 
 def installed_postinst(package: apt.Package) -> str:
-    """Return the postinst of the installed version."""
+    """Return the postinst of the installed version, nothing of a package that is not installed."""
+    if package.installed is None:
+        return ""
     for name in (package.shortname, f"{package.shortname}:{package.installed.architecture}"):
         path = Path("/var/lib/dpkg/info") / f"{name}.postinst"
         if path.exists():
@@ -244,14 +302,27 @@ def needs_reboot(package: apt.Package, postinst: str, running: Running, patterns
     return bool(running_code.is_left_running(package.installed_files, restarted, running.programs))
 
 
+def source_version_before(package: apt.Package, cache: apt.Cache) -> str | None:
+    """Return which version of the package's source the host has, None when it has none of it.
+
+    Of a new kernel it is that of the kernels beside it: the changelog is one and the same.
+    """
+    if package.installed:
+        return str(package.installed.source_version)
+    name = package.candidate.source_name
+    found = [p.installed.source_version for p in cache if p.installed and p.installed.source_name == name]
+    return max(found, key=functools.cmp_to_key(apt_pkg.version_compare), default=None)
+
+
 def describe_update(
     package: apt.Package,
+    cache: apt.Cache,
     opened: package_files.Opened | None,
     running: Running,
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the plan's entry for one update."""
-    version, installed = package.candidate, package.installed
+    version, before = package.candidate, source_version_before(package, cache)
     archives = archives_of(version)
     secure = [
         a
@@ -260,13 +331,16 @@ def describe_update(
     ]
     archive = next(iter(secure or archives), Archive("", "", ""))
     changelog = opened.changelog if opened else None
-    cves = package_files.cves_newer_than(changelog or "", installed.source_version, apt_pkg.version_compare)
+    if before is None:
+        # All that its changelog ever named would be told as closed by it.
+        changelog = None
+    cves = package_files.cves_newer_than(changelog or "", before or "", apt_pkg.version_compare)
     scripts = installed_postinst(package) + (opened.postinst if opened else "")
     return {
         "package": package.name,
         "source": version.source_name,
         "architecture": version.architecture,
-        "from": installed.version,
+        "from": package.installed.version if package.installed else "",
         "to": version.version,
         "kind": kind_of(package.name, archives_on_the_way(package), parameters),
         **archive._asdict(),
@@ -279,7 +353,15 @@ def describe_update(
 
 def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the package part of the evidence, asked of apt's resolver in memory."""
+    installed = sorted(
+        (package for package in cache if package.is_installed), key=lambda package: package.name
+    )
+    states = packages.package_states()
+    held = [package for package in installed if states[package.name].is_held]
+    upgrades, coming = plan_changes(cache, held, parameters["new_packages"])
+    planned = sorted([*upgrades, *coming], key=lambda package: package.name)
     everything, new, removed = resolve(cache, dist_upgrade=True)
+    new = [package for package in new if package not in coming]
     new_packages = [
         {
             "package": package.name,
@@ -288,12 +370,6 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         }
         for package in new
     ]
-    planned, _, _ = resolve(cache, dist_upgrade=False)
-    installed = sorted(
-        (package for package in cache if package.is_installed), key=lambda package: package.name
-    )
-    states = packages.package_states()
-    held = [package for package in installed if states[package.name].is_held]
     left = [package for package in installed if package.is_upgradable and package not in planned]
     kept_back = [
         {
@@ -313,13 +389,14 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
     return {
         "installed": len(installed),
         "updates": [
-            describe_update(p, opened.get(p.candidate.source_name), running, parameters) for p in planned
+            describe_update(p, cache, opened.get(p.candidate.source_name), running, parameters)
+            for p in planned
         ],
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
         "kept_back": kept_back,
         "conffiles": chosen_conffiles.with_choices(
-            configuration_files.changed_by_hand(package.name for package in planned), parameters["conffiles"]
+            configuration_files.changed_by_hand(package.name for package in upgrades), parameters["conffiles"]
         ),
         "needed_bytes": sum(needed.values()),
         "free_bytes": disk_room.free_bytes(needed),
@@ -336,10 +413,15 @@ def held_package(package: apt.Package) -> dict[str, str]:
 def room_needed(planned: list[apt.Package]) -> dict[str, int]:
     """Return the room needed per place: the downloads; the growth and the largest package beside the old."""
     sizes = [package.candidate.installed_size for package in planned]
-    growth = sum(package.candidate.installed_size - package.installed.installed_size for package in planned)
+    before = sum(package.installed.installed_size for package in planned if package.installed)
+    growth = sum(sizes) - before
     downloads = sum(package.candidate.size for package in planned)
+    kernels = [
+        package for package in planned if matches(package.shortname, KERNELS) and not package.installed
+    ]
     return {
         "/": 0,
+        **disk_room.room_of_kernels(len(kernels)),
         "/usr": int(max(0, growth) + max(sizes, default=0)),
         "/var/cache/apt/archives": int(downloads),
         "/var/lib/dpkg": 0,
@@ -468,6 +550,7 @@ def main() -> None:
             "security_codenames": names,
             "antivirus_packages": names,
             "reboot_packages": names,
+            "new_packages": {"type": "list", "elements": "str", "default": []},
             "lock_timeout": number,
             "http_timeout": number,
             "http_retries": number,

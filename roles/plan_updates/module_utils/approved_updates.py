@@ -16,10 +16,13 @@ except ImportError:
     apt_pkg = None
 
 HAS_APT = apt_pkg is not None
+RUNNING_KERNEL = (
+    "it is the running kernel: start the old one, which is still installed, then remove it by hand"
+)
 
 
 class Approved(NamedTuple):
-    """One approved update."""
+    """One approved update; `before` is "" where the package was not installed."""
 
     package: str
     before: str
@@ -71,17 +74,30 @@ def refusal_reason(
     update: Approved, state: packages.PackageState | None, offer: Offer, *, continues: bool
 ) -> str | None:
     """Return why the update may not be installed as it was approved, None when it may."""
-    if state is None:
+    if state is None and update.before:
         return "the package is no longer installed"
+    if state is None:
+        return _not_offered(update, offer)
     if state.is_held:
         return "the package was put on hold"
     if not state.is_settled and not continues:
         return f"dpkg left it unfinished ({state.status}) in work that this run did not start"
     if state.version not in {update.before, update.after}:
         return f"version {state.version} is installed, neither the old nor the new one approved"
-    if update.after not in offer.versions:
-        return f"the approved version is no longer offered (offered now: {offer.candidate or 'nothing'})"
-    return None
+    return _not_offered(update, offer)
+
+
+def _not_offered(update: Approved, offer: Offer) -> str | None:
+    if update.after in offer.versions:
+        return None
+    return f"the approved version is no longer offered (offered now: {offer.candidate or 'nothing'})"
+
+
+def is_before(update: Approved, state: packages.PackageState | None) -> bool:
+    """Whether the package stands as it was before the update, with nothing left to do."""
+    if state is None:
+        return not update.before
+    return state.is_settled and state.version == update.before
 
 
 def refusal(
@@ -144,7 +160,8 @@ def changes_between(
 def drift_message(refused: list[dict[str, str]]) -> str:
     """Return one sentence for each refused package, in the words of the approver."""
     said = [
-        f"{r['package']} (approved {r['approved_from']} to {r['approved_to']}, found {r['found'] or 'none'}):"
+        f"{r['package']} (approved {r['approved_from'] or 'none'} to {r['approved_to']},"
+        f" found {r['found'] or 'none'}):"
         f" {r['reason']}"
         for r in refused
     ]

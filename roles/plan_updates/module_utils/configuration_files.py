@@ -13,21 +13,29 @@ from pathlib import Path
 
 from ansible.module_utils import debian_packages as packages
 
-_FORMAT = "${binary:Package}\\n${Conffiles}\\n"
+_FORMAT = "${Package}:${Architecture}\\n${Conffiles}\\n"
 # A path may hold spaces; what follows it is the digest of the file as it was shipped, then perhaps flags.
 _SHIPPED = re.compile(r" (?P<path>/.*) (?P<md5>[0-9a-f]{32})(?P<flags>(?: [a-z-]+)*)")
 _PER_CALL = 200
 
 
 def changed_by_hand(names: Iterable[str]) -> list[dict[str, str]]:
-    """Return the changed or removed configuration files of installed packages: package, path, state."""
-    wanted = sorted(names)
+    """Return the changed or removed configuration files of installed packages: package, path, state.
+
+    Packages are named as in a plan: those of a foreign architecture with it, all others without.
+    """
+    wanted, own = sorted(names), (":all", f":{packages.native_architecture()}")
     told = "".join(_ask(wanted[at : at + _PER_CALL]) for at in range(0, len(wanted), _PER_CALL))
     return [
-        {"package": package, "path": path, "state": state}
+        {"package": plain_name(package, own), "path": path, "state": state}
         for package, path, shipped in parse(told)
         if (state := state_of(Path(path), shipped)) != "as shipped"
     ]
+
+
+def plain_name(package: str, own: tuple[str, ...]) -> str:
+    """Return a package's name without an architecture that is the host's own."""
+    return next((package[: -len(suffix)] for suffix in own if package.endswith(suffix)), package)
 
 
 def _ask(names: list[str]) -> str:

@@ -12,6 +12,21 @@ def free_bytes(places: Iterable[str]) -> int:
     return min(shutil.disk_usage(place).free for place in places)
 
 
+def room_of_kernels(count: int, boot: Path = Path("/boot")) -> dict[str, int]:
+    """Return the room needed in /boot by kernels that come beside the old ones; nothing where none comes."""
+    return {str(boot): count * kernel_bytes(boot)} if count and boot.is_dir() else {}
+
+
+def kernel_bytes(boot: Path) -> int:
+    """Return what one more kernel takes in /boot: as much as the largest of those that are there."""
+    releases = {path.name.partition("-")[2] for path in boot.glob("vmlinuz-*")}
+    sizes = [
+        sum(path.stat().st_size for path in boot.iterdir() if path.is_file() and path.name.endswith(release))
+        for release in releases
+    ]
+    return max(sizes, default=0)
+
+
 def shortages(needed: dict[str, int], reserve: int) -> list[str]:
     """Return, in words, each disk on which the updates would leave less than the reserve."""
     disks: dict[int, list[str]] = {}

@@ -82,7 +82,7 @@ def obstacle(
         return f"version {', '.join(sorted(unlike))} is installed, which this plan did not bring"
     new = {f"{item.evr.rpartition(':')[2]}.{item.arch}" for item in there if item.evr == update.after}
     if there[0].name in known.beside and running_kernel in new:
-        return "it is the running kernel: start the old one, which is still installed, then remove it by hand"
+        return updates.RUNNING_KERNEL
     return ""
 
 

@@ -25,6 +25,8 @@ try:
 except ImportError:
     dnf = None
 
+KERNELS = {"kernel-core", "kernel-rt-core", "kernel-uek-core"}
+"""What brings a kernel with what boots with it."""
 LOCKED_VERSIONS = Path("/etc/dnf/plugins/versionlock.list")
 _CHECK_SECONDS = 300
 _ANTIVIRUS = ("clamav", "clamd", "clamav-freshclam", "clamav-update")
@@ -371,9 +373,12 @@ class Pending:
         growth = sum(
             package.installsize - self.installed[key].installsize for key, package in planned.items()
         )
+        kernels = [package for package in planned.values() if package.name in KERNELS]
         return {
             "/": 0,
-            "/usr": int(max(0, growth) + max(sizes, default=0)),
+            **disk_room.room_of_kernels(len(kernels)),
+            # A kernel stays beside the old one: it takes all of its size.
+            "/usr": int(max(0, growth) + max(sizes, default=0) + sum(p.installsize for p in kernels)),
             str(self.base.conf.cachedir): int(sum(package.downloadsize for package in planned.values())),
             "/var/lib": 0,
         }

@@ -74,10 +74,7 @@ def is_before(approved: list[dict[str, Any]]) -> bool:
         return all(update["from"] in versions and update["to"] not in versions for update, versions in found)
     states = package_states()
     named = [approved_updates.Approved(u["package"], u["from"], u["to"]) for u in approved]
-    return all(
-        u.package in states and states[u.package].is_settled and states[u.package].version == u.before
-        for u in named
-    )
+    return all(approved_updates.is_before(update, states.get(update.package)) for update in named)
 
 
 def require(what: str, *command: str) -> str:

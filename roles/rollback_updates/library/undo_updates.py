@@ -8,6 +8,7 @@ what a probe finds afterwards, not what apt answered.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -60,12 +61,13 @@ def judge(
 ) -> tuple[dict[str, str], list[dict[str, str]]]:
     """Return the versions to go back to, and what cannot go back, with the reason.
 
-    Of the packages `kept` the old version lies on the host, whatever its sources offer.
+    Of the packages `kept` the old version lies on the host, whatever its sources offer. One that was not
+    there before goes back to no version, "".
     """
     restore, not_undone = {}, []
     for update in approved:
         state = states.get(update.package)
-        if state and state.is_settled and state.version == update.before:
+        if updates.is_before(update, state):
             continue
         reason = obstacle(update, state, offers.get(update.package), is_kept=update.package in kept)
         if reason is None:
@@ -89,9 +91,17 @@ def obstacle(
         return "the package is on hold"
     if state.is_settled and state.version != update.after:
         return f"version {state.version} is installed, which this plan did not bring"
+    if not update.before:
+        return updates.RUNNING_KERNEL if update.package in kernel_packages(os.uname().release) else None
     if not is_kept and (offer is None or update.before not in offer.versions):
         return f"the old version {update.before} is no longer offered by any source of the host"
     return None
+
+
+def kernel_packages(release: str) -> set[str]:
+    """Return the packages that a running kernel may be of."""
+    kinds = ("linux-image", "linux-image-unsigned", "linux-modules", "linux-modules-extra")
+    return {f"{kind}-{release}" for kind in kinds}
 
 
 def failed_units(names: list[str]) -> list[str]:
@@ -122,7 +132,8 @@ def unfinished_work(
     """Return the packages that did not come back although they could have."""
     said = packages.why_failed(finished.output) if finished.rc else "apt said nothing about it"
     gone = packages.PackageState("none", "--")
-    found = {name: states.get(name, gone) for name in restore}
+    # What goes is not there any more when it has gone.
+    found = {name: states.get(name, gone) for name, version in restore.items() if version or name in states}
     return [
         {"package": name, "reason": f"still at {state.version} ({state.status}): {said}"}
         for name, state in sorted(found.items())
@@ -141,7 +152,9 @@ class Host:
         offers = updates.read_offers([update.package for update in self.approved])
         folder = saved_packages.folder_of(parameters["state_directory"], parameters["run"])
         self.kept = saved_packages.whole_files(folder, {u.package: u.before for u in self.approved})
-        self.restore, self.not_undone = judge(self.approved, self.states, offers, self.kept)
+        restore, self.not_undone = judge(self.approved, self.states, offers, self.kept)
+        self.restore = {name: version for name, version in restore.items() if version}
+        self.going = sorted(restore.keys() - self.restore.keys())
 
     def broken(self) -> dict[str, str]:
         """Return the packages whose files are a mess although dpkg's table names the old version.
@@ -165,9 +178,14 @@ class Host:
         )
         return command
 
+    def removal(self, *options: str) -> list[str]:
+        """Return the apt-get call that takes away what was not there before; configuration files stay."""
+        limits = ["-o", f"DPkg::Lock::Timeout={self.parameters['lock_timeout']}"]
+        return ["/usr/bin/apt-get", "remove", "--yes", *limits, *options, "--", *self.going]
+
     def differences(self) -> list[str]:
         """Return what apt would do other than put back the old versions."""
-        if packages.is_dpkg_interrupted():
+        if packages.is_dpkg_interrupted() or not self.restore:
             return []
         simulated = packages.run_command(self.command("--simulate"))
         if simulated.rc != 0:
@@ -192,7 +210,20 @@ class Host:
             # Apart from the others: apt finds no file for a package that is only to be configured.
             command = self.command("--reinstall", only=broken)
             host_unit.run_in_unit(UNIT, command, log=log, timeout=timeout)
-        return host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
+        finished = packages.Finished(0, "")
+        if self.restore:
+            finished = host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
+        return self.take_away(log, timeout) if self.going and not finished.rc else finished
+
+    def take_away(self, log: Path, timeout: float) -> packages.Finished:
+        """Remove what the update brought, once nothing needs it any more: exactly that, or nothing."""
+        simulated = packages.run_command(self.removal("--simulate"))
+        plan = packages.parse_simulation(simulated.output)
+        others = sorted(set(plan.removes) - set(self.going)) + sorted(plan.installs)
+        if simulated.rc or others:
+            said = f"with it would go or come {', '.join(others)}" if others else simulated.output
+            return packages.Finished(1, f"E: {said}")
+        return host_unit.run_in_unit(UNIT, self.removal(), log=log, timeout=timeout)
 
     def evidence(self, outcome: str, changes: list[dict[str, str]]) -> dict[str, Any]:
         """Return the evidence of the role; what stays by nature is told but makes no rollback incomplete."""
@@ -208,16 +239,19 @@ class Host:
 
 def roll_back(host: Host, *, check_mode: bool) -> dict[str, Any]:
     """Do the work and return the evidence."""
-    if not host.restore:
+    if not host.restore and not host.going:
         return host.evidence("incomplete" if host.not_undone else "nothing to undo", [])
     differences = host.differences()
     if differences:
         reason = f"nothing was put back: {'; '.join(differences)}"
-        host.not_undone += [{"package": name, "reason": reason} for name in sorted(host.restore)]
+        names = sorted([*host.restore, *host.going])
+        host.not_undone += [{"package": name, "reason": reason} for name in names]
         return host.evidence("incomplete", [])
     if check_mode:
-        planned = {name: host.states[name].version for name in sorted(host.restore)}
-        changes = [{"package": name, "from": now, "to": host.restore[name]} for name, now in planned.items()]
+        planned = {name: host.states[name].version for name in sorted([*host.restore, *host.going])}
+        changes = [
+            {"package": name, "from": now, "to": host.restore.get(name, "")} for name, now in planned.items()
+        ]
         return host.evidence("not rolled back (check mode)", changes)
     return undo_and_prove(host)
 
@@ -227,7 +261,8 @@ def undo_and_prove(host: Host) -> dict[str, Any]:
     before = host.states
     finished = host.undo()
     after = packages.package_states()
-    host.not_undone += unfinished_work(host.restore, after, finished)
+    wanted = {**host.restore, **dict.fromkeys(host.going, "")}
+    host.not_undone += unfinished_work(wanted, after, finished)
     host.not_undone += [
         {"package": unit, "reason": "its service is failed after the rollback"}
         for unit in failed_units(sorted(host.restore))

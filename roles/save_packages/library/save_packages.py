@@ -85,7 +85,10 @@ class Keeper:
 
     def missing(self) -> dict[str, str]:
         """Return the packages whose installed version is still to be kept; says what cannot be kept."""
-        wanted = {update["package"]: update["from"] for update in self.parameters["approved"]}
+        # What was not installed before has no version to go back to.
+        wanted = {
+            update["package"]: update["from"] for update in self.parameters["approved"] if update["from"]
+        }
         whole = saved.whole_files(self.folder, wanted)
         installed, missing = self.installed(), {}
         for package, version in sorted(wanted.items()):
@@ -369,6 +372,7 @@ def main() -> None:
         named = [
             {"package": u["package"], "version": u["from"], "reason": reason}
             for u in module.params["approved"]
+            if u["from"]
         ]
         module.exit_json(
             changed=False, evidence={"saved": [], "not_saved": named, "bytes": 0, "removed": [], "seconds": 0}
