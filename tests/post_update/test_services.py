@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 
+import kernels
 import pytest
 import redhat_host
 from conftest import Ask, Expectation
@@ -133,3 +134,18 @@ def test_restart_that_was_needed_is_done(host: Host, expect: Expectation, ask: A
     )
     if expect.phase == "after-update" and expect.evidence("reboot_host").get("rebooted"):
         assert boot_id != expect.baseline["boot_id"], "host belum benar-benar dimulai ulang"
+
+
+def test_kernel_that_came_is_running(host: Host, expect: Expectation) -> None:
+    """Kernel yang baru dipasang sudah berjalan."""
+    releases = kernels.planned_releases(expect.plan.get("updates", []))
+    if expect.phase != "after-update" or not releases:
+        # Nothing came that would have to run: told as a skip it would stand on every host's paper.
+        return
+    done = host.run("uname -r && test -e /boot/vmlinuz-$(uname -r)")
+    running = done.stdout.strip()
+    wanted = kernels.of_its_flavour(running, releases)
+    if done.rc != 0 or not wanted:
+        pytest.skip("host ini tidak berjalan dengan kernel dari paketnya sendiri")
+
+    assert kernels.is_one_of(running, wanted), f"kernel {running} masih berjalan (seharusnya {wanted[-1]})"

@@ -211,6 +211,26 @@ def test_restart_that_was_not_done_is_noticed(fresh_host: FreshHost, verified: V
 
 
 @pytest.mark.campaign
+def test_kernel_that_came_and_does_not_run_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
+    """A host that starts its kernel from its own disk; that of the lab stands for the old one."""
+    host = fresh_host("file1")
+    running = host.check_output("uname -r")
+    flavour = running.partition("-")[2]
+    came = [{"package": f"linux-image-99.1-{flavour}", "from": "", "to": NEW}]
+    verified.expect("file1", came)
+    without_own = failed_tests(verified.test("file1"))
+    host.check_output("mkdir -p /boot && touch /boot/vmlinuz-$(uname -r)")
+    old = failed_tests(verified.test("file1"))
+    verified.expect("file1", [{**came[0], "package": f"linux-image-{running}"}])
+    is_it = failed_tests(verified.test("file1"))
+
+    name = "test_kernel_that_came_is_running"
+    assert old[name] == f"kernel {running} masih berjalan (seharusnya 99.1-{flavour})"
+    assert name not in without_own
+    assert name not in is_it
+
+
+@pytest.mark.campaign
 def test_antivirus_without_its_test_signature_is_noticed(fresh_host: FreshHost, verified: Verified) -> None:
     host = fresh_host("web2")
     verified.expect("web2", [])

@@ -208,6 +208,28 @@ def test_a_new_package_that_may_come_is_planned_installed_and_taken_away_again(
     assert roll_back(run_playbook, "file1", plan).evidence["file1"]["rollback_updates"]["changes"] == []
 
 
+def test_a_package_that_the_host_has_to_have_is_planned_with_what_it_needs(
+    fresh_host: FreshHost, run_playbook: RunPlaybook, plan_file: Plan
+) -> None:
+    """An antivirus where there is none: nothing is installed that nobody decided on."""
+    host = fresh_host("file1")
+    host.check_output("apt-get purge -q -y lab-newdep >/dev/null 2>&1")
+    wanted = ["lab-newdep", "lab-nowhere"]
+
+    planned = run_playbook("plan-updates.yml", "file1", plan_updates_wanted_packages=wanted)
+
+    assert planned.failures == {}
+    told = planned.evidence["file1"]["plan_updates"]
+    coming = [u for u in told["updates"] if not u["from"]]
+    assert [(u["package"], u["to"]) for u in coming] == [("lab-dep", NEW), ("lab-newdep", NEW)]
+    assert [(item["package"], item["reason"]) for item in told["kept_back"]] == [
+        ("lab-nowhere", "is to be installed, and no source of the host offers it")
+    ]
+    applied = apply(run_playbook, "file1", plan_file("file1", [update(u["package"], "") for u in coming]))
+    assert applied.failures == {}
+    assert host.package("lab-newdep").version == NEW
+
+
 def test_plan_of_an_unchanged_host_is_the_same_again(
     fresh_host: FreshHost, run_playbook: RunPlaybook
 ) -> None:

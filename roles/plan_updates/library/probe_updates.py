@@ -57,6 +57,7 @@ options:
   antivirus_packages: {type: list, elements: str, required: true, description: Patterns of package names}
   reboot_packages: {type: list, elements: str, required: true, description: Patterns of package names}
   new_packages: {type: list, elements: str, default: [], description: Patterns of packages that may come anew}
+  wanted_packages: {type: list, elements: str, default: [], description: Packages that the host has to have}
   lock_timeout: {type: int, required: true, description: Seconds to wait for another package manager}
   http_timeout: {type: int, required: true, description: Seconds to wait for a mirror to answer}
   http_retries: {type: int, required: true, description: How often a download is tried again}
@@ -203,9 +204,9 @@ def resolve(
 
 
 def plan_changes(
-    cache: apt.Cache, held: Iterable[apt.Package], patterns: Iterable[str]
+    cache: apt.Cache, held: Iterable[apt.Package], patterns: Iterable[str], missing: list[str]
 ) -> tuple[list[apt.Package], list[apt.Package]]:
-    """Return what is updated, and what comes anew with it.
+    """Return what is updated, and what comes anew: with an update, or because the host has to have it.
 
     Updates that need new packages are taken one by one, in the order of their names: each with those before
     it, where nothing is removed and every new package fits the patterns.
@@ -213,11 +214,14 @@ def plan_changes(
     ordinary, _, _ = resolve(cache, dist_upgrade=False)
     known, held_names = {package.name for package in ordinary}, {package.name for package in held}
     waiting = [p.name for p in cache if p.is_upgradable and p.name not in known | held_names]
-    taken: list[str] = []
+    # What a package that has to be there needs may come whatever it is called.
+    brought = with_new_packages(cache, missing, ["*"]) or ([], [])
+    allowed = [*patterns, *(package.shortname for package in brought[1])]
+    taken = missing if brought[1] else []
     for name in sorted(waiting):
-        if with_new_packages(cache, [*taken, name], patterns) is not None:
-            taken.append(name)
-    return with_new_packages(cache, taken, patterns) or (ordinary, [])
+        if with_new_packages(cache, [*taken, name], allowed) is not None:
+            taken = [*taken, name]
+    return with_new_packages(cache, taken, allowed) or (ordinary, [])
 
 
 def with_new_packages(
@@ -358,7 +362,9 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
     )
     states = packages.package_states()
     held = [package for package in installed if states[package.name].is_held]
-    upgrades, coming = plan_changes(cache, held, parameters["new_packages"])
+    wanted = [name for name in parameters["wanted_packages"] if not is_there(cache, name)]
+    offered = [name for name in wanted if name in cache and cache[name].candidate]
+    upgrades, coming = plan_changes(cache, held, parameters["new_packages"], sorted(offered))
     planned = sorted([*upgrades, *coming], key=lambda package: package.name)
     everything, new, removed = resolve(cache, dist_upgrade=True)
     new = [package for package in new if package not in coming]
@@ -394,13 +400,30 @@ def plan_packages(cache: apt.Cache, parameters: dict[str, Any]) -> dict[str, Any
         ],
         "new_packages": new_packages,
         "held": [held_package(package) for package in held],
-        "kept_back": kept_back,
+        "kept_back": kept_back + [not_coming(cache, n) for n in wanted if n not in {p.name for p in coming}],
         "conffiles": chosen_conffiles.with_choices(
             configuration_files.changed_by_hand(package.name for package in upgrades), parameters["conffiles"]
         ),
         "needed_bytes": sum(needed.values()),
         "free_bytes": disk_room.free_bytes(needed),
         "shortages": disk_room.shortages(needed, parameters["reserve_bytes"]) if planned else [],
+    }
+
+
+def is_there(cache: apt.Cache, name: str) -> bool:
+    """Whether a package is installed."""
+    return name in cache and bool(cache[name].is_installed)
+
+
+def not_coming(cache: apt.Cache, name: str) -> dict[str, str]:
+    """Return the plan's entry for a package that the host has to have and cannot get."""
+    candidate = cache[name].candidate if name in cache else None
+    reason = "its dependencies cannot be met from the configured sources"
+    return {
+        "package": name,
+        "from": "",
+        "to": candidate.version if candidate else "",
+        "reason": reason if candidate else "is to be installed, and no source of the host offers it",
     }
 
 
@@ -551,6 +574,7 @@ def main() -> None:
             "antivirus_packages": names,
             "reboot_packages": names,
             "new_packages": {"type": "list", "elements": "str", "default": []},
+            "wanted_packages": {"type": "list", "elements": "str", "default": []},
             "lock_timeout": number,
             "http_timeout": number,
             "http_retries": number,
