@@ -82,6 +82,7 @@ _STATES = dict(
 _BATTERIES = {1: "unknown", 2: "normal", 3: "low", 4: "depleted"}
 _ON_BATTERY = {"ups": 5, "apc": 3}
 _REPLACE = 2
+_WHOLE = 100
 _MOST_BYTES = 1_000_000
 _MOST_INTERFACES = 300
 _LINE = re.compile(r"^(\.[\d.]+) = (?:([A-Z][A-Za-z0-9-]*): ?)?(.*)$")
@@ -262,12 +263,16 @@ def ups(single: dict[str, Any]) -> dict[str, Any] | None:
     minutes = single.get("ups_minutes")
     if kind == "apc" and isinstance(single.get("apc_left"), int):
         minutes = single["apc_left"] // 6000
-    replace = single.get("apc_replace")
+    replace, charge = single.get("apc_replace"), number(single.get(f"{kind}_charge"), -1)
+    battery = _BATTERIES.get(number(single[f"{kind}_status"], 1), "unknown")
+    on_battery = number(single.get(f"{kind}_source"), 0) == _ON_BATTERY[kind]
+    # Against RFC 1628 real devices tell so what they do not measure: below nought, or no minutes at rest.
+    at_rest = battery == "normal" and not on_battery
     return {
-        "battery": _BATTERIES.get(number(single[f"{kind}_status"], 1), "unknown"),
-        "charge_percent": single.get(f"{kind}_charge"),
-        "minutes_left": minutes,
-        "on_battery": number(single.get(f"{kind}_source"), 0) == _ON_BATTERY[kind],
+        "battery": battery,
+        "charge_percent": charge if 0 <= charge <= _WHOLE else None,
+        "minutes_left": None if number(minutes, -1) < (1 if at_rest else 0) else minutes,
+        "on_battery": on_battery,
         "replace": None if replace is None else replace == _REPLACE,
     }
 
