@@ -13,6 +13,7 @@ from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.inventory import variables_digests
+from runner.own_machine import account
 from runner.record import Record
 from runner.screens import Screen
 from runner.sop import Output
@@ -32,6 +33,7 @@ def engine_of(workspace: Workspace, folder: RunFolder, screen: Screen) -> Engine
         checkpoint=lambda waiting: sealing.leave_checkpoint(workspace, waiting),
         register_head=lambda known: register.signed_head(workspace.archive, known),
         variables_digests=variables_digests,
+        account=account(),
     )
     return Engine(workspace, folder, tools, screen)
 

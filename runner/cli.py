@@ -33,6 +33,7 @@ from runner.form_prompt import FormPrompt
 from runner.inventory import read_inventory
 from runner.office import keys_of, look_of, notify_office, operator_of, read_text, roster_file, windows_of
 from runner.officials import load_roster
+from runner.own_machine import account
 from runner.prompt import Prompt
 from runner.questions import Questions
 from runner.screens import (
@@ -131,6 +132,7 @@ def run(
         failure_budget=failure_budget,
         windows=windows_of(inventory),
         look=look_of(roster, roster_file(inventory)),
+        account=account(),
     )
     notify_office(roster_file(inventory))  # a mistake in it is told before anything is begun
     folder = start_run(workspace, SystemClock(), start)

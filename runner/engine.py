@@ -121,6 +121,8 @@ class Tools:
         hosts, ""
     )
     """Tells host by host the digest of what the inventory says of it; a host it has lost is not told."""
+    account: str = ""
+    """The account of this machine that the work is done under."""
     free_bytes: Callable[[Path], int] = free_bytes
     """Tells how much the file system of a path still takes."""
 
@@ -315,7 +317,7 @@ class Engine:
             if self._state.finished is None:
                 with holds.taking(self._workspace):
                     self._require_hosts()
-                    self._append("run_resumed")
+                    self._append("run_resumed", account=self._tools.account)
 
     def _require_hosts(self) -> None:
         """Refuse to go on while another open run holds one of the hosts."""

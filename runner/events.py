@@ -127,6 +127,8 @@ class RunStarted(_Shape):
     signing: SigningShape | None
     assumptions: list[Any]
     versions: dict[str, str]
+    account: str = ""
+    """The account of the machine under which the run was started; older records do not tell it."""
 
 
 class _OfAttempt(_Shape):
@@ -419,6 +421,9 @@ class RunInterrupted(_Shape):
 
 class RunResumed(_Shape):
     """The work goes on after a stop."""
+
+    account: str = ""
+    """The account of the machine under which it goes on; older records do not tell it."""
 
 
 class LockBroken(_Shape):

@@ -51,6 +51,8 @@ class Start:
     windows: Windows | None = None
     look: OfficeLook = field(default_factory=OfficeLook)
     """What ``office.yml`` said."""
+    account: str = ""
+    """The account of this machine that it is started under."""
 
 
 def start_run(
@@ -146,6 +148,7 @@ def _begin(workspace: Workspace, clock: Clock, start: Start, sop: Sop) -> RunFol
                 "roles": workspace.roles_digest(),
                 "templates": workspace.templates_digest(),
             },
+            account=start.account,
         )
     return folder
 
