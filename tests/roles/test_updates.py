@@ -228,6 +228,9 @@ def test_a_package_that_the_host_has_to_have_is_planned_with_what_it_needs(
     applied = apply(run_playbook, "file1", plan_file("file1", [update(u["package"], "") for u in coming]))
     assert applied.failures == {}
     assert host.package("lab-newdep").version == NEW
+    # Else the next clean-up would take it for left over.
+    assert "lab-newdep" in host.check_output("apt-mark showmanual").split()
+    assert "lab-dep" in host.check_output("apt-mark showauto").split()
 
 
 def test_plan_of_an_unchanged_host_is_the_same_again(

@@ -168,9 +168,10 @@ class Host:
         packages.wait_for_archives(self.parameters["lock_timeout"])
         chosen_conffiles.place(self.new_files)
         finished = host_unit.run_in_unit(UNIT, self.command(), log=log, timeout=timeout)
-        if self.new_packages() and not finished.rc:
-            # Nobody asked for them by name: they go with what needs them, as old kernels do.
-            packages.run_command(["apt-mark", "auto", *self.new_packages()])
+        needed = updates.needed_by_others(self.new_packages()) if not finished.rc else []
+        if needed:
+            # They go one day with what needs them, as old kernels do; the others are there to stay.
+            packages.run_command(["apt-mark", "auto", *needed])
         return finished
 
     def evidence(self, outcome: str, changes: list[dict[str, str]], log: str = "") -> dict[str, Any]:

@@ -147,6 +147,23 @@ def _offer(policy: apt_pkg.DepCache, package: apt_pkg.Package) -> Offer:
     return Offer(candidate.ver_str if candidate else "", versions)
 
 
+def needed_by_others(names: list[str]) -> list[str]:
+    """Return which of these installed packages another installed one depends on."""
+    if not names:
+        return []
+    apt_pkg.init()
+    cache = apt_pkg.Cache(progress=None)
+    return [name for name in names if name in cache and _is_needed(cache[name])]
+
+
+def _is_needed(package: apt_pkg.Package) -> bool:
+    return any(
+        need.dep_type_untranslated in {"Depends", "PreDepends"}
+        and need.parent_pkg.current_ver == need.parent_ver
+        for need in package.rev_depends_list
+    )
+
+
 def changes_between(
     before: dict[str, packages.PackageState], after: dict[str, packages.PackageState]
 ) -> list[dict[str, str]]:
