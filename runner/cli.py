@@ -22,6 +22,8 @@ from runner import (
     document_signing,
     errors,
     record,
+    sop_check,
+    template_check,
     typed,
 )
 from runner.assembly import engine_of
@@ -122,8 +124,11 @@ def run(
     workspace = find_workspace()
     workspace.require_safe_place()
     roster = load_roster(roster_file(inventory))
+    text = read_text(file)
+    sop = sop_check.require_good(text, file.name, workspace.available())
+    template_check.require_good(workspace, sop)
     start = Start(
-        sop_text=read_text(file),
+        sop_text=text,
         sop_name=file.name,
         inventory=read_inventory(inventory, limit),
         roster=roster,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, holds, record, reminders, sop_check, typed
+from runner import errors, holds, record, reminders, sop_check, template_check, typed
 from runner.clock import SystemClock
 from runner.console import console, error_console
 from runner.display import display
@@ -47,6 +47,7 @@ def schedule(
     """Write systemd units that start a run and leave it at its first gate, and that remind of what waits."""
     workspace = find_workspace()
     sop = sop_check.require_good(read_text(file), str(file), workspace.available())
+    template_check.require_good(workspace, sop)
     roster = load_roster(roster_file(inventory))
     operator_of(roster, operator)
     notify_office(roster_file(inventory))

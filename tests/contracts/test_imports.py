@@ -93,6 +93,7 @@ PARTS = {
     # what only reads the run folder
     "readers": {
         "report",
+        "template_check",
         "sop_document",
         "run_view",
         "data_tables",
