@@ -22,19 +22,15 @@ from runner import (
     document_signing,
     errors,
     record,
-    sop_check,
-    template_check,
     typed,
 )
-from runner.assembly import engine_of
+from runner.assembly import engine_of, start_of
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
 from runner.engine import Restarting, Shut, Unfilled, Unsigned, Waiting
 from runner.form_prompt import FormPrompt
-from runner.inventory import read_inventory
-from runner.office import keys_of, look_of, notify_office, operator_of, read_text, roster_file, windows_of
-from runner.officials import load_roster
+from runner.office import keys_of
 from runner.prompt import Prompt
 from runner.questions import Questions
 from runner.screens import (
@@ -44,7 +40,7 @@ from runner.screens import (
     unsettled_lines,
 )
 from runner.signature_prompt import SignaturePrompt
-from runner.start import Start, start_run, warnings
+from runner.start import start_run, warnings
 from runner.stops import (
     print_closed,
     print_restarting,
@@ -123,25 +119,12 @@ def run(
     """
     workspace = find_workspace()
     workspace.require_safe_place()
-    roster = load_roster(roster_file(inventory))
-    text = read_text(file)
-    sop = sop_check.require_good(text, file.name, workspace.available())
-    template_check.require_good(workspace, sop)
-    start = Start(
-        sop_text=text,
-        sop_name=file.name,
-        inventory=read_inventory(inventory, limit),
-        roster=roster,
-        operator=operator_of(roster, operator),
-        failure_budget=failure_budget,
-        windows=windows_of(inventory),
-        look=look_of(roster, roster_file(inventory)),
-    )
-    notify_office(roster_file(inventory))  # a mistake in it is told before anything is begun
+    start = start_of(workspace, file, inventory, operator, limit=limit, failure_budget=failure_budget)
     folder = start_run(workspace, SystemClock(), start)
     now = record.load(folder)
     console.print(start_panel(now))
-    for line in warnings(now.sop, roster, start.operator, roster.day(now.started.instant.at)):
+    today = start.roster.day(now.started.instant.at)
+    for line in warnings(now.sop, start.roster, start.operator, today):
         console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
     _go_on(workspace, folder, resumed=False)
 

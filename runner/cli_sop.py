@@ -16,6 +16,7 @@ from runner.clock import SystemClock
 from runner.consent import at_terminal
 from runner.console import console, error_console
 from runner.display import display
+from runner.inventory import require_inventory
 from runner.language import INDONESIAN
 from runner.office import look_of, read_text, roster_file, staff_of
 from runner.officials import load_roster
@@ -117,6 +118,7 @@ def render(
     sop_document.require_kind(out)
     look = None
     if inventory is not None:
+        require_inventory(inventory)
         roster = roster_file(inventory)
         look = look_of(load_roster(roster), roster)
     printed = sop_document.write_sop(read_text(file), str(file), out, look, language)

@@ -44,16 +44,25 @@ class Inventory:
     """Host -> ``address:port``, for the hosts that the inventory gives an address."""
 
 
+def require_inventory(path: Path) -> None:
+    """Refuse an inventory that is not there, before one of the files beside it is missed.
+
+    Raises:
+        InputError: naming it.
+    """
+    if not path.exists():
+        raise errors.InputError(
+            f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
+        )
+
+
 def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     """Return the hosts that ``limit`` (Ansible's pattern) leaves of the inventory at ``path``.
 
     Raises:
         InputError: when the inventory cannot be read, leaves no host, or says of a host what is not safe.
     """
-    if not path.exists():
-        raise errors.InputError(
-            f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
-        )
+    require_inventory(path)
     if limit is not None and not limit.strip():
         raise errors.InputError("--limit is empty", hint="name hosts or groups, or leave it out for all")
     data = _listed(path, limit)

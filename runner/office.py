@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner import errors, pades, record
+from runner import errors, pades, pictures, record
 from runner.clock import Instant
+from runner.inventory import require_inventory
 from runner.mail import Office
 from runner.notices import parse_settings
-from runner.office_settings import MOST_LOGO_BYTES, OfficeLook, OfficeSettings, parse_office, picture_of
+from runner.office_settings import (
+    MOST_LOGO_BYTES,
+    Logo,
+    OfficeLook,
+    OfficeSettings,
+    Picture,
+    parse_office,
+    picture_of,
+)
 from runner.officials import Official, Roster, load_roster
 from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
@@ -27,6 +36,7 @@ def roster_file(inventory: Path) -> Path:
 
 def staff_of(inventory: Path, operator: str | None, now: Instant) -> Staff:
     """Return the office's people as a SOP is judged by them; without an operator nobody is left out."""
+    require_inventory(inventory)
     roster = load_roster(roster_file(inventory))
     operates = operator_of(roster, operator) if operator or roster.operator else None
     return Staff(roster, operates, roster.day(now.at))
@@ -50,8 +60,8 @@ def look_of(roster: Roster, file: Path) -> OfficeLook:
         return OfficeLook()
     settings = parse_office(read_text(said), str(said), roster.timezone)
     logos = [(logo, said.with_name(logo.file)) for logo in settings.letterhead.logos]
-    pictures = tuple(picture_of(logo, _read_logo(path, said), str(path)) for logo, path in logos)
-    return OfficeLook(settings=settings, pictures=pictures, authorities=_authorities(settings, said))
+    shown = tuple(_picture(logo, path, said) for logo, path in logos)
+    return OfficeLook(settings=settings, pictures=shown, authorities=_authorities(settings, said))
 
 
 def _authorities(settings: OfficeSettings, said: Path) -> str:
@@ -65,8 +75,11 @@ def _authorities(settings: OfficeSettings, said: Path) -> str:
     return pem.decode("ascii")
 
 
-def _read_logo(path: Path, said: Path) -> bytes:
-    return _read(path, said, "as a logo", MOST_LOGO_BYTES + 1)
+def _picture(logo: Logo, path: Path, said: Path) -> Picture:
+    data = _read(path, said, "as a logo", MOST_LOGO_BYTES + 1)
+    picture = picture_of(logo, data, str(path))
+    pictures.require_whole(data, str(path))
+    return picture
 
 
 def _read(path: Path, said: Path, named: str, most: int) -> bytes:

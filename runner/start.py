@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from runner import __version__, errors, filled, holds
 from runner.canonical import sha256_hex
-from runner.clock import Clock
+from runner.clock import Clock, Instant
 from runner.display import display
 from runner.earlier_reports import earlier_trends
 from runner.earlier_runs import find_owed
@@ -62,6 +62,22 @@ def start_run(
         InputError: when the SOP or the roster does not allow a run, or an open run holds one of the hosts.
         CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
+    now = clock.now()
+    sop, start = require_startable(workspace, start, now)
+    needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
+    for path in (workspace.runs, workspace.archive):
+        require_reserve(path, free(path), needed)
+    with holds.taking(workspace):
+        holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
+        return _begin(workspace, clock, start, sop)
+
+
+def require_startable(workspace: Workspace, start: Start, now: Instant) -> tuple[Sop, Start]:
+    """Return the SOP and what of a start its rows work on, when a run can be begun and come to its end.
+
+    Raises:
+        InputError: when the SOP, the roster, the hosts, the budget or the windows do not allow a run.
+    """
     sop = require_good(start.sop_text, start.sop_name, workspace.available())
     if not sop.is_about_services:
         start = _with_computers_only(start)
@@ -70,7 +86,6 @@ def start_run(
             f"the failure budget is {display(start.failure_budget)!r}",
             hint="expected a number of hosts such as 3, or a share of the planned hosts such as 10%",
         )
-    now = clock.now()
     shut = closed(start.windows, ZoneInfo(start.roster.timezone), now.at)
     if shut is not None and shut.opens is None:
         raise errors.InputError(
@@ -78,12 +93,7 @@ def start_run(
             hint="compare min_minutes, windows and freeze in windows.yml beside the inventory",
         )
     _require_officials(sop, start, start.roster.day(now.at))
-    needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
-    for path in (workspace.runs, workspace.archive):
-        require_reserve(path, free(path), needed)
-    with holds.taking(workspace):
-        holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
-        return _begin(workspace, clock, start, sop)
+    return sop, start
 
 
 def _with_computers_only(start: Start) -> Start:

@@ -81,6 +81,7 @@ PARTS = {
     | {
         "inventory",
         "own_machine",
+        "pictures",
         "earlier_runs",
         "run_numbers",
         "earlier_checks",
