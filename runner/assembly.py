@@ -13,7 +13,7 @@ from runner.executors.playbook import PlaybookExecutor
 from runner.executors.reattach import Reattaching
 from runner.executors.verification import VerificationExecutor
 from runner.inventory import read_inventory, require_inventory
-from runner.office import look_of, notify_office, operator_of, read_text, roster_file, windows_of
+from runner.office import look_of, notify_office, office_text, operator_of, roster_file, windows_of
 from runner.officials import load_roster
 from runner.record import Record
 from runner.screens import Screen
@@ -39,7 +39,7 @@ def start_of(
     require_inventory(inventory)
     officials = roster_file(inventory)
     roster = load_roster(officials)
-    text = read_text(file)
+    text = office_text(file)
     sop = sop_check.require_good(text, file.name, workspace.available())
     template_check.require_good(workspace, sop)
     start = Start(

@@ -6,6 +6,7 @@ Whatever the disk refuses is a CannotRecordError that names the file and the rea
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,6 +107,27 @@ def remove_untold(path: Path) -> None:
 
 def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
+
+
+def require_trusted(path: Path) -> None:
+    """Refuse a file of the office that anybody of this machine may have written, or put in its place.
+
+    Who shares a group with its owner is trusted as he is.
+
+    Raises:
+        InputError: naming the file or the folder, and the command that mends it.
+    """
+    for each in (path, path.parent):
+        try:
+            mode = each.stat().st_mode
+        except OSError:
+            continue  # whoever reads it says that better
+        # In a folder such as /tmp only the owner of a file replaces it.
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise errors.InputError(
+                f"{each} can be written by everybody of this machine, so what is in it is not trusted",
+                hint=f"look at what it says, then: chmod o-w {each}",
+            )
 
 
 def free_bytes(path: Path) -> int:

@@ -17,6 +17,7 @@ from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.display import display
 from runner.endpoints import addresses_of
+from runner.files import require_trusted
 from runner.kinds import computers, kinds_of
 from runner.own_machine import controllers_of
 from runner.tree import name_problem
@@ -48,12 +49,16 @@ def require_inventory(path: Path) -> None:
     """Refuse an inventory that is not there, before one of the files beside it is missed.
 
     Raises:
-        InputError: naming it.
+        InputError: naming it, or a file of it that everybody may write.
     """
     if not path.exists():
         raise errors.InputError(
             f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
         )
+    # What it says decides where Ansible works, as whom, and what it looks up on this machine.
+    for file in (path, *(path.rglob("*") if path.is_dir() else ())):
+        if not file.is_symlink():
+            require_trusted(file)
 
 
 def read_inventory(path: Path, limit: str | None = None) -> Inventory:

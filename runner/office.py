@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runner import errors, pades, pictures, record
 from runner.clock import Instant
+from runner.files import require_trusted
 from runner.inventory import require_inventory
 from runner.mail import Office
 from runner.notices import parse_settings
@@ -45,7 +46,7 @@ def staff_of(inventory: Path, operator: str | None, now: Instant) -> Staff:
 def windows_of(inventory: Path) -> Windows | None:
     """Return the office's maintenance windows; without the file hosts may be changed at any time."""
     file = roster_file(inventory).with_name("windows.yml")
-    return parse_windows(read_text(file), str(file)) if file.exists() else None
+    return parse_windows(office_text(file), str(file)) if file.exists() else None
 
 
 def look_of(roster: Roster, file: Path) -> OfficeLook:
@@ -58,7 +59,7 @@ def look_of(roster: Roster, file: Path) -> OfficeLook:
     said = file.with_name("office.yml")
     if not said.exists():
         return OfficeLook()
-    settings = parse_office(read_text(said), str(said), roster.timezone)
+    settings = parse_office(office_text(said), str(said), roster.timezone)
     logos = [(logo, said.with_name(logo.file)) for logo in settings.letterhead.logos]
     shown = tuple(_picture(logo, path, said) for logo, path in logos)
     return OfficeLook(settings=settings, pictures=shown, authorities=_authorities(settings, said))
@@ -95,7 +96,7 @@ def _read(path: Path, said: Path, named: str, most: int) -> bytes:
 def notify_office(roster: Path) -> Office | None:
     """Return how the office of a roster tells its officials; None without a ``notify.yml`` beside it."""
     file = roster.with_name("notify.yml")
-    return Office(parse_settings(read_text(file), str(file)), file.parent) if file.exists() else None
+    return Office(parse_settings(office_text(file), str(file)), file.parent) if file.exists() else None
 
 
 def roster_file_of(workspace: Workspace, folder: RunFolder) -> Path:
@@ -121,6 +122,16 @@ def operator_of(roster: Roster, official_id: str | None) -> Official:
             "nobody operates this run", hint="give --operator ID, an official of the roster"
         )
     return roster.named(wanted)
+
+
+def office_text(file: Path) -> str:
+    """Return a file that says how the office works; nobody but the office may have written it.
+
+    Raises:
+        InputError: when everybody may write it, it cannot be read, or is not UTF-8.
+    """
+    require_trusted(file)
+    return read_text(file)
 
 
 def read_text(file: Path) -> str:

@@ -68,6 +68,15 @@ def test_an_inventory_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_inventory(tmp_path / "gone")
 
 
+@pytest.mark.parametrize("name", ["hosts.yml", "group_vars/all.yml", "group_vars"])
+def test_an_inventory_that_everybody_of_the_machine_may_write_is_refused(inventory: Path, name: str) -> None:
+    (inventory / "group_vars").mkdir(exist_ok=True)
+    (inventory / "group_vars/all.yml").touch()
+    (inventory / name).chmod(0o777)
+    with pytest.raises(errors.InputError, match=f"{name} can be written by everybody of this machine"):
+        read_inventory(inventory)
+
+
 def test_an_inventory_without_hosts_is_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {}\n", encoding="utf-8")
     with pytest.raises(errors.InputError, match="holds no host"):

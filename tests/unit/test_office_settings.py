@@ -194,6 +194,13 @@ def _sizes(side: int) -> tuple[bytes, bytes]:
     return one, many
 
 
+def test_settings_that_everybody_may_write_are_refused(tmp_path: Path) -> None:
+    office(tmp_path)
+    tmp_path.joinpath("office.yml").chmod(0o646)
+    with pytest.raises(errors.InputError, match=r"office\.yml can be written by everybody"):
+        look_of(ROSTER, tmp_path / "officials.yml")
+
+
 def test_a_logo_that_is_not_there_is_named(tmp_path: Path) -> None:
     tmp_path.joinpath("office.yml").write_text(FILE, encoding="utf-8")
     with pytest.raises(errors.InputError, match=r"lambang\.png: cannot be read"):
