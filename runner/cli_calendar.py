@@ -21,7 +21,7 @@ from runner.display import display
 from runner.office import notify_office, roster_file_of
 from runner.record import Record
 from runner.schedule import Schedule, units
-from runner.start import require_startable
+from runner.start import empty_groups, require_startable
 from runner.workspace import ENVIRONMENT, RunFolder, Workspace, find_workspace
 
 _ANALYZE = "systemd-analyze"
@@ -51,6 +51,8 @@ def schedule(
     workspace.require_safe_place()
     start = start_of(workspace, file, inventory, operator)
     sop, start = require_startable(workspace, start, SystemClock().now())
+    for line in empty_groups(sop, start.inventory):
+        print_warning(line)
     own = Path(sys.executable).with_name("rawat")
     planned = Schedule(
         sop=str(file.resolve()),

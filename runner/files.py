@@ -13,6 +13,8 @@ from pathlib import Path
 
 from runner import errors
 
+AGAIN = "the same command again, or 'rawat resume' where a run was begun"
+"""What to do once the disk is mended: most files that are written belong to no run yet, or to none at all."""
 MEBIBYTE = 1024 * 1024
 # What one action of many hosts was seen to need at most is a tenth of this; the rest is for the journal, so
 # that what was begun can still be told when the disk fills up meanwhile.
@@ -38,7 +40,7 @@ def cannot_record(path: Path, reason: str) -> errors.CannotRecordError:
     """Return the error that stops the run because ``path`` could not be written."""
     return errors.CannotRecordError(
         f"cannot write {path}: {reason}; nothing further was done",
-        hint="free space or mend the disk, then 'rawat resume'",
+        hint=f"free space or mend the disk, then {AGAIN}",
     )
 
 
@@ -147,5 +149,5 @@ def require_reserve(path: Path, free: int, needed: int) -> None:
         raise errors.CannotRecordError(
             f"not enough space to record at {path}: {free / MEBIBYTE:.0f} MiB are free, "
             f"{needed / MEBIBYTE:.0f} MiB are needed; nothing was begun",
-            hint="free space there, then 'rawat resume'",
+            hint=f"free space there, then {AGAIN}",
         )

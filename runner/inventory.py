@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import errors
+from runner import errors, source
 from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.display import display
@@ -20,6 +20,7 @@ from runner.endpoints import addresses_of
 from runner.files import require_trusted
 from runner.kinds import computers, kinds_of
 from runner.own_machine import controllers_of
+from runner.source import Problem, SourceError
 from runner.tree import name_problem
 from runner.waves import in_natural_order
 from runner.workspace import find_workspace
@@ -101,6 +102,8 @@ def _listed(path: Path, limit: str | None) -> dict[str, Any]:
             timeout=_SECONDS,
             env=ansible_environment(root, Path(scratch), Path(scratch)),
         )
+    if done.returncode != 0 or _ignored(done.stderr):
+        _require_yaml(path)
     if done.returncode != 0:
         reason = display(" ".join(done.stderr.split()), longest=500)
         raise errors.InputError(f"{path}: Ansible cannot read this inventory: {reason}")
@@ -112,6 +115,25 @@ def _listed(path: Path, limit: str | None) -> dict[str, Any]:
         )
     listed: dict[str, Any] = json.loads(done.stdout)
     return listed
+
+
+def _require_yaml(inventory: Path) -> None:
+    """Name file and line of what is no YAML in an inventory that Ansible refused: it names only the mistake.
+
+    Raises:
+        SourceError: naming each such file.
+    """
+    folder = inventory if inventory.is_dir() else inventory.parent
+    files = [inventory, *folder.glob("*"), *folder.glob("*_vars/**/*")]
+    for file in sorted({file for file in files if file.is_file() and file.suffix in {".yml", ".yaml"}}):
+        try:
+            problem = source.syntax_problem(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            problem = Problem(1, "is not UTF-8 text")
+        except OSError as error:
+            problem = Problem(1, f"cannot be read: {error.strerror}")
+        if problem:
+            raise SourceError(str(file), [problem])
 
 
 def _ignored(said: str) -> str:

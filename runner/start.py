@@ -200,6 +200,19 @@ def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[
     ]
 
 
+def empty_groups(sop: Sop, inventory: Inventory) -> list[str]:
+    """Return a line for every group of waves in which the inventory, or what is left of it, has no host."""
+    told = []
+    for step in sop.steps:
+        waves = step.action.waves if step.action else None
+        for group in [waves.first, *waves.then] if waves else []:
+            if not inventory.groups.get(group):
+                first = group == waves.first if waves else False
+                what = "no host is tried before all others" if first else "nothing of it comes in its turn"
+                told.append(f"row {step.no}: no host is in the inventory's group {group!r}, so {what}")
+    return told
+
+
 def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, list[str]]]:
     for step in sop.steps:
         positions = [sop.actors[actor] for actor in sop.seats(step)]

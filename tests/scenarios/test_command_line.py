@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runner import __version__
+
 ROOT = Path(__file__).parent.parent.parent
 SOP = ROOT / "sops" / "surakarta-system-update.yml"
 ROSTER = """
@@ -176,6 +178,17 @@ def test_wrong_use_is_told_in_one_line(
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 1
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = rawat(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"rawat {__version__}\n")
+
+
+def test_nothing_but_rawat_shows_what_there_is(tmp_path: Path) -> None:
+    done = rawat(tmp_path)
+    assert "Usage:" in done.stdout + done.stderr
+    assert "resume" in done.stdout + done.stderr
 
 
 def test_printed_schema_is_the_committed_one(tmp_path: Path) -> None:

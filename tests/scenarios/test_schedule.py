@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from runner import record
+from runner.inventory import read_inventory
 from runner.schedule import Schedule, units
+from runner.sop import parse_sop
+from runner.start import empty_groups
 from runner.workspace import ENVIRONMENT, RunFolder
 from scenarios.post_office import PostOffice, occasions, post_office, settings_text
 
@@ -228,6 +231,17 @@ def test_units_know_all_that_the_commands_read(
 def test_every_variable_that_says_where_things_are_is_one_of_those() -> None:
     source = (ROOT / "runner" / "workspace.py").read_text(encoding="utf-8")
     assert set(re.findall(r'environ\.get\(\s*"(\w+)"', source)) == set(ENVIRONMENT)
+
+
+def test_groups_of_waves_that_have_no_host_are_told(inventory: Path) -> None:
+    with (inventory / "hosts.yml").open("a", encoding="utf-8") as stream:
+        stream.write("web: {hosts: {pc1: {}}}\n")
+    text = (ROOT / "sops" / "surakarta-system-update.yml").read_text(encoding="utf-8")
+    sop = parse_sop(text.replace("{first: canary", "{first: canary, then: [web, db]"), "s.yml")
+    assert empty_groups(sop, read_inventory(inventory)) == [
+        "row 7: no host is in the inventory's group 'canary', so no host is tried before all others",
+        "row 7: no host is in the inventory's group 'db', so nothing of it comes in its turn",
+    ]
 
 
 def test_units_of_somebody_else_are_not_written_over(tmp_path: Path, inventory: Path) -> None:

@@ -57,6 +57,15 @@ ERRORS: dict[str, Case] = {
         "next: 70",
         "row 8: leads to row 70, which does not exist; expected one of 1 to 10 or end",
     ),
+    "exit into a gap between the rows": (
+        [
+            ("  - no: 10\n", "  - no: 12\n"),
+            ("    next: 10", "    next: 12"),
+            (SEND_BACK, "{name: dikembalikan, next: 10}"),
+        ],
+        "next: 10}",
+        "row 8: leads to row 10, which does not exist; expected one of 1 to 9, 12 or end",
+    ),
     "exit without a target": (
         [(SEND_BACK, "{name: dikembalikan}")],
         "{name: dikembalikan}",
