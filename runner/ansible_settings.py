@@ -15,7 +15,7 @@ from pathlib import Path
 
 # ANSIBLE_VAULT_PASSWORD_FILE is the name of a file, never a secret: inventories may be encrypted.
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TERM", "TZ", "SSH_AUTH_SOCK", "USER", "LOGNAME")
-_KEPT_OF_ANSIBLE = ("ANSIBLE_VAULT_PASSWORD_FILE",)
+KEPT_OF_ANSIBLE = ("ANSIBLE_VAULT_PASSWORD_FILE",)
 
 # OpenSSH takes the first word it hears on an option: these stand before what the inventory says, and what
 # is given on the command line stands before ~/.ssh/config.
@@ -37,7 +37,7 @@ _TASK_SECONDS = 900
 
 def kept_environment() -> dict[str, str]:
     """Return what goes on of the operator's environment, with this program's own folder first in the path."""
-    kept = {name: os.environ[name] for name in (*_KEPT, *_KEPT_OF_ANSIBLE) if name in os.environ}
+    kept = {name: os.environ[name] for name in (*_KEPT, *KEPT_OF_ANSIBLE) if name in os.environ}
     return {
         **kept,
         "PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}",

@@ -12,6 +12,7 @@ from rich.text import Text
 
 import lab.cli
 from runner import (
+    __version__,
     cli_archive,
     cli_calendar,
     cli_forms,
@@ -24,16 +25,14 @@ from runner import (
     record,
     typed,
 )
-from runner.assembly import engine_of
+from runner.assembly import engine_of, start_of
 from runner.clock import SystemClock, sleep_until
 from runner.consent import at_terminal
 from runner.console import RunArgument, console, error_console
 from runner.engine import Restarting, Shut, Unfilled, Unsigned, Waiting
+from runner.files import AGAIN
 from runner.form_prompt import FormPrompt
-from runner.inventory import read_inventory
-from runner.office import keys_of, look_of, notify_office, operator_of, read_text, roster_file, windows_of
-from runner.officials import load_roster
-from runner.own_machine import account
+from runner.office import keys_of
 from runner.prompt import Prompt
 from runner.questions import Questions
 from runner.screens import (
@@ -43,7 +42,7 @@ from runner.screens import (
     unsettled_lines,
 )
 from runner.signature_prompt import SignaturePrompt
-from runner.start import Start, start_run, warnings
+from runner.start import empty_groups, start_run, warnings
 from runner.stops import (
     print_closed,
     print_restarting,
@@ -59,6 +58,7 @@ app = typer.Typer(
     name="rawat",
     help="Runs an office's written IT-maintenance SOP: rows, gates, documents and archive.",
     no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -83,7 +83,7 @@ def main() -> None:
         # What the system refuses outside the record (scratch files, processes) ends the work just as clearly.
         refused = errors.CannotRecordError(
             f"the system refuses to go on: {_refusal(error)}",
-            hint="mend the cause (space, open files, memory, the disk), then 'rawat resume'",
+            hint=f"mend the cause (space, open files, memory, the disk), then {AGAIN}",
         )
         print_error(error_console, refused)
         sys.exit(refused.exit_code)
@@ -94,6 +94,16 @@ def _refusal(error: OSError | MemoryError) -> str:
         return "no memory is left"
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
+
+
+@app.callback()
+def _all(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print which Rawat this is")] = False,
+) -> None:
+    if version:
+        console.print(Text(f"rawat {__version__}"))
+        raise typer.Exit
 
 
 @app.command()
@@ -122,23 +132,13 @@ def run(
     """
     workspace = find_workspace()
     workspace.require_safe_place()
-    roster = load_roster(roster_file(inventory))
-    start = Start(
-        sop_text=read_text(file),
-        sop_name=file.name,
-        inventory=read_inventory(inventory, limit),
-        roster=roster,
-        operator=operator_of(roster, operator),
-        failure_budget=failure_budget,
-        windows=windows_of(inventory),
-        look=look_of(roster, roster_file(inventory)),
-        account=account(),
-    )
-    notify_office(roster_file(inventory))  # a mistake in it is told before anything is begun
+    start = start_of(workspace, file, inventory, operator, limit=limit, failure_budget=failure_budget)
     folder = start_run(workspace, SystemClock(), start)
     now = record.load(folder)
     console.print(start_panel(now))
-    for line in warnings(now.sop, roster, start.operator, roster.day(now.started.instant.at)):
+    today = start.roster.day(now.started.instant.at)
+    empty = empty_groups(now.sop, start.inventory)
+    for line in [*warnings(now.sop, start.roster, start.operator, today), *empty]:
         console.print(Text(f"warning: {line}", style="yellow"), soft_wrap=True)
     _go_on(workspace, folder, resumed=False)
 

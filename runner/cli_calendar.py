@@ -12,15 +12,17 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from runner import errors, holds, record, reminders, sop_check, typed
+from runner import errors, holds, record, reminders, typed
+from runner.ansible_settings import KEPT_OF_ANSIBLE
+from runner.assembly import start_of
 from runner.clock import SystemClock
 from runner.console import console, error_console
 from runner.display import display
-from runner.office import notify_office, operator_of, read_text, roster_file, roster_file_of
-from runner.officials import load_roster
+from runner.office import notify_office, roster_file_of
 from runner.record import Record
 from runner.schedule import Schedule, units
-from runner.workspace import RunFolder, Workspace, find_workspace
+from runner.start import empty_groups, require_startable
+from runner.workspace import ENVIRONMENT, RunFolder, Workspace, find_workspace
 
 _ANALYZE = "systemd-analyze"
 
@@ -46,10 +48,11 @@ def schedule(
 ) -> None:
     """Write systemd units that start a run and leave it at its first gate, and that remind of what waits."""
     workspace = find_workspace()
-    sop = sop_check.require_good(read_text(file), str(file), workspace.available())
-    roster = load_roster(roster_file(inventory))
-    operator_of(roster, operator)
-    notify_office(roster_file(inventory))
+    workspace.require_safe_place()
+    start = start_of(workspace, file, inventory, operator)
+    sop, start = require_startable(workspace, start, SystemClock().now())
+    for line in empty_groups(sop, start.inventory):
+        print_warning(line)
     own = Path(sys.executable).with_name("rawat")
     planned = Schedule(
         sop=str(file.resolve()),
@@ -57,11 +60,17 @@ def schedule(
         inventory=str(inventory.resolve()),
         operator=operator,
         every=every,
-        timezone=roster.timezone,
+        timezone=start.roster.timezone,
         command=[str(own)] if own.exists() else [sys.executable, "-m", "runner"],
         root=str(workspace.root),
         environment=[
-            (name, os.environ[name]) for name in ("RAWAT_RUNS", "RAWAT_ARCHIVE") if name in os.environ
+            # As seen from here: the units work in another folder.
+            *((name, str(Path(os.environ[name]).absolute())) for name in ENVIRONMENT if name in os.environ),
+            *(
+                (name, str(Path(os.environ[name]).expanduser().absolute()))
+                for name in KEPT_OF_ANSIBLE
+                if name in os.environ
+            ),
         ],
     )
     when = _analyze(["calendar", planned.calendar], f"--every {every}")

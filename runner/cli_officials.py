@@ -76,7 +76,8 @@ def decide(
     """Decide at a run's open gate, from any terminal; without an outcome the gate is only shown.
 
     What is decided on is shown first, and asked; who has looked at it already gives its code (--gate), as one
-    must where there is no terminal. The decision is signed with the official's own key. Where the office
+    must where there is no terminal. The decision is signed with the official's own key, whose passphrase
+    nobody can be asked for without a terminal: there an agent holds it (ssh-add). Where the office
     signs documents, too, the one that awaits his signature is made; 'rawat resume' then goes on. A paper in
     wet ink is entered with its scan (--wet-ink, --entered-by) and counts once a second person confirms it
     (--confirm).

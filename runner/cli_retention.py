@@ -63,7 +63,8 @@ def decide(
 ) -> None:
     """Decide what becomes of archives whose time is over; two officials sign, and a Berita Acara is written.
 
-    What is decided on is shown first, and asked; without a terminal, give its code. Only with 'musnah' is
+    What is decided on is shown first, and asked; without a terminal, give its code and keys that
+    ask for no passphrase (ssh-add). Only with 'musnah' is
     anything removed: the content, while manifests, signature and register stay.
     """
     workspace = find_workspace()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from runner import errors, sop, sop_check, sop_document, sop_draft, typed
+from runner import errors, sop, sop_check, sop_document, sop_draft, template_check, typed
 from runner.clock import SystemClock
 from runner.consent import at_terminal
 from runner.console import console, error_console
 from runner.display import display
+from runner.inventory import require_inventory
 from runner.language import INDONESIAN
 from runner.office import look_of, read_text, roster_file, staff_of
 from runner.officials import load_roster
@@ -36,15 +38,19 @@ def check(
         str | None, typer.Option(callback=typed.name, help="Who would operate, and so may not decide")
     ] = None,
 ) -> None:
-    """Name every problem of SOP files as file:line, errors and warnings; all of sops/ by default."""
+    """Name every problem of SOP files as file:line, errors and warnings; all of sops/ by default.
+
+    The templates of their documents are read, too.
+    """
     workspace = find_workspace()
     available = workspace.available()
     staff = None if inventory is None else staff_of(inventory, operator, SystemClock().now())
     bad = 0
     for file in files or sorted(workspace.sops.glob("*.yml")):
         judged = sop_check.judge(read_text(file), str(file), available, staff)
-        _print_judgement(file, judged)
-        bad += bool(judged.errors)
+        templates = template_check.problems(workspace, judged.sop) if judged.sop else []
+        _print_judgement(file, judged, templates)
+        bad += bool(judged.errors or templates)
     if bad:
         raise typer.Exit(errors.EXIT_INPUT)
 
@@ -112,6 +118,7 @@ def render(
     sop_document.require_kind(out)
     look = None
     if inventory is not None:
+        require_inventory(inventory)
         roster = roster_file(inventory)
         look = look_of(load_roster(roster), roster)
     printed = sop_document.write_sop(read_text(file), str(file), out, look, language)
@@ -119,7 +126,7 @@ def render(
     console.print(Text(f"{out}: {display(printed.identity.nama_sop)}, {rows} rows"), soft_wrap=True)
 
 
-def _print_judgement(file: Path, judged: sop_check.Judgement) -> None:
+def _print_judgement(file: Path, judged: sop_check.Judgement, templates: Sequence[str] = ()) -> None:
     for kind, style, problems in (
         ("error", "bold red", judged.errors),
         ("warning", "yellow", judged.warnings),
@@ -127,6 +134,8 @@ def _print_judgement(file: Path, judged: sop_check.Judgement) -> None:
         for problem in problems:
             line = display(f"{file}:{problem.line}: {problem.message}")
             error_console.print(Text.assemble((f"{kind}: ", style), line), soft_wrap=True)
-    if judged.sop and not judged.errors:
+    for told in templates:
+        error_console.print(Text.assemble(("error: ", "bold red"), display(told)), soft_wrap=True)
+    if judged.sop and not judged.errors and not templates:
         rows, assumed = len(judged.sop.steps), len(judged.sop.assumptions)
         console.print(Text(f"{file}: good, {rows} rows, {assumed} assumptions"), soft_wrap=True)

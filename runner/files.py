@@ -6,12 +6,15 @@ Whatever the disk refuses is a CannotRecordError that names the file and the rea
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner import errors
 
+AGAIN = "the same command again, or 'rawat resume' where a run was begun"
+"""What to do once the disk is mended: most files that are written belong to no run yet, or to none at all."""
 MEBIBYTE = 1024 * 1024
 # What one action of many hosts was seen to need at most is a tenth of this; the rest is for the journal, so
 # that what was begun can still be told when the disk fills up meanwhile.
@@ -37,7 +40,7 @@ def cannot_record(path: Path, reason: str) -> errors.CannotRecordError:
     """Return the error that stops the run because ``path`` could not be written."""
     return errors.CannotRecordError(
         f"cannot write {path}: {reason}; nothing further was done",
-        hint="free space or mend the disk, then 'rawat resume'",
+        hint=f"free space or mend the disk, then {AGAIN}",
     )
 
 
@@ -108,6 +111,27 @@ def _partial(path: Path) -> Path:
     return path.with_name(f".{path.name}.partial")
 
 
+def require_trusted(path: Path) -> None:
+    """Refuse a file of the office that anybody of this machine may have written, or put in its place.
+
+    Who shares a group with its owner is trusted as he is.
+
+    Raises:
+        InputError: naming the file or the folder, and the command that mends it.
+    """
+    for each in (path, path.parent):
+        try:
+            mode = each.stat().st_mode
+        except OSError:
+            continue  # whoever reads it says that better
+        # In a folder such as /tmp only the owner of a file replaces it.
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            raise errors.InputError(
+                f"{each} can be written by everybody of this machine, so what is in it is not trusted",
+                hint=f"look at what it says, then: chmod o-w {each}",
+            )
+
+
 def free_bytes(path: Path) -> int:
     """Return how much the file system of ``path`` (or of its nearest parent that exists) still takes.
 
@@ -125,5 +149,5 @@ def require_reserve(path: Path, free: int, needed: int) -> None:
         raise errors.CannotRecordError(
             f"not enough space to record at {path}: {free / MEBIBYTE:.0f} MiB are free, "
             f"{needed / MEBIBYTE:.0f} MiB are needed; nothing was begun",
-            hint="free space there, then 'rawat resume'",
+            hint=f"free space there, then {AGAIN}",
         )

@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner import errors
+from runner import errors, source
 from runner.addresses import address_problem
 from runner.ansible_settings import ansible_environment
 from runner.canonical import digest_of
 from runner.display import display
 from runner.endpoints import addresses_of
+from runner.files import require_trusted
 from runner.kinds import computers, kinds_of
 from runner.own_machine import controllers_of
+from runner.source import Problem, SourceError
 from runner.tree import name_problem
 from runner.waves import in_natural_order
 from runner.workspace import find_workspace
@@ -46,16 +48,29 @@ class Inventory:
     """Host -> ``address:port``, for the hosts that the inventory gives an address."""
 
 
+def require_inventory(path: Path) -> None:
+    """Refuse an inventory that is not there, before one of the files beside it is missed.
+
+    Raises:
+        InputError: naming it, or a file of it that everybody may write.
+    """
+    if not path.exists():
+        raise errors.InputError(
+            f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
+        )
+    # What it says decides where Ansible works, as whom, and what it looks up on this machine.
+    for file in (path, *(path.rglob("*") if path.is_dir() else ())):
+        if not file.is_symlink():
+            require_trusted(file)
+
+
 def read_inventory(path: Path, limit: str | None = None) -> Inventory:
     """Return the hosts that ``limit`` (Ansible's pattern) leaves of the inventory at ``path``.
 
     Raises:
         InputError: when the inventory cannot be read, leaves no host, or says of a host what is not safe.
     """
-    if not path.exists():
-        raise errors.InputError(
-            f"there is no inventory at {path}", hint="give a folder such as inventory/lab"
-        )
+    require_inventory(path)
     if limit is not None and not limit.strip():
         raise errors.InputError("--limit is empty", hint="name hosts or groups, or leave it out for all")
     data = _listed(path, limit)
@@ -114,6 +129,8 @@ def _listed(path: Path, limit: str | None) -> dict[str, Any]:
             timeout=_SECONDS,
             env=ansible_environment(root, Path(scratch), Path(scratch)),
         )
+    if done.returncode != 0 or _ignored(done.stderr):
+        _require_yaml(path)
     if done.returncode != 0:
         reason = display(" ".join(done.stderr.split()), longest=500)
         raise errors.InputError(f"{path}: Ansible cannot read this inventory: {reason}")
@@ -125,6 +142,25 @@ def _listed(path: Path, limit: str | None) -> dict[str, Any]:
         )
     listed: dict[str, Any] = json.loads(done.stdout)
     return listed
+
+
+def _require_yaml(inventory: Path) -> None:
+    """Name file and line of what is no YAML in an inventory that Ansible refused: it names only the mistake.
+
+    Raises:
+        SourceError: naming each such file.
+    """
+    folder = inventory if inventory.is_dir() else inventory.parent
+    files = [inventory, *folder.glob("*"), *folder.glob("*_vars/**/*")]
+    for file in sorted({file for file in files if file.is_file() and file.suffix in {".yml", ".yaml"}}):
+        try:
+            problem = source.syntax_problem(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError:
+            problem = Problem(1, "is not UTF-8 text")
+        except OSError as error:
+            problem = Problem(1, f"cannot be read: {error.strerror}")
+        if problem:
+            raise SourceError(str(file), [problem])
 
 
 def _ignored(said: str) -> str:

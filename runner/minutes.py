@@ -87,8 +87,7 @@ def copy_of(papers: Mapping[str, bytes], language: Language) -> dict[str, bytes]
 
 
 def _pages(view: Mapping[str, Any], data: bytes, original: Original | None) -> dict[str, bytes]:
-    template = report.environment().get_template(_TEMPLATE)
-    html = template.render(view=SimpleNamespace(**view), original=original)
+    html = report.fill(_TEMPLATE, view=SimpleNamespace(**view), original=original)
     made = pdf.render_pdf(html, view["title"], parse_utc(view["decided"]), (f"{NAME}.json", data))
     return {f"{NAME}.html": html.encode(), f"{NAME}.pdf": made}
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner import errors, pades, record
+from runner import errors, pades, pictures, record
 from runner.clock import Instant
+from runner.files import require_trusted
+from runner.inventory import require_inventory
 from runner.mail import Office
 from runner.notices import parse_settings
-from runner.office_settings import MOST_LOGO_BYTES, OfficeLook, OfficeSettings, parse_office, picture_of
+from runner.office_settings import (
+    MOST_LOGO_BYTES,
+    Logo,
+    OfficeLook,
+    OfficeSettings,
+    Picture,
+    parse_office,
+    picture_of,
+)
 from runner.officials import Official, Roster, load_roster
 from runner.sop_check import Staff
 from runner.windows import Windows, parse_windows
@@ -27,6 +37,7 @@ def roster_file(inventory: Path) -> Path:
 
 def staff_of(inventory: Path, operator: str | None, now: Instant) -> Staff:
     """Return the office's people as a SOP is judged by them; without an operator nobody is left out."""
+    require_inventory(inventory)
     roster = load_roster(roster_file(inventory))
     operates = operator_of(roster, operator) if operator or roster.operator else None
     return Staff(roster, operates, roster.day(now.at))
@@ -35,7 +46,7 @@ def staff_of(inventory: Path, operator: str | None, now: Instant) -> Staff:
 def windows_of(inventory: Path) -> Windows | None:
     """Return the office's maintenance windows; without the file hosts may be changed at any time."""
     file = roster_file(inventory).with_name("windows.yml")
-    return parse_windows(read_text(file), str(file)) if file.exists() else None
+    return parse_windows(office_text(file), str(file)) if file.exists() else None
 
 
 def look_of(roster: Roster, file: Path) -> OfficeLook:
@@ -48,10 +59,10 @@ def look_of(roster: Roster, file: Path) -> OfficeLook:
     said = file.with_name("office.yml")
     if not said.exists():
         return OfficeLook()
-    settings = parse_office(read_text(said), str(said), roster.timezone)
+    settings = parse_office(office_text(said), str(said), roster.timezone)
     logos = [(logo, said.with_name(logo.file)) for logo in settings.letterhead.logos]
-    pictures = tuple(picture_of(logo, _read_logo(path, said), str(path)) for logo, path in logos)
-    return OfficeLook(settings=settings, pictures=pictures, authorities=_authorities(settings, said))
+    shown = tuple(_picture(logo, path, said) for logo, path in logos)
+    return OfficeLook(settings=settings, pictures=shown, authorities=_authorities(settings, said))
 
 
 def _authorities(settings: OfficeSettings, said: Path) -> str:
@@ -65,8 +76,11 @@ def _authorities(settings: OfficeSettings, said: Path) -> str:
     return pem.decode("ascii")
 
 
-def _read_logo(path: Path, said: Path) -> bytes:
-    return _read(path, said, "as a logo", MOST_LOGO_BYTES + 1)
+def _picture(logo: Logo, path: Path, said: Path) -> Picture:
+    data = _read(path, said, "as a logo", MOST_LOGO_BYTES + 1)
+    picture = picture_of(logo, data, str(path))
+    pictures.require_whole(data, str(path))
+    return picture
 
 
 def _read(path: Path, said: Path, named: str, most: int) -> bytes:
@@ -82,7 +96,7 @@ def _read(path: Path, said: Path, named: str, most: int) -> bytes:
 def notify_office(roster: Path) -> Office | None:
     """Return how the office of a roster tells its officials; None without a ``notify.yml`` beside it."""
     file = roster.with_name("notify.yml")
-    return Office(parse_settings(read_text(file), str(file)), file.parent) if file.exists() else None
+    return Office(parse_settings(office_text(file), str(file)), file.parent) if file.exists() else None
 
 
 def roster_file_of(workspace: Workspace, folder: RunFolder) -> Path:
@@ -108,6 +122,16 @@ def operator_of(roster: Roster, official_id: str | None) -> Official:
             "nobody operates this run", hint="give --operator ID, an official of the roster"
         )
     return roster.named(wanted)
+
+
+def office_text(file: Path) -> str:
+    """Return a file that says how the office works; nobody but the office may have written it.
+
+    Raises:
+        InputError: when everybody may write it, it cannot be read, or is not UTF-8.
+    """
+    require_trusted(file)
+    return read_text(file)
 
 
 def read_text(file: Path) -> str:

@@ -30,6 +30,7 @@ from pydantic import (
 
 from runner import errors, source
 from runner.canonical import canonical_json
+from runner.files import require_trusted
 from runner.models import judged
 from runner.source import Problem, SourceError
 
@@ -265,6 +266,7 @@ def load_roster(path: Path) -> Roster:
     Raises:
         InputError: when the file or a key cannot be used, with file and line.
     """
+    require_trusted(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -353,6 +355,7 @@ def _public_key(official: Official, roster: Path, line: int) -> str:
     text = official.key
     if not text.startswith(("ssh-", "sk-", "ecdsa-")):
         file = roster.parent / text
+        require_trusted(file)
         try:
             text = file.read_text(encoding="ascii")
         except (OSError, UnicodeDecodeError) as error:

@@ -12,6 +12,8 @@ this module brings them together. Rules:
 from __future__ import annotations
 
 import io
+import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from html import unescape
@@ -40,7 +42,7 @@ from runner.view import DocumentView, moment_of
 from runner.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -53,12 +55,15 @@ __all__ = [
     "build_document",
     "document_view",
     "environment",
+    "fill",
     "known_documents",
     "render_html",
     "view_json",
 ]
 
 TEMPLATES = "report_templates"
+GIVEN = ("view", "short_digest", "qr", "original", "annexed")
+"""What the template of a document is filled in with."""
 _SHOWN_OF_DIGEST = 16
 _ANNEX, _ANNEX_BLOCK = "_lampiran.html.j2", "annex"
 # What one annex may cost; docs/performance.md tells what one takes.
@@ -120,7 +125,8 @@ class Original:
 
 def annexes_of(view: DocumentView) -> list[tuple[str, Annex]]:
     """Return the name and content of each annex; only documents with a place to name them have some."""
-    template = environment().get_template(f"{view.document}.html.j2")
+    with _telling_mistakes():
+        template = environment().get_template(f"{view.document}.html.j2")
     found = annexes(view) if _ANNEX_BLOCK in template.blocks else ()
     return [(annex_name(view, annex.number), annex) for annex in found]
 
@@ -128,8 +134,8 @@ def annexes_of(view: DocumentView) -> list[tuple[str, Annex]]:
 def annex_html(view: DocumentView, annex: Annex, original: Original | None = None) -> str:
     """Return an annex as one HTML file; ``original`` as ``render_html`` has it."""
     digest = original.data_sha256 if original else sha256_hex(view_json(view))
-    template = environment().get_template(_ANNEX)
-    return template.render(
+    return fill(
+        _ANNEX,
         view=view,
         annex=annex,
         document_title=_title(view),
@@ -161,8 +167,9 @@ def annex_pdf(view: DocumentView, annex: Annex, original: Original | None = None
 
 
 def _title(view: DocumentView) -> str:
-    template = environment().get_template(f"{view.document}.html.j2")
-    return unescape("".join(template.blocks["title"](template.new_context({"view": view}))))
+    with _telling_mistakes():
+        template = environment().get_template(f"{view.document}.html.j2")
+        return unescape("".join(template.blocks["title"](template.new_context({"view": view}))))
 
 
 def render_html(view: DocumentView, original: Original | None = None, annexed: Sequence[str] = ()) -> str:
@@ -174,18 +181,56 @@ def render_html(view: DocumentView, original: Original | None = None, annexed: S
         annexed: the digests of its annexes' files, in order.
 
     Raises:
-        InputError: when there is no template for the document.
+        InputError: when there is no template for the document, or a mistake in it.
     """
     if view.document not in known_documents():
         known = ", ".join(sorted(known_documents())) or "none"
         raise errors.InputError(f"there is no document {view.document!r}; there are {known}")
     digest = original.data_sha256 if original else sha256_hex(view_json(view))
     code = archive_code(view, digest)
-    template = environment().get_template(f"{view.document}.html.j2")
-    shown = digest[:_SHOWN_OF_DIGEST]
+    template, shown = f"{view.document}.html.j2", digest[:_SHOWN_OF_DIGEST]
     named = zip(annexes_of(view), annexed, strict=True) if annexed else ()
     told = [(name, annex, sha256) for (name, annex), sha256 in named]
-    return template.render(view=view, short_digest=shown, qr=qr_code(code), original=original, annexed=told)
+    return fill(template, view=view, short_digest=shown, qr=qr_code(code), original=original, annexed=told)
+
+
+def fill(template: str, **values: object) -> str:
+    """Return a template filled in.
+
+    Raises:
+        InputError: naming file and line of a mistake in it, or in what it rests on.
+    """
+    with _telling_mistakes():
+        return environment().get_template(template).render(**values)
+
+
+@contextmanager
+def _telling_mistakes() -> Iterator[None]:
+    """Turn what a template cannot do into one error: an office may have written it."""
+    try:
+        yield
+    except jinja2.TemplateSyntaxError as error:
+        raise _mistake(f"{error.filename or error.name}:{error.lineno}", error.message or "") from error
+    except (
+        jinja2.TemplateError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".j2")]
+        if not lines and not isinstance(error, jinja2.TemplateError):
+            raise  # no template asked for it: the mistake is ours
+        where = f"{lines[-1].filename}:{lines[-1].lineno}" if lines else TEMPLATES
+        raise _mistake(where, str(error) or type(error).__name__) from error
+
+
+def _mistake(where: str, what: str) -> errors.InputError:
+    return errors.InputError(
+        f"{where}: the document cannot be made with this template: {display(what)}",
+        hint="mend the template, try it with 'rawat sop check', then go on ('rawat resume' in a run)",
+    )
 
 
 def archive_code(view: DocumentView, digest: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runner import archive, checkpoints, record
 from runner.archive_settings import ArchiveSettings, parse_archive_settings
-from runner.office import read_text
+from runner.office import office_text
 from runner.workspace import RunFolder, Workspace
 
 
@@ -17,7 +17,7 @@ def settings_of(workspace: Workspace) -> ArchiveSettings:
         InputError: naming what is wrong in archive.yml.
     """
     file = workspace.archive_settings
-    return parse_archive_settings(read_text(file), str(file)) if file.exists() else ArchiveSettings()
+    return parse_archive_settings(office_text(file), str(file)) if file.exists() else ArchiveSettings()
 
 
 def seal(workspace: Workspace, folder: RunFolder) -> Path:

@@ -88,14 +88,33 @@ def sign(statement: Path, key: Path, namespace: str = NAMESPACE) -> Path:
     command = [_program(), "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(statement)]
     if not key.exists():
         raise errors.DecisionRefusedError(f"there is no key at {key}", hint="give another with --key FILE")
+    _require_own(key)
     done = subprocess.run(command, check=False, env=_environment(), stderr=subprocess.PIPE, text=True)
     if done.returncode != 0 or not signature.exists():
         reason = (done.stderr or "").strip().splitlines()
         raise errors.DecisionRefusedError(
             f"no signature was made with {key}: {reason[-1] if reason else 'ssh-keygen gave no reason'}",
-            hint="the gate is still open; try again with the right key and passphrase",
+            hint="the gate is still open; try again with the right key and passphrase (without a terminal "
+            "nobody is asked for one: ssh-add the key before)",
         )
     return write_once(signature, signature.read_bytes())
+
+
+def _require_own(key: Path) -> None:
+    """Refuse a key that others may read or change: OpenSSH does so too, in more lines than one error has.
+
+    Raises:
+        DecisionRefusedError: naming its mode and the command that mends it.
+    """
+    status = key.stat()
+    others = 0o077 if key.suffix != ".pub" and status.st_uid == os.getuid() else 0o002
+    mode = status.st_mode & 0o777
+    if mode & others:
+        raise errors.DecisionRefusedError(
+            f"no signature was made with {key}: others may read or change it (mode {mode:04o})",
+            hint=f"chmod {'644' if key.suffix == '.pub' else '600'} {key}; a key that somebody else has read "
+            "is to be replaced",
+        )
 
 
 def is_signature_on(data: bytes, signature: bytes, namespace: str) -> bool:

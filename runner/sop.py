@@ -456,12 +456,12 @@ def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
                     read.line((*at, key)), f"row {step.no}: unknown actor {actor!r}; known are {known}"
                 )
         yield from _form_problems(sop, step, at, read)
+        some = _some(numbers)
         for path, target in _targets(step, at):
             if target != "end" and target not in numbers:
                 yield Problem(
                     read.line(path),
-                    f"row {step.no}: leads to row {target}, which does not exist; expected one of "
-                    f"{numbers[0]} to {numbers[-1]} or end",
+                    f"row {step.no}: leads to row {target}, which does not exist; expected {some} or end",
                 )
         if step.span is not None and (step.span not in numbers or step.span <= step.no):
             yield Problem(read.line((*at, "span")), f"row {step.no}: span must name a later row")
@@ -469,6 +469,18 @@ def _reference_problems(sop: Sop, read: source.Source) -> Iterator[Problem]:
         if not _path_exists(assumption.field, read.data):
             line = read.line(("assumptions", index, "field"))
             yield Problem(line, f"the assumption names {assumption.field!r}, which is not in the file")
+
+
+def _some(numbers: list[int]) -> str:
+    """Return the numbers of rows in words: ``one of 1 to 4, 6``; a gap between them is no row."""
+    spans: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if spans and spans[-1][-1] == number - 1:
+            spans[-1].append(number)
+        else:
+            spans.append([number])
+    told = [f"{span[0]} to {span[-1]}" if len(span) > 1 else str(span[0]) for span in spans]
+    return f"one of {', '.join(told)}"
 
 
 def _form_problems(sop: Sop, step: Step, at: source.Path, read: source.Source) -> Iterator[Problem]:

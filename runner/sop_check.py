@@ -8,6 +8,7 @@ that very field makes the error a warning, and is shown before every run. Pure r
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,12 +19,17 @@ from runner import cures, source
 from runner.models import meant, path_text
 from runner.officials import Holder, Official, Roster
 from runner.repair_sentences import NAMES
-from runner.sop import Available, Cures, Sop, Step, missing_files, parse_sop
+from runner.sop import Available, Cures, Outcome, Sop, Step, missing_files, parse_sop
 from runner.source import Problem, SourceError
 
 _NEEDS_A_PLAN = {"planned", "ready"}
 _NOBODY_PLANS = "but no row with 'plan: true' comes before it"
 _NOBODY_CHANGES = "but no row with 'changes: true' comes before it"
+# How Indonesian offices call an exit that says no; what else refuses is known by where it leads.
+_REFUSES = re.compile(
+    r"(tidak|belum|tolak|ditolak|menolak|tunda|ditunda|ditangguhkan|batal|dibatalkan|dikembalikan)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,37 @@ def _of_row(index: int, step: Step) -> Iterator[_Found]:
         )
 
 
+# What must have a reason ------------------------------------------------------------------------------
+
+
+def _of_reasons(sop: Sop) -> Iterator[_Found]:
+    """Tell which exits refuse and lead on: of them no rule of the run asks a reason, the row has to."""
+    for index, step in enumerate(sop.steps):
+        outcomes = step.decision.outcomes if step.decision and step.decision.by == "official" else []
+        for number, outcome in enumerate(outcomes):
+            if not outcome.reason and not sop.turns_down(step, outcome.name):
+                yield from _of_exit(("steps", index, "decision", "outcomes", number), step, outcome, outcomes)
+
+
+def _of_exit(at: source.Path, step: Step, outcome: Outcome, others: list[Outcome]) -> Iterator[_Found]:
+    onward = sorted((o.next, o.name) for o in others if isinstance(o.next, int) and o.next > step.no)
+    settled = "reason" in outcome.model_fields_set
+    to = "completes the run" if outcome.next == "end" else f"leads on to row {outcome.next}"
+    if outcome.unresolved:
+        told = "a disturbance stays, and reports tell why; write 'reason: true' there"
+        yield _Found(at, f"row {step.no}: with {outcome.name!r} {told}")
+    elif _REFUSES.match(outcome.name) and settled:
+        told = "sounds like a refusal, and 'reason: false' lets it pass without a reason"
+        yield _Found(at, f"row {step.no}: {outcome.name!r} {told}", is_error=False)
+    elif _REFUSES.match(outcome.name):
+        told = "without a reason; write 'reason: true' there, or 'reason: false' where it refuses nothing"
+        yield _Found(at, f"row {step.no}: {outcome.name!r} refuses and {to} {told}")
+    elif isinstance(outcome.next, int) and onward[0][0] < outcome.next and not settled:
+        told = f"leads past row {onward[0][0]}, where {onward[0][1]!r} leads"
+        mend = "if it refuses, write 'reason: true' there, and if not, 'reason: false'"
+        yield _Found(at, f"row {step.no}: {outcome.name!r} {told}; {mend}", is_error=False)
+
+
 # The people -------------------------------------------------------------------------------------------
 
 
@@ -244,6 +281,7 @@ def _leads_only_to_rows(sop: Sop) -> bool:
 
 
 def _of_ways(sop: Sop) -> Iterator[_Found]:
+    yield from _of_reasons(sop)
     yield from _of_order(sop)
     yield from _of_loops(sop)
     made = {output.name for step in sop.steps for output in step.output}

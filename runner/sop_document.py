@@ -17,7 +17,7 @@ from runner.language import INDONESIAN, Language, _, reading
 from runner.office_settings import OfficeLook
 from runner.pdf import render_pdf
 from runner.procedure import marks_of, procedure_of
-from runner.report import environment, title_of
+from runner.report import fill, title_of
 from runner.sop import Sop, parse_sop, sop_digest
 
 UNDATED = datetime.fromtimestamp(0, UTC)
@@ -71,8 +71,8 @@ def render_sop(sop: Sop, text: str, look: OfficeLook | None = None) -> str:
     """Return the document as one HTML file that needs nothing else, its headings in the language of now."""
     look = look or OfficeLook()
     procedure, marks = procedure_of(sop), marks_of(sop)
-    template = environment().get_template("sop.html.j2")
-    return template.render(
+    return fill(
+        "sop.html.j2",
         sop=sop,
         procedure=procedure,
         flow=flow_of(procedure, marks, look.settings.paper),

@@ -118,6 +118,18 @@ def read(text: str, name: str) -> Source:
     return Source(name, data, reader.lines)
 
 
+def syntax_problem(text: str) -> Problem | None:
+    """Return why text is no YAML, or None; what a Rawat file may not use besides is not asked."""
+    try:
+        for _ in yaml.parse(text, yaml.SafeLoader):
+            pass
+    except yaml.MarkedYAMLError as error:
+        return _syntax_problem(error)
+    except yaml.YAMLError as error:
+        return Problem(1, f"not valid YAML: {str(error).splitlines()[0]}")
+    return None
+
+
 def _compose(text: str, name: str) -> yaml.Node:
     problems: list[Problem] = []
     node: yaml.Node | None = None

@@ -50,9 +50,7 @@ def draw(due: DueSignature, now: Record, at: datetime) -> bytes:
     stamp = _Stamp(
         due.person["name"], due.person["nip"], format_utc(at), width, height, round(min(width, height) - 2, 2)
     )
-    html = (
-        report.environment()
-        .get_template("_stamp.html.j2")
-        .render(stamp=stamp, qr=report.qr_code(code), view=_View(now.started["timezone"]))
+    html = report.fill(
+        "_stamp.html.j2", stamp=stamp, qr=report.qr_code(code), view=_View(now.started["timezone"])
     )
     return render_pdf(html, _TITLE, at, None)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from runner import __version__, errors, filled, holds
 from runner.canonical import sha256_hex
-from runner.clock import Clock
+from runner.clock import Clock, Instant
 from runner.display import display
 from runner.earlier_reports import earlier_trends
 from runner.earlier_runs import find_owed
@@ -64,6 +64,22 @@ def start_run(
         InputError: when the SOP or the roster does not allow a run, or an open run holds one of the hosts.
         CannotRecordError: when the disk does not take it, or has too little space for a run.
     """
+    now = clock.now()
+    sop, start = require_startable(workspace, start, now)
+    needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
+    for path in (workspace.runs, workspace.archive):
+        require_reserve(path, free(path), needed)
+    with holds.taking(workspace):
+        holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
+        return _begin(workspace, clock, start, sop)
+
+
+def require_startable(workspace: Workspace, start: Start, now: Instant) -> tuple[Sop, Start]:
+    """Return the SOP and what of a start its rows work on, when a run can be begun and come to its end.
+
+    Raises:
+        InputError: when the SOP, the roster, the hosts, the budget or the windows do not allow a run.
+    """
     sop = require_good(start.sop_text, start.sop_name, workspace.available())
     if not sop.is_about_services:
         start = _with_computers_only(start)
@@ -72,7 +88,6 @@ def start_run(
             f"the failure budget is {display(start.failure_budget)!r}",
             hint="expected a number of hosts such as 3, or a share of the planned hosts such as 10%",
         )
-    now = clock.now()
     shut = closed(start.windows, ZoneInfo(start.roster.timezone), now.at)
     if shut is not None and shut.opens is None:
         raise errors.InputError(
@@ -80,12 +95,7 @@ def start_run(
             hint="compare min_minutes, windows and freeze in windows.yml beside the inventory",
         )
     _require_officials(sop, start, start.roster.day(now.at))
-    needed = RESERVE + len(start.inventory.hosts) * RESERVE_PER_HOST
-    for path in (workspace.runs, workspace.archive):
-        require_reserve(path, free(path), needed)
-    with holds.taking(workspace):
-        holds.require_free(workspace, start.inventory.hosts, start.inventory.addresses)
-        return _begin(workspace, clock, start, sop)
+    return sop, start
 
 
 def _with_computers_only(start: Start) -> Start:
@@ -191,6 +201,19 @@ def warnings(sop: Sop, roster: Roster, operator: Official, today: date) -> list[
         for step, positions in _awaited_positions(sop)
         if not can_be_filled([roster.holders(position, today) for position in positions], operator)
     ]
+
+
+def empty_groups(sop: Sop, inventory: Inventory) -> list[str]:
+    """Return a line for every group of waves in which the inventory, or what is left of it, has no host."""
+    told = []
+    for step in sop.steps:
+        waves = step.action.waves if step.action else None
+        for group in [waves.first, *waves.then] if waves else []:
+            if not inventory.groups.get(group):
+                first = group == waves.first if waves else False
+                what = "no host is tried before all others" if first else "nothing of it comes in its turn"
+                told.append(f"row {step.no}: no host is in the inventory's group {group!r}, so {what}")
+    return told
 
 
 def _awaited_positions(sop: Sop) -> Iterator[tuple[Step, list[str]]]:

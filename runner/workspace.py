@@ -19,6 +19,9 @@ from runner.files import write_once
 from runner.moves import roster_name, statement_name
 from runner.sop import Available
 
+ENVIRONMENT = ("RAWAT_ROOT", "RAWAT_RUNS", "RAWAT_ARCHIVE", "RAWAT_ARCHIVE_KEY", "RAWAT_ARCHIVE_SETTINGS")
+"""The variables that say where things are instead of the checkout; each holds a path."""
+
 OWN_TESTS = {"unit", "scenarios", "contracts", "conformance", "roles", "lab", "campaign"}
 """Folders beside the suites that try Rawat itself; no row can test a host with them."""
 

@@ -81,6 +81,7 @@ PARTS = {
     | {
         "inventory",
         "own_machine",
+        "pictures",
         "earlier_runs",
         "run_numbers",
         "earlier_checks",
@@ -93,6 +94,7 @@ PARTS = {
     # what only reads the run folder
     "readers": {
         "report",
+        "template_check",
         "sop_document",
         "run_view",
         "data_tables",

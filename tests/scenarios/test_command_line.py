@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from runner import __version__
+
 ROOT = Path(__file__).parent.parent.parent
 SOP = ROOT / "sops" / "surakarta-system-update.yml"
 ROSTER = """
@@ -105,6 +107,28 @@ def test_mistake_in_the_windows_is_named_with_its_line(tmp_path: Path, inventory
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("checkpoint: []\n", "archive.yml:1: checkpoint: is not a known key"),
+        (
+            "retention: {officials: no/such.yml, decides: A, witness: B}\n",
+            "no/such.yml: cannot be read",
+        ),
+    ],
+)
+def test_mistake_in_the_settings_of_the_archive_is_named_before_anything_begins(
+    tmp_path: Path, inventory: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    file = tmp_path / "archive.yml"
+    file.write_text(said, encoding="utf-8")
+    monkeypatch.setenv("RAWAT_ARCHIVE_SETTINGS", str(file))
+    done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_windows_are_no_inventory_of_ansible(tmp_path: Path, inventory: Path) -> None:
     (inventory / "windows.yml").write_text('windows: [{from: "20:00", until: "05:00"}]\n', encoding="utf-8")
     done = rawat(tmp_path, "run", str(SOP), "-i", str(inventory))
@@ -114,7 +138,16 @@ def test_windows_are_no_inventory_of_ansible(tmp_path: Path, inventory: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("run", str(SOP), "-i", "no/such/folder"), "officials.yml: cannot be read"),
+        (("run", str(SOP), "-i", "no/such/folder"), "there is no inventory at no/such/folder"),
+        (("sop", "check", str(SOP), "-i", "no/such/folder"), "there is no inventory at no/such/folder"),
+        (
+            ("sop", "render", str(SOP), "-i", "no/such/folder", "-o", "/tmp/x.pdf"),
+            "there is no inventory at no/such/folder",
+        ),
+        (
+            ("schedule", str(SOP), "-i", "no/such/folder", "--every", "weekly", "-o", "/tmp/no-units"),
+            "there is no inventory at no/such/folder",
+        ),
         (("run", "no-such.yml", "-i", "{inventory}"), "no-such.yml: cannot be read"),
         (
             ("run", str(SOP), "-i", "{inventory}", "--operator", "siapa"),
@@ -124,7 +157,17 @@ def test_windows_are_no_inventory_of_ansible(tmp_path: Path, inventory: Path) ->
         (("status", "2026-01-01-nothing"), "there is no run '2026-01-01-nothing'"),
         (("verify", "/proc/1/nothing"), "there is no run"),
     ],
-    ids=["inventory", "sop", "operator", "limit", "run", "archive"],
+    ids=[
+        "inventory",
+        "of a check",
+        "of a paper",
+        "of a schedule",
+        "sop",
+        "operator",
+        "limit",
+        "run",
+        "archive",
+    ],
 )
 def test_wrong_use_is_told_in_one_line(
     tmp_path: Path, inventory: Path, arguments: tuple[str, ...], told: str
@@ -135,6 +178,17 @@ def test_wrong_use_is_told_in_one_line(
     assert told in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") == 1
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    done = rawat(tmp_path, "--version")
+    assert (done.returncode, done.stdout) == (0, f"rawat {__version__}\n")
+
+
+def test_nothing_but_rawat_shows_what_there_is(tmp_path: Path) -> None:
+    done = rawat(tmp_path)
+    assert "Usage:" in done.stdout + done.stderr
+    assert "resume" in done.stdout + done.stderr
 
 
 def test_printed_schema_is_the_committed_one(tmp_path: Path) -> None:

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 
 from runner import record
+from runner.inventory import read_inventory
 from runner.schedule import Schedule, units
-from runner.workspace import RunFolder
+from runner.sop import parse_sop
+from runner.start import empty_groups
+from runner.workspace import ENVIRONMENT, RunFolder
 from scenarios.post_office import PostOffice, occasions, post_office, settings_text
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +177,71 @@ def test_a_calendar_of_two_lines_is_no_calendar(tmp_path: Path, inventory: Path)
     done = scheduled(tmp_path, inventory, "monthly\nExecStart=/bin/sh")
     assert done.returncode == 2
     assert "cannot be seen: U+000A" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "mistake"),
+    [
+        ("windows.yml", ("windows: [{from: malam}]\n", "windows.yml:1: windows[0].from: expected a time")),
+        ("office.yml", ("papper: A4\n", "office.yml:1: papper: is not a known key")),
+        ("hosts.yml", ("all: {hosts: {}}\n", "holds no host")),
+        ("../archive.yml", ("retensi: {}\n", "archive.yml:1: retensi: is not a known key")),
+    ],
+)
+def test_what_would_stop_the_run_is_told_before_units_are_written(
+    tmp_path: Path, inventory: Path, monkeypatch: pytest.MonkeyPatch, file: str, mistake: tuple[str, str]
+) -> None:
+    said, told = mistake
+    (inventory / file).write_text(said, encoding="utf-8")
+    monkeypatch.setenv("RAWAT_ARCHIVE_SETTINGS", str(tmp_path / "archive.yml"))
+    done = scheduled(tmp_path, inventory, "monthly")
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert not (tmp_path / "units").exists()
+
+
+def test_a_gate_that_nobody_decides_is_told_before_units_are_written(tmp_path: Path, inventory: Path) -> None:
+    roster = inventory / "officials.yml"
+    kept = [line for line in roster.read_text(encoding="utf-8").splitlines() if "id: kabid" not in line]
+    roster.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    done = scheduled(tmp_path, inventory, "monthly")
+    assert done.returncode == 2
+    assert "waits for Kepala Bidang Teknologi dan Informatika, but nobody holds" in done.stderr
+    assert not (tmp_path / "units").exists()
+
+
+def test_units_know_all_that_the_commands_read(
+    tmp_path: Path, inventory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {name: str(tmp_path / name) for name in ENVIRONMENT if name != "RAWAT_ROOT"}
+    said |= {"RAWAT_ARCHIVE": "arsip", "ANSIBLE_VAULT_PASSWORD_FILE": str(tmp_path / "vault")}
+    (tmp_path / "vault").write_text("rahasia\n", encoding="utf-8")
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    done = scheduled(tmp_path, inventory, "monthly")
+    assert done.returncode == 0, done.stderr
+    # As seen from the folder in which the units were written: they work in another.
+    said |= {"RAWAT_RUNS": str(tmp_path / "runs"), "RAWAT_ARCHIVE": str(ROOT / "arsip")}
+    for unit in (f"{NAME}.service", "rawat-remind.service"):
+        text = (tmp_path / "units" / unit).read_text(encoding="utf-8")
+        found = dict(re.findall(r'^Environment="(\w+)=(.*)"$', text, re.MULTILINE))
+        assert found == said
+
+
+def test_every_variable_that_says_where_things_are_is_one_of_those() -> None:
+    source = (ROOT / "runner" / "workspace.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'environ\.get\(\s*"(\w+)"', source)) == set(ENVIRONMENT)
+
+
+def test_groups_of_waves_that_have_no_host_are_told(inventory: Path) -> None:
+    with (inventory / "hosts.yml").open("a", encoding="utf-8") as stream:
+        stream.write("web: {hosts: {pc1: {}}}\n")
+    text = (ROOT / "sops" / "surakarta-system-update.yml").read_text(encoding="utf-8")
+    sop = parse_sop(text.replace("{first: canary", "{first: canary, then: [web, db]"), "s.yml")
+    assert empty_groups(sop, read_inventory(inventory)) == [
+        "row 7: no host is in the inventory's group 'canary', so no host is tried before all others",
+        "row 7: no host is in the inventory's group 'db', so nothing of it comes in its turn",
+    ]
 
 
 def test_units_of_somebody_else_are_not_written_over(tmp_path: Path, inventory: Path) -> None:

@@ -68,6 +68,15 @@ def test_an_inventory_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_inventory(tmp_path / "gone")
 
 
+@pytest.mark.parametrize("name", ["hosts.yml", "group_vars/all.yml", "group_vars"])
+def test_an_inventory_that_everybody_of_the_machine_may_write_is_refused(inventory: Path, name: str) -> None:
+    (inventory / "group_vars").mkdir(exist_ok=True)
+    (inventory / "group_vars/all.yml").touch()
+    (inventory / name).chmod(0o777)
+    with pytest.raises(errors.InputError, match=f"{name} can be written by everybody of this machine"):
+        read_inventory(inventory)
+
+
 def test_an_inventory_without_hosts_is_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: {}\n", encoding="utf-8")
     with pytest.raises(errors.InputError, match="holds no host"):
@@ -78,6 +87,36 @@ def test_an_inventory_that_ansible_cannot_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text("all: [\n", encoding="utf-8")
     with pytest.raises(errors.InputError):
         read_inventory(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "told"),
+    [
+        ("group_vars/all.yml", "a: 1\nb: [1, 2\nc: 3\n", ":3: not valid YAML: "),
+        (
+            "host_vars/web1/net.yaml",
+            "a: 1\n\tb: 2\n",
+            ":2: not valid YAML: a tab stands where only spaces may",
+        ),
+        ("hosts.yml", "all: [\n", ":2: not valid YAML: "),
+    ],
+)
+def test_a_broken_file_of_the_inventory_is_told_with_its_line(
+    inventory: Path, name: str, said: str, told: str
+) -> None:
+    (inventory / name).parent.mkdir(parents=True, exist_ok=True)
+    (inventory / name).write_text(said, encoding="utf-8")
+    with pytest.raises(errors.InputError) as caught:
+        read_inventory(inventory)
+    assert str(caught.value).startswith(f"{inventory / name}{told}")
+
+
+def test_variables_of_an_inventory_that_is_good_may_be_encrypted(inventory: Path) -> None:
+    (inventory / "group_vars").mkdir(exist_ok=True)
+    text = "rahasia: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\nlain: [1\n"
+    (inventory / "group_vars" / "all.yml").write_text(text, encoding="utf-8")
+    with pytest.raises(errors.InputError, match=r"all\.yml:4: not valid YAML"):
+        read_inventory(inventory)
 
 
 def test_what_an_office_keeps_beside_its_inventory_is_not_read_as_one(inventory: Path) -> None:

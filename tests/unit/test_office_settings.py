@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from sample_run import ROSTER, SampleRun, whole_run
 
 from runner import errors, record
@@ -155,6 +157,48 @@ def test_a_mistake_is_told_with_its_line(wrong: tuple[str, str], line: int, told
 def test_a_logo_that_is_no_small_picture_is_refused(tmp_path: Path, logo: bytes, told: str) -> None:
     with pytest.raises(errors.InputError, match=told):
         office(tmp_path, logo=logo)
+
+
+def jpeg() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (40, 40), (31, 58, 95)).save(made, "JPEG")
+    return made.getvalue()
+
+
+@pytest.mark.parametrize(
+    "torn", [png()[:45], png()[:8] + b"no picture", png().replace(b"IDAT", b"IDAX"), jpeg()[:400]]
+)
+def test_a_logo_that_cannot_be_drawn_is_refused_before_a_run_keeps_it(tmp_path: Path, torn: bytes) -> None:
+    with pytest.raises(
+        errors.InputError, match=r"lambang\.png: is a picture that cannot be opened: "
+    ) as told:
+        office(tmp_path, logo=torn)
+    assert told.value.hint == "open it in a picture program and save it as PNG anew"
+
+
+@pytest.mark.parametrize("whole", [png(), jpeg()])
+def test_a_logo_that_can_be_drawn_is_taken(tmp_path: Path, whole: bytes) -> None:
+    assert len(office(tmp_path, logo=whole).pictures) == 1
+
+
+@pytest.mark.parametrize("side", [5_001, 20_000])
+def test_a_logo_of_too_many_pixels_is_refused(tmp_path: Path, side: int) -> None:
+    with pytest.raises(errors.InputError, match=r"lambang\.png: has .*pixels"):
+        office(tmp_path, logo=png(side, 5_000) if side == 5_001 else png(1, 1).replace(*_sizes(side)))
+
+
+def _sizes(side: int) -> tuple[bytes, bytes]:
+    """Return the head of a picture of one pixel, and that of one that says it had many."""
+    heads = [b"IHDR" + struct.pack(">IIBBBBB", n, n, 8, 2, 0, 0, 0) for n in (1, side)]
+    one, many = (head + struct.pack(">I", zlib.crc32(head)) for head in heads)
+    return one, many
+
+
+def test_settings_that_everybody_may_write_are_refused(tmp_path: Path) -> None:
+    office(tmp_path)
+    tmp_path.joinpath("office.yml").chmod(0o646)
+    with pytest.raises(errors.InputError, match=r"office\.yml can be written by everybody"):
+        look_of(ROSTER, tmp_path / "officials.yml")
 
 
 def test_a_logo_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -359,3 +359,22 @@ def test_days_are_told_in_words(file: Path) -> None:
     append(file, VALID)
     petugas, kepala = load_roster(file).officials
     assert (petugas.valid.days(), kepala.valid.days()) == ("always", "from 2026-01-01 until 2026-12-31")
+
+
+@pytest.mark.parametrize("name", ["officials.yml", "keys/kepala.pub", ".", "keys"])
+def test_what_everybody_of_the_machine_may_write_is_not_trusted(file: Path, name: str) -> None:
+    open_one = (file.parent / name).resolve()
+    mode = open_one.stat().st_mode
+    open_one.chmod(mode | 0o002)
+    with pytest.raises(errors.InputError, match="can be written by everybody of this machine") as caught:
+        load_roster(file)
+    assert str(caught.value).startswith(str(open_one))
+    assert caught.value.hint.endswith(f"chmod o-w {open_one}")
+
+    open_one.chmod(mode | 0o020)  # a group that shares the work is the office's own choice
+    assert load_roster(file).officials
+
+
+def test_a_folder_in_which_only_owners_replace_files_is_trusted(file: Path) -> None:
+    file.parent.chmod(0o1777)
+    assert load_roster(file).officials

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import jinja2
 import pytest
 import sample_run
 from sample_run import (
@@ -39,6 +40,7 @@ from runner.officials import Deputy
 from runner.run_view import document_view
 from runner.view import DocumentView
 
+ROOT = Path(__file__).parents[2]
 NOT_CERTIFIED = "bukan tanda tangan elektronik tersertifikasi"
 HOSTILE = "<script>alert(1)</script>{{7*7}}{% raise %}\x1b[31m\u202e<img src=file:///etc/passwd>&lt;b&gt;\"'"
 
@@ -805,6 +807,35 @@ def test_a_host_cannot_fill_a_document(tmp_path: Path) -> None:
 def test_a_hole_in_a_document_is_an_error(value: object) -> None:
     with pytest.raises(TypeError, match="must not print"):
         report.environment().from_string("{{ value }}").render(value=value)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "told"),
+    [
+        ("{{ view.run }", "unexpected '}'"),
+        ("{% endfor %}", "Encountered unknown tag 'endfor'."),
+        ("{{ view.run | tebal }}", "No filter named 'tebal'."),
+        ("{{ view.kepala }}", "has no attribute 'kepala'"),
+        ("{{ view.run / 2 }}", "unsupported operand type(s) for /: 'str' and 'int'"),
+        ("{{ view.look }}", "a document must not print"),
+        ("{{ [1][7] }}", "list object has no element 7"),
+    ],
+)
+def test_a_mistake_in_a_template_is_told_with_file_and_line(
+    sample: SampleRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mistake: str, told: str
+) -> None:
+    own = tmp_path / "disposisi.html.j2"
+    own.write_text(f"<title>Disposisi</title>\n<p>\n{mistake}\n", encoding="utf-8")
+    folders = jinja2.FileSystemLoader([tmp_path, ROOT / report.TEMPLATES])
+    changed = report.environment().overlay(loader=folders)
+    monkeypatch.setattr(report, "environment", lambda: changed)
+
+    with pytest.raises(errors.InputError) as refused:
+        report.render_html(view_of(sample, "disposisi", "final"))
+
+    where = f"{own}:3: the document cannot be made with this template: "
+    assert str(refused.value).startswith(where)
+    assert told in str(refused.value)
 
 
 # Deputies ----------------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +103,38 @@ def test_an_older_signature_beside_the_statement_is_never_taken_for_the_new_one(
 def test_a_key_that_is_not_there_is_told(keys: Path, statement: Path) -> None:
     with pytest.raises(errors.DecisionRefusedError, match=r"there is no key at .*/nowhere"):
         sign(statement, keys / "nowhere")
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o640, 0o604])
+def test_a_key_that_others_may_read_or_change_is_refused_with_its_mending(
+    tmp_path: Path, statement: Path, mode: int
+) -> None:
+    key = make_key(tmp_path / "terbuka")
+    key.chmod(mode)
+    with pytest.raises(errors.DecisionRefusedError, match=rf"others may .* \(mode {mode:04o}\)") as told:
+        sign(statement, key)
+    assert told.value.hint.startswith(f"chmod 600 {key}; ")
+    key.chmod(0o600)
+    assert sign(statement, key).exists()
+
+
+def test_without_a_terminal_a_locked_key_is_told_with_the_way_out(keys: Path, statement: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from runner import errors; from runner.signing import sign\n"
+        "try: sign(Path(sys.argv[1]), Path(sys.argv[2]))\n"
+        "except errors.DecisionRefusedError as error: print(error, '|', error.hint)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(statement), str(keys / "terkunci")],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"]},
+        start_new_session=True,  # no terminal that ssh-keygen could open
+    )
+    assert "incorrect passphrase" in done.stdout
+    assert "without a terminal nobody is asked for one: ssh-add the key before" in done.stdout
 
 
 def test_a_file_that_is_no_key_is_told(keys: Path, statement: Path) -> None:

@@ -131,7 +131,10 @@ BROKEN: dict[str, tuple[Edit, list[Told]]] = {
     "row twice": (
         ("  - no: 3\n", "  - no: 1\n"),
         [
-            ("{name: disetujui", f"row 2: leads to row 3, which does not exist; {ANY_ROW}"),
+            (
+                "{name: disetujui",
+                "row 2: leads to row 3, which does not exist; expected one of 1 to 2, 4 or end",
+            ),
             ("- no: 1\n    kegiatan: Memperbaiki", "row 1 stands twice"),
         ],
     ),

@@ -57,6 +57,15 @@ ERRORS: dict[str, Case] = {
         "next: 70",
         "row 8: leads to row 70, which does not exist; expected one of 1 to 10 or end",
     ),
+    "exit into a gap between the rows": (
+        [
+            ("  - no: 10\n", "  - no: 12\n"),
+            ("    next: 10", "    next: 12"),
+            (SEND_BACK, "{name: dikembalikan, next: 10}"),
+        ],
+        "next: 10}",
+        "row 8: leads to row 10, which does not exist; expected one of 1 to 9, 12 or end",
+    ),
     "exit without a target": (
         [(SEND_BACK, "{name: dikembalikan}")],
         "{name: dikembalikan}",
@@ -228,6 +237,27 @@ ERRORS: dict[str, Case] = {
         "kegiatan: Mencadangkan",
         "duplicate key 'kegiatan' (first on line 37)",
     ),
+    "refusal that leads on without a reason": (
+        [("{name: dibatalkan, next: end}", "{name: Tidak disetujui, next: 7}")],
+        "{name: Tidak disetujui",
+        (
+            "row 3: 'Tidak disetujui' refuses and leads on to row 7 without a reason; write 'reason: true' "
+            "there, or 'reason: false' where it refuses nothing"
+        ),
+    ),
+    "refusal that completes the run without a reason": (
+        [("{name: dibatalkan, next: end}", "{name: ditolak, next: end, completes: true}")],
+        "{name: ditolak",
+        (
+            "row 3: 'ditolak' refuses and completes the run without a reason; write 'reason: true' "
+            "there, or 'reason: false' where it refuses nothing"
+        ),
+    ),
+    "disturbance that stays without a reason": (
+        [("{name: dibatalkan, next: end}", "{name: cukup, next: 4, reason: false, unresolved: true}")],
+        "{name: cukup",
+        "row 3: with 'cukup' a disturbance stays, and reports tell why; write 'reason: true' there",
+    ),
     "assumption about nothing": (
         [("actors:\n", "assumptions:\n  - {field: 'steps[70].next', text: Dugaan}\nactors:\n")],
         "steps[70]",
@@ -245,7 +275,7 @@ WARNINGS: dict[str, Case] = {
         [
             (
                 "{name: disetujui, next: 4}",
-                "{name: disetujui, next: 4}\n        - {name: tanpa cadangan, next: 5}",
+                "{name: disetujui, next: 4}\n        - {name: tanpa cadangan, next: 5, reason: true}",
             )
         ],
         "action: {playbook: perbaiki-server.yml",
@@ -253,6 +283,19 @@ WARNINGS: dict[str, Case] = {
             "row 5: changes hosts, and a way leads there without a row with 'backup: true'; "
             "the backup is in row 4"
         ),
+    ),
+    "exit that leaves rows out without a reason": (
+        [("{name: dibatalkan, next: end}", "{name: cukup sekian, next: 7}")],
+        "{name: cukup sekian",
+        (
+            "row 3: 'cukup sekian' leads past row 4, where 'disetujui' leads; if it refuses, write "
+            "'reason: true' there, and if not, 'reason: false'"
+        ),
+    ),
+    "refusal that says it is none": (
+        [("{name: dibatalkan, next: end}", "{name: belum perlu, next: 7, reason: false}")],
+        "{name: belum perlu",
+        "row 3: 'belum perlu' sounds like a refusal, and 'reason: false' lets it pass without a reason",
     ),
     "actor who does nothing": (
         [("actors:\n", "actors:\n  tamu: Tamu Contoh\n")],
@@ -341,6 +384,21 @@ def test_what_is_to_be_weighed_is_no_error(case: str) -> None:
     edits, piece, message = WARNINGS[case]
     text = edited(edits)
     assert told(text) == ([], [f"{line_of(text, piece)}: {message}"])
+
+
+@pytest.mark.parametrize(
+    "exit_",
+    [
+        "{name: ditolak, next: 7, reason: true}",
+        "{name: ditolak, next: end}",  # ending the run needs a reason always, and so does going back
+        "{name: belum, next: 2}",
+        "{name: cukup sekian, next: 7, reason: false}",
+        "{name: cukup sekian, next: 4}",
+        "{name: cukup sekian, next: 7, reason: true, unresolved: true}",
+    ],
+)
+def test_an_exit_whose_reason_is_settled_is_good(exit_: str) -> None:
+    assert told(edited([("{name: dibatalkan, next: end}", exit_)])) == ([], [])
 
 
 def test_everything_is_told_at_once() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from runner import errors
+from runner.files import cannot_record, require_reserve
 from runner.workspace import Workspace
 
 
@@ -73,3 +74,10 @@ def test_a_run_that_cannot_be_looked_at_is_not_one_that_is_not_there(
     for ask in (workspace.run_folders, lambda: workspace.run_folder(None)):
         with pytest.raises(errors.InputError, match="it is not known which runs are open"):
             ask()
+
+
+def test_to_go_on_with_a_run_is_advised_only_where_one_was_begun(tmp_path: Path) -> None:
+    with pytest.raises(errors.CannotRecordError) as caught:
+        require_reserve(tmp_path, 0, 1)
+    for hint in (cannot_record(tmp_path / "sop.pdf", "no space").hint, caught.value.hint):
+        assert hint.endswith("then the same command again, or 'rawat resume' where a run was begun")
