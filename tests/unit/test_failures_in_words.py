@@ -41,6 +41,7 @@ def told(message: str) -> str:
             "the mirror does not answer; the database on disk was kept",
             "server sumber database antivirus tidak menjawab; database yang ada dipertahankan",
         ),
+        ("phased: not yet offered to this host", "dirilis bertahap, belum ditawarkan kepada host ini"),
         ("E: something that apt says", "E: something that apt says"),
     ],
 )
