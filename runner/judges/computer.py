@@ -231,8 +231,11 @@ def _ports(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: 
         port for port, each in listening.items() if each["local"] is False and each["chosen"] is False
     ]
     unexpected = [port for port in open_to_all if port not in expected]
+    # It may be meant so, as of a database beside its website: only the office knows.
+    alone = [port for port in expected if port in listening and listening[port]["local"] is True]
     yield from (finding("port_missing", port, "critical") for port in missing)
     yield from (finding("port_unexpected", port, "warning") for port in unexpected)
+    yield from (finding("port_local", port, "notice") for port in alone)
     if not missing:
         yield finding("port_missing", "", "good")
     if not unexpected:
@@ -380,7 +383,11 @@ def _antivirus(facts: Any, limits: Limits, answer: Facts) -> Iterator[Finding]: 
         days = max(0, math.floor((answer["now"] - _number(facts["built"])) / _DAY))
         yield at_most("antivirus_age", "", days, "days", *_both(limits, "antivirus", "days"))
     if facts["has_daemon"] is True and facts["loaded"] is None:
-        yield finding("antivirus_stopped", "", "critical")
+        # An earlier probe did not tell why: then as it was judged then.
+        if why := _text(facts.get("unanswered", "")):
+            yield unmeasured("antivirus_loaded", "", why)
+        else:
+            yield finding("antivirus_stopped", "", "critical")
     elif facts["has_daemon"] is True:
         loaded, on_disk = _text(facts["loaded"]), facts["on_disk"]
         is_old = on_disk is not None and _text(on_disk) != loaded

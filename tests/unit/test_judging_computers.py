@@ -309,7 +309,14 @@ def test_ports_against_those_expected() -> None:
 
 def test_a_port_that_serves_this_host_alone_may_be_expected() -> None:
     found = judged({"expected_ports": ["tcp/22", "tcp/4444", "tcp/5432"]}, ports=PORTS)
-    assert not_good(found) == []
+    assert not_good(found) == [("port_local", "notice")]
+    assert of("port_local", found) == [("tcp/5432", "notice", None, None)]
+    assert of("port_missing", found) == [("", "good", None, None)]
+
+
+def test_a_port_that_others_reach_is_not_told_as_one_of_this_host_alone() -> None:
+    found = judged({"expected_ports": ["tcp/22"]}, ports=PORTS)
+    assert of("port_local", found) == []
 
 
 UNKEPT = {"synchronized": False, "largest_error_seconds": 16.0, "services": []}
@@ -458,6 +465,8 @@ def test_no_backup(expected: bool, severities: str) -> None:  # noqa: FBT001 - a
         ({"loaded": "26"}, [("antivirus_loaded", "warning")]),
         ({"loaded": None}, [("antivirus_stopped", "critical")]),
         ({"loaded": None, "has_daemon": False}, []),
+        ({"loaded": None, "unanswered": ""}, [("antivirus_stopped", "critical")]),
+        ({"loaded": None, "unanswered": "needs_root"}, [("antivirus_loaded", "unmeasured")]),
     ],
 )
 def test_antivirus(changed: dict[str, Any], expected: list[tuple[str, str]]) -> None:

@@ -467,7 +467,7 @@ def ask_dnf(module: AnsibleModule) -> dict[str, Any]:
             {"refreshed": False, "seconds": seconds, "error": redhat_updates.one_line(str(error))},
             module.params["proxy"],
         )
-    confs = (Path("/etc/freshclam.conf"), Path("/etc/clamd.d/scan.conf"))
+    confs = (clamav.FRESHCLAM_CONFS[1], clamav.CLAMD_CONFS[1])
     antivirus = plan_antivirus(*confs, module.params["http_timeout"]) if has_clamav else None
     return {"os": operating_system(), **found, "antivirus": antivirus}
 
