@@ -82,6 +82,7 @@ _COMPUTER = {
     "port_unexpected": Sentence(
         "Port {subject}", "terbuka, padahal tidak diharapkan", good="tidak ada yang terbuka di luar harapan"
     ),
+    "port_local": Sentence("Port {subject}", "hanya melayani komputer itu sendiri, bukan komputer lain"),
     "time_sync": Sentence(
         "Penyelarasan jam",
         "{measured}",
@@ -132,6 +133,7 @@ WHYS: Sequence[tuple[str, str]] = (
     ("no_answer", "tidak menjawab dalam batas waktu"),
     ("not_there", "tidak ada, atau tidak boleh dibaca"),
     ("not_told", "tidak diberitahukan"),
+    ("listens_elsewhere", "hanya menerima sambungan pada alamat lain"),
     ("unreadable", "jawabannya tidak dapat dibaca"),
     (r"(\d+) more were not looked at", r"\1 lainnya tidak diperiksa"),
     (r"(\S+) is not there", r"\1 tidak ada"),

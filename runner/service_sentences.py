@@ -35,6 +35,7 @@ REASONS: Mapping[str, str] = {
     "the router has not looked": "router belum memeriksa versi terbaru",
     "not trusted": "sertifikatnya tidak dipercaya",
     "no name is expected": "belum ditentukan nama yang diuji",
+    "only the gateway was asked": "hanya gerbang (gateway) yang ditanya",
     "too few packets": "terlalu sedikit paket untuk dinilai",
     "the device does not say": "perangkat tidak memberitahukannya",
     "no place of dumps is known": "tempat salinan belum ditentukan",
@@ -150,7 +151,7 @@ _DEVICE = {
         {"up": "tersambung", "down": "terputus", "missing": "tidak ada", "layer below down": "terputus"},
     ),
     "interface_errors": Sentence(
-        "Antarmuka {subject}", "kesalahan {measured} dari paket[; batas {threshold}]"
+        "Antarmuka {subject}", "kesalahan {measured} dari paket sejak perangkat menyala[; batas {threshold}]"
     ),
     "ups_battery": Sentence(
         "Baterai UPS {subject}",
@@ -230,6 +231,7 @@ _PRINTER = {
 _LINK = {
     "link_target": Sentence("Tujuan uji {subject}", "{measured}", _TALK),
     "link_gateway": Sentence("Gerbang (gateway) keluar", "tidak ada"),
+    "link_outside": Sentence("Sambungan ke luar kantor", "tidak diuji"),
     "link_loss": Sentence("Paket ke {subject}", "hilang {measured}[; batas {threshold}]"),
     "link_latency": Sentence("Jawaban dari {subject}", "tiba dalam {measured}[; batas {threshold}]"),
     "link_names": Sentence("Nama {subject}", "{measured}", _TALK | {"refused": "ditolak oleh server nama"}),

@@ -25,12 +25,29 @@ add name=bridge1
 /ip address
 add address=192.168.88.1/24 interface=bridge1
 """
+SECRETS = """\
+/ppp secret
+add name=kantor password=kata-sandi-ppp
+"""
+VERSION, VERSION_6 = "7.15.3 (stable)", "6.49.17 (long-term)"
 SHELL = """\
 #!/bin/sh
-# sshd calls it as -c COMMAND
-[ "$2" = '/export; :put "# rawat: end of the export"' ] || { echo "bad command name: $2"; exit 1; }
-sed 's/$/\\r/' /srv/router/export
-[ -e /srv/router/cut ] || printf '# rawat: end of the export\\r\\n'
+# sshd calls it as -c COMMAND. What is hidden by itself differs, and neither version takes the other's word:
+# https://help.mikrotik.com/docs/display/ROS/Configuration+Management
+here=$(dirname "$0")
+end='; :put "# rawat: end of the export"'
+case $(cat "$here/version") in
+  6.*) hidden='/export hide-sensitive' shown='/export' ;;
+  *) hidden='/export' shown='/export show-sensitive' ;;
+esac
+case $2 in
+  ':put [/system resource get version]') sed 's/$/\\r/' "$here/version"; exit ;;
+  "$hidden$end") sed 's/$/\\r/' "$here/export" ;;
+  "$shown$end") sed 's/$/\\r/' "$here/export" "$here/secrets" ;;
+  /export*) echo 'expected end of command (line 1 column 9)'; exit 1 ;;
+  *) echo "bad command name: $2"; exit 1 ;;
+esac
+[ -e "$here/cut" ] || printf '# rawat: end of the export\\r\\n'
 """
 ROWS: Rows = {
     "/system/resource/print": [
@@ -157,10 +174,18 @@ def router(
             listening.shutdown(socket.SHUT_RDWR)
 
 
-def answer_over_ssh(host: Host) -> None:
+def shell_files(version: str = VERSION) -> dict[str, str]:
+    """Return the files of a shell that answers as RouterOS of a version does, by their names."""
+    export = EXPORT.replace("RouterOS 7.15.3", f"RouterOS {version.partition(' ')[0]}")
+    if version.startswith("6."):
+        export = export.replace("2026-11-21", "nov/21/2026")
+    return {"version": f"{version}\n", "export": export, "secrets": SECRETS, "shell": SHELL}
+
+
+def answer_over_ssh(host: Host, version: str = VERSION) -> None:
     """Let a lab host take a user ``router`` in whose shell answers as RouterOS does."""
-    put(host, "/srv/router/export", EXPORT)
-    put(host, "/srv/router/shell", SHELL)
+    for name, text in shell_files(version).items():
+        put(host, f"/srv/router/{name}", text)
     host.check_output(
         "sh -c 'chmod 755 /srv/router/shell; rm -f /srv/router/cut;"
         " id router || useradd -m -s /srv/router/shell router;"

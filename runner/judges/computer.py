@@ -231,8 +231,11 @@ def _ports(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: 
         port for port, each in listening.items() if each["local"] is False and each["chosen"] is False
     ]
     unexpected = [port for port in open_to_all if port not in expected]
+    # It may be meant so, as of a database beside its website: only the office knows.
+    alone = [port for port in expected if port in listening and listening[port]["local"] is True]
     yield from (finding("port_missing", port, "critical") for port in missing)
     yield from (finding("port_unexpected", port, "warning") for port in unexpected)
+    yield from (finding("port_local", port, "notice") for port in alone)
     if not missing:
         yield finding("port_missing", "", "good")
     if not unexpected:
@@ -275,23 +278,62 @@ def _boot(facts: Any, limits: Limits, _: Facts) -> Iterator[Finding]:  # noqa: A
 
 def _kernel(facts: Any, _: Limits, __: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
     running = _text(facts["running"])
-    alike = [name for name in map(_text, facts["installed"]) if _flavour(name) == _flavour(running)]
-    newest = max(alike, key=_version_key, default=running)
-    if _version_key(newest) > _version_key(running):
+    installed = [_text(name) for name in facts["installed"]]
+    own = _kernel_parts(running)
+    if own is None:
+        return  # what its release means is not known: neither that it is the newest nor that it is not
+    flavour, newest, known = own[0], running, own[1]
+    for name in installed:
+        other = _kernel_parts(name)
+        if other is not None and other[0] == flavour and other[1] > known:
+            newest, known = name, other[1]
+    if newest != running:
         yield finding("kernel", "", "warning", running, "", newest)
     else:
         yield finding("kernel", "", "good", running)
 
 
-def _flavour(release: str) -> str:
-    """Return what is left of a kernel's release without its numbers: ``-amd64``, ``.el_.x__``."""
-    return re.sub(r"[0-9]+", "_", release).lstrip("._-").replace("_", "")
+_Version = list[tuple[bool, int, str]]
+_OF_RPM = re.compile(
+    r"(?P<version>[0-9]+(?:\.[0-9]+)+)-(?P<release>[0-9][0-9a-z._]*?\.(?:el|fc|amzn)[0-9][0-9a-z._]*?)"
+    r"(?P<flavour>(?:\.(?:x86_64|aarch64|ppc64le|s390x|i686))?(?:\+[0-9a-z_+-]+)?)"
+)
+"""4.18.0-553.5.1.el8_10.x86_64, 5.14.0-427.el9.aarch64+64k"""
+_OF_DPKG = re.compile(
+    r"(?P<version>[0-9]+(?:\.[0-9]+)+(?:\+[0-9a-z.+~]+)?)(?:-(?P<release>[0-9][0-9a-z.+~]*))?"
+    r"-(?P<flavour>(?:rt-)?686(?:-pae)?|[a-z][0-9a-z-]*)"
+)
+"""6.1.0-28-cloud-amd64, 6.1.0-0.deb11.21-amd64, 6.12.48+deb13-amd64, 5.15.0-97-generic"""
+_PLAIN_FLAVOURS = frozenset({"amd64", "arm64", "cloud-amd64", "cloud-arm64", "rt-amd64", "rt-arm64"})
+"""What alone may follow a version without any release, as in 6.12.27-amd64: own kernels look alike."""
+_LONGEST_RELEASE = 100
 
 
-def _version_key(release: str) -> list[tuple[bool, int, str]]:
-    """Return what versions are compared by: runs of digits as numbers, everything else as text."""
-    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", release)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+def _kernel_parts(release: str) -> tuple[str, tuple[_Version, _Version]] | None:
+    """Return the flavour of a kernel and what it is compared by; None when the release has no known shape.
+
+    Only kernels of one flavour take each other's place: cloud, rt, debug and others are chosen by somebody.
+    """
+    if len(release) > _LONGEST_RELEASE:
+        return None  # no kernel's: nothing hostile is searched for long
+    if found := _OF_RPM.fullmatch(release):
+        # Besides the numbers: el, and what tells a kernel apart by it, such as uek or rt7.
+        words = re.findall(r"[a-z]+", found["release"])
+        flavour = f"{'.'.join(words)}{found['flavour']}"
+    elif found := _OF_DPKG.fullmatch(release):
+        flavour = found["flavour"]
+        is_plain = found["release"] is None and "+" not in found["version"]
+        if is_plain and flavour not in _PLAIN_FLAVOURS:
+            return None
+    else:
+        return None
+    return flavour, (_segments(found["version"]), _segments(found["release"] or ""))
+
+
+def _segments(version: str) -> _Version:
+    """Return what rpm compares versions by: runs of digits as numbers, newer than runs of letters."""
+    parts = re.findall(r"[0-9]{1,18}|[a-z]+", version)
+    return [(True, int(part), "") if part.isdigit() else (False, 0, part) for part in parts]
 
 
 def _reboot(facts: Any, _: Limits, __: Facts) -> Iterator[Finding]:  # noqa: ANN401 - as above
@@ -341,7 +383,11 @@ def _antivirus(facts: Any, limits: Limits, answer: Facts) -> Iterator[Finding]: 
         days = max(0, math.floor((answer["now"] - _number(facts["built"])) / _DAY))
         yield at_most("antivirus_age", "", days, "days", *_both(limits, "antivirus", "days"))
     if facts["has_daemon"] is True and facts["loaded"] is None:
-        yield finding("antivirus_stopped", "", "critical")
+        # An earlier probe did not tell why: then as it was judged then.
+        if why := _text(facts.get("unanswered", "")):
+            yield unmeasured("antivirus_loaded", "", why)
+        else:
+            yield finding("antivirus_stopped", "", "critical")
     elif facts["has_daemon"] is True:
         loaded, on_disk = _text(facts["loaded"]), facts["on_disk"]
         is_old = on_disk is not None and _text(on_disk) != loaded

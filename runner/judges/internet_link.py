@@ -38,6 +38,9 @@ def _echoes(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator
             )
     if not facts["echoes"]:
         yield finding("link_gateway", "", "critical")
+    elif all(said["target"] == facts["gateway"] for said in facts["echoes"]):
+        # It answers as well when the line behind it is dead.
+        yield unmeasured("link_outside", "", "only the gateway was asked")
 
 
 def _names(facts: Mapping[str, Any], thresholds: Mapping[str, Any]) -> Iterator[Finding]:

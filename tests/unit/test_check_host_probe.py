@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -136,6 +139,145 @@ PORTS6 = """\
 def test_listening_ports_and_who_reaches_them(probe: ModuleType) -> None:
     assert probe.parse_ports(PORTS, "0A") == {(22, False), (5432, True)}
     assert probe.parse_ports(PORTS6, "0A") == {(80, False), (3306, True)}
+
+
+def test_addresses_that_are_the_loopback_s_in_the_form_of_the_other_ip(probe: ModuleType) -> None:
+    mapped = PORTS6.replace("0" * 24 + "01000000:0CEA", "0000000000000000FFFF00000100007F:0CEA")
+    assert probe.parse_ports(mapped, "0A") == {(80, False), (3306, True)}
+    open_to_all = PORTS6.replace("0" * 24 + "01000000:0CEA", "0000000000000000FFFF00000100000A:0CEA")
+    assert probe.parse_ports(open_to_all, "0A") == {(80, False), (3306, False)}
+
+
+def test_only_a_port_of_udp_may_have_been_chosen_by_the_kernel(
+    probe: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What listens by TCP was started to be called; by UDP it may be the other end of a question."""
+    row = "  0: 00000000:9C40 00000000:0000 {state} 0:0 0:0 0 0 0 1\n"
+    tables = {
+        "/proc/sys/net/ipv4/ip_local_port_range": "32768\t60999\n",
+        "/proc/net/tcp": "head\n" + row.format(state="0A"),
+        "/proc/net/udp": "head\n" + row.format(state="07") + row.format(state="07").replace("9C40", "0202"),
+    }
+    monkeypatch.setattr(probe, "text_of", lambda path: tables.get(path, "head\n"))
+    assert probe.ports({})["items"] == [
+        {"port": "tcp/40000", "local": False, "chosen": False},
+        {"port": "udp/514", "local": False, "chosen": False},
+        {"port": "udp/40000", "local": False, "chosen": True},
+    ]
+
+
+# Antivirus --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def clamd(family: socket.AddressFamily, address: Any) -> Iterator[Any]:  # noqa: ANN401 - as sockets have it
+    """Answer as clamd does which database is loaded."""
+    with socket.socket(family) as listening:
+        listening.bind(address)
+        listening.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    peer, _ = listening.accept()
+                except OSError:
+                    return
+                with peer:
+                    if peer.recv(100) == b"zVERSION\0":
+                        peer.sendall(b"ClamAV 1.4.3/27500/Wed Jun 23 01:34:05 2021\0")
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield listening.getsockname()
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(name="scanner")
+def _scanner(probe: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the settings of a scanner of the RHEL family on a host that has nothing of Debian's."""
+    there = {"/usr/sbin/clamd"}
+    real = Path.exists
+    monkeypatch.setattr(
+        Path, "exists", lambda path: str(path) in there or ("/usr/" not in str(path) and real(path))
+    )
+    database = probe.clamav_database
+    settings = tmp_path / "scan.conf"
+    monkeypatch.setattr(database, "CLAMD_CONFS", (tmp_path / "clamd.conf", settings))
+    monkeypatch.setattr(database, "FRESHCLAM_CONFS", (tmp_path / "none", tmp_path / "freshclam.conf"))
+    (tmp_path / "freshclam.conf").write_text(f"DatabaseDirectory {tmp_path}\n", encoding="utf-8")
+    (tmp_path / "daily.cvd").write_bytes(b"ClamAV-VDB:23 Jun 2021 01-34 -0400:27501:1:")
+    return settings
+
+
+@pytest.mark.parametrize("is_active", [True, False])
+def test_a_scanner_is_asked_where_its_settings_say(
+    probe: ModuleType, scanner: Path, monkeypatch: pytest.MonkeyPatch, *, is_active: bool
+) -> None:
+    monkeypatch.setattr(probe, "printed_by", lambda _argv: "active\n" if is_active else "\ninactive\n")
+    path = str(scanner.parent / "clamd.sock")
+    with clamd(socket.AF_UNIX, path):
+        scanner.write_text(f"# LocalSocket /none\nLocalSocket {path}\n", encoding="utf-8")
+        told = probe.antivirus({})
+    assert (told["engine"], told["loaded"], told["on_disk"], told["unanswered"]) == (
+        "1.4.3",
+        "27500",
+        "27501",
+        "",
+    )
+
+
+@pytest.mark.parametrize("named", ["", "TCPAddr 127.0.0.1\n", "TCPAddr 0.0.0.0\n", "TCPAddr localhost\n"])
+def test_a_scanner_without_a_local_socket_is_asked_over_the_loopback(
+    probe: ModuleType, scanner: Path, named: str
+) -> None:
+    with clamd(socket.AF_INET, ("127.0.0.1", 0)) as (_, port):
+        scanner.write_text(f"{named}TCPSocket {port}\n", encoding="utf-8")
+        assert probe.antivirus({})["loaded"] == "27500"
+
+
+@pytest.mark.parametrize(
+    ("settings", "states", "is_root", "why"),
+    [
+        ("LocalSocket /none\n", "active\n", True, "no_answer"),
+        ("LocalSocket /none\n", "inactive\n\nactivating\n", True, "no_answer"),
+        ("LocalSocket /none\n", "active\n", False, "needs_root"),
+        ("LocalSocket /none\n", "inactive\n\nfailed\n", True, ""),
+        ("LocalSocket /none\n", "", False, ""),
+        # Another machine may have the address by now: it is not asked.
+        ("TCPSocket 3310\nTCPAddr 192.0.2.1\n", "active\n", True, "listens_elsewhere"),
+        ("TCPSocket 3310\nTCPAddr 192.0.2.1\n", "inactive\n", True, ""),
+        ("TCPSocket wrong\n", "active\n", True, "listens_elsewhere"),
+    ],
+)
+def test_a_scanner_that_is_at_work_and_gives_no_answer_has_not_stopped(  # noqa: PLR0917 - a table's columns
+    probe: ModuleType,
+    scanner: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: str,
+    states: str,
+    why: str,
+    *,
+    is_root: bool,
+) -> None:
+    asked = []
+    monkeypatch.setattr(probe, "printed_by", lambda argv: asked.append(argv[-2:]) or states)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if is_root else 1000)
+    scanner.write_text(settings, encoding="utf-8")
+    told = probe.antivirus({})
+    assert (told["loaded"], told["unanswered"]) == (None, why)
+    assert asked == [["clamav-daemon.service", "clamd@*.service"]]
+
+
+def test_a_scanner_on_a_host_without_systemd_is_told_as_it_answers(
+    probe: ModuleType, scanner: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_argv: list[str]) -> str:
+        raise probe.UnmeasuredError("systemctl is not there")
+
+    monkeypatch.setattr(probe, "printed_by", fails)
+    scanner.write_text("LocalSocket /none\n", encoding="utf-8")
+    assert probe.antivirus({})["unanswered"] == ""
 
 
 # Packages, journal, certificates ----------------------------------------------------------------------

@@ -11,7 +11,9 @@ import pytest
 import role_modules
 
 from runner.checks import Check
+from runner.findings import is_disturbed
 from runner.judges import internet_link
+from runner.sentences import sentence
 
 THRESHOLDS = {"loss_warning": 5, "loss_critical": 30, "latency_warning": 150, "latency_critical": 500,
               "names_warning": 500, "names_critical": 3000}  # fmt: skip
@@ -53,6 +55,26 @@ def test_how_a_line_is_judged(
     echoes: list[dict[str, Any]], names: list[dict[str, Any]], told: dict[str, tuple[str, Any]]
 ) -> None:
     assert judged(echoes, names) == told
+
+
+@pytest.mark.parametrize(
+    ("targets", "is_told"),
+    [(["10.0.0.1"], True), (["10.0.0.1", "192.0.2.1"], False), (["192.0.2.1"], False), ([], False)],
+)
+def test_a_line_of_which_only_the_gateway_was_asked_is_no_good_line(
+    targets: list[str], *, is_told: bool
+) -> None:
+    """The gateway answers as well when the line behind it is dead."""
+    echoes = [ECHO | {"target": target} for target in targets]
+    found = internet_link.judge({"gateway": "10.0.0.1", "echoes": echoes, "names": [NAME]}, THRESHOLDS)
+    check = Check.model_validate({"kind": "internet_link", "facts": {}, "findings": found})
+    told = [sentence("internet_link", one) for one in check.findings if one.code == "link_outside"]
+    assert told == (
+        ["Sambungan ke luar kantor: tidak dapat diukur (hanya gerbang (gateway) yang ditanya)."]
+        if is_told
+        else []
+    )
+    assert is_disturbed("ok", {"check_internet_link": check.model_dump()}) is (is_told or not targets)
 
 
 TABLE = """\

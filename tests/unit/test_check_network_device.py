@@ -15,6 +15,7 @@ import role_modules
 
 from runner.checks import Check
 from runner.judges import network_device
+from runner.sentences import sentence
 
 THRESHOLDS: dict[str, Any] = {
     "interfaces": ["eth0"], "restarted_days": 1, "has_battery": False, "errors_warning": 0.1,
@@ -150,12 +151,52 @@ def test_odd_answers_are_no_numbers(module: ModuleType, text: str) -> None:
     assert not any(isinstance(value, int) for value in module.parsed(text).values())
 
 
+def columns(module: ModuleType) -> dict[str, dict[int, Any]]:
+    return {key: {} for key in [*module._COLUMNS.values(), *module._WIDE_COLUMNS.values()]}
+
+
+def test_a_device_that_refuses_the_wide_counters_is_asked_all_the_same(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walk(_agent: object, column: str) -> dict[int, int]:
+        if column in module._WIDE_COLUMNS:
+            raise module.NoAnswerError("not understood")
+        return {1: 1}
+
+    monkeypatch.setattr(module.Agent, "walk", walk)
+    monkeypatch.setattr(module.Agent, "get", lambda _agent, _oids: {})
+    monkeypatch.setattr(module.echoes, "ask", lambda _address, _count: SILENT["echoes"])
+    wanted = {"address": "10.0.0.2", "port": 161, "version": "2c", "community": "x", "timeout": 9}
+
+    told = module.measure(wanted)
+
+    assert (told["outcome"], [port["packets_in"] for port in told["interfaces"]]) == ("answered", [1])
+
+
 def test_what_a_device_calls_itself_has_no_control_characters(module: ModuleType) -> None:
-    rows: dict[str, dict[int, Any]] = {key: {} for key in module._COLUMNS.values()}
+    rows = columns(module)
     rows |= {"state": dict.fromkeys(range(900), 1), "name": {0: b"eth\x1b[2J\x00\xff" + b"x" * 999}}
     told = module.interfaces(rows)
     assert (len(told), told[0]["name"].isprintable(), len(told[0]["name"])) == (300, True, 200)
     assert (told[1]["name"], told[1]["packets_in"]) == ("1", -1)
+
+
+def test_packets_are_counted_by_the_counters_that_do_not_begin_anew(module: ModuleType) -> None:
+    """At a gigabit a second, 32 bits of packets are through within hours."""
+    rows = columns(module)
+    rows |= {"state": {1: 1, 2: 1, 3: 1}, "packets_in": {1: 5, 2: 6}, "packets_out": {1: 7, 2: 8}}
+    # Of the second the device has none of 64 bits, and of the third none at all.
+    rows |= {"packets_in_64": {1: 2**32 + 5, 2: 0}, "packets_out_64": {1: 2**33 + 7}}
+    told = [(port["packets_in"], port["packets_out"]) for port in module.interfaces(rows)]
+    assert told == [(2**32 + 5, 2**33 + 7), (6, 8), (-1, -1)]
+    assert not {"packets_in_64", "packets_out_64"} & set(module.interfaces(rows)[0])
+
+
+def test_faulty_packets_are_told_as_those_since_the_device_started() -> None:
+    found = network_device.judge(GOOD | {"interfaces": [PORT | {"errors_in": 25}]}, THRESHOLDS)
+    check = Check.model_validate({"kind": "network_device", "facts": {}, "findings": found})
+    told = next(sentence("network_device", one) for one in check.findings if one.code == "interface_errors")
+    assert told == "Antarmuka eth0: kesalahan 0,1% dari paket sejak perangkat menyala; batas 0,1%."
 
 
 @pytest.mark.parametrize(

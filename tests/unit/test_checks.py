@@ -101,6 +101,7 @@ def test_what_is_good_is_not_told_as_if_it_were_bad() -> None:
     ("why", "told"),
     [
         ("needs_root", "memerlukan hak root"),
+        ("listens_elsewhere", "hanya menerima sambungan pada alamat lain"),
         ("3 more were not looked at", "3 lainnya tidak diperiksa"),
         ("systemctl ended with 1", "systemctl berakhir dengan galat 1"),
         ("OSError: something else", "OSError: something else"),

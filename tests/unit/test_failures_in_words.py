@@ -41,6 +41,17 @@ def told(message: str) -> str:
             "the mirror does not answer; the database on disk was kept",
             "server sumber database antivirus tidak menjawab; database yang ada dipertahankan",
         ),
+        (
+            (
+                "r1 does not tell its version of RouterOS, so how to export is not known. Nothing was kept."
+                " Look at `:put [/system resource get version]` there."
+            ),
+            (
+                "r1 tidak memberitahukan versi RouterOS, sehingga cara mengekspornya tidak diketahui."
+                " Tidak ada yang disimpan. Periksa `:put [/system resource get version]` pada router."
+            ),
+        ),
+        ("phased: not yet offered to this host", "dirilis bertahap, belum ditawarkan kepada host ini"),
         ("E: something that apt says", "E: something that apt says"),
     ],
 )

@@ -309,7 +309,14 @@ def test_ports_against_those_expected() -> None:
 
 def test_a_port_that_serves_this_host_alone_may_be_expected() -> None:
     found = judged({"expected_ports": ["tcp/22", "tcp/4444", "tcp/5432"]}, ports=PORTS)
-    assert not_good(found) == []
+    assert not_good(found) == [("port_local", "notice")]
+    assert of("port_local", found) == [("tcp/5432", "notice", None, None)]
+    assert of("port_missing", found) == [("", "good", None, None)]
+
+
+def test_a_port_that_others_reach_is_not_told_as_one_of_this_host_alone() -> None:
+    found = judged({"expected_ports": ["tcp/22"]}, ports=PORTS)
+    assert of("port_local", found) == []
 
 
 UNKEPT = {"synchronized": False, "largest_error_seconds": 16.0, "services": []}
@@ -363,14 +370,49 @@ def test_last_boot_is_told_and_judged_only_when_somebody_wants_it() -> None:
         ("6.1.0-18-amd64", ["6.1.0-9-amd64", "6.1.0-21-amd64"], "6.1.0-21-amd64"),
         ("6.1.0-18-amd64", ["6.1.0-18-amd64", "6.12.0-1-cloud-amd64"], None),
         ("6.1.0-18-amd64", [], None),
-        ("5.14.0-427.el9.x86_64", ["5.14.0-427.13.1.el9_4.x86_64"], None),
+        # Debian 13 tells of itself in the version: that is no flavour.
+        ("6.1.0-28-amd64", ["6.1.0-28-amd64", "6.12.48+deb13-amd64"], "6.12.48+deb13-amd64"),
+        ("6.12.48+deb13-amd64", ["6.1.0-28-amd64", "6.12.48+deb13-amd64"], None),
+        ("6.12.48+deb13-amd64", ["6.12.9+bpo-amd64", "6.12.57+deb13-amd64"], "6.12.57+deb13-amd64"),
+        ("6.12.48+deb13-amd64", ["6.12.57+deb13-cloud-amd64"], None),
+        ("6.12.27-amd64", ["6.12.48+deb13-amd64"], "6.12.48+deb13-amd64"),
+        ("6.1.0-0.deb11.21-amd64", ["5.10.0-28-amd64", "6.1.0-0.deb11.7-amd64"], None),
+        ("5.10.0-28-686-pae", ["5.10.0-30-686", "5.10.0-29-686-pae"], "5.10.0-29-686-pae"),
+        ("5.15.0-97-generic", ["5.15.0-105-generic", "6.8.0-1011-aws"], "5.15.0-105-generic"),
+        ("6.8.12-4-pve", ["6.8.12-10-pve"], "6.8.12-10-pve"),
+        # A number beside letters is the newer one, as rpm has it: an update beside the kernel of the release.
+        (
+            "4.18.0-553.el8_10.x86_64",
+            ["4.18.0-553.el8_10.x86_64", "4.18.0-553.5.1.el8_10.x86_64"],
+            "4.18.0-553.5.1.el8_10.x86_64",
+        ),
+        (
+            "4.18.0-553.5.1.el8_10.x86_64",
+            ["4.18.0-553.el8_10.x86_64", "4.18.0-553.5.1.el8_10.x86_64"],
+            None,
+        ),
+        ("4.18.0-553.el8_10", ["4.18.0-553.5.1.el8_10"], "4.18.0-553.5.1.el8_10"),
+        ("5.14.0-427.el9.x86_64", ["5.14.0-427.13.1.el9_4.x86_64"], "5.14.0-427.13.1.el9_4.x86_64"),
         ("5.14.0-427.el9.x86_64", ["5.14.0-503.el9.x86_64", "5.14.0-70.el9.x86_64"], "5.14.0-503.el9.x86_64"),
         ("5.14.0-427.el9.x86_64", ["5.14.0-503.el9.x86_64+debug"], None),
+        ("4.18.0-553.el8_10.x86_64", ["4.18.0-553.5.1.rt7.346.el8_10.x86_64"], None),
+        ("5.15.0-205.149.5.1.el9uek.x86_64", ["5.14.0-503.el9.x86_64"], None),
+        ("4.18.0-553.el8_10.x86_64", ["5.14.0-427.el9.x86_64"], "5.14.0-427.el9.x86_64"),
+        # What has another shape is compared with nothing.
+        ("6.1.0-28-amd64", ["6.6.30-custom", "9", "6.1.0-28-amd64.old", "9.9.9-amd64.bak"], None),
     ],
 )
 def test_kernel(running: str, installed: list[str], newest: str | None) -> None:
     expected = ("", "good" if newest is None else "warning", running, newest)
     assert of("kernel", judged(kernel={"running": running, "installed": installed})) == [expected]
+
+
+@pytest.mark.parametrize(
+    "running", ["6.6.30-custom", "6.1.0-rpi7-rpi-v8", "6.9.1-arch1-1", "x", "", "0.0-0" + ".el0" * 100_000]
+)
+def test_nothing_is_said_of_a_kernel_whose_release_has_no_known_shape(running: str) -> None:
+    installed = ["6.6.99-custom", "6.12.48+deb13-amd64", "6.1.0-rpi8-rpi-v8"]
+    assert of("kernel", judged(kernel={"running": running, "installed": installed})) == []
 
 
 def test_a_reboot_that_is_required() -> None:
@@ -423,6 +465,8 @@ def test_no_backup(expected: bool, severities: str) -> None:  # noqa: FBT001 - a
         ({"loaded": "26"}, [("antivirus_loaded", "warning")]),
         ({"loaded": None}, [("antivirus_stopped", "critical")]),
         ({"loaded": None, "has_daemon": False}, []),
+        ({"loaded": None, "unanswered": ""}, [("antivirus_stopped", "critical")]),
+        ({"loaded": None, "unanswered": "needs_root"}, [("antivirus_loaded", "unmeasured")]),
     ],
 )
 def test_antivirus(changed: dict[str, Any], expected: list[tuple[str, str]]) -> None:

@@ -72,6 +72,103 @@ def test_kind_is_told_by_label_codename_and_package_name(
     assert probe.kind_of(package, [probe.Archive("Debian", label, codename)], parameters) == kind
 
 
+SORTS = {
+    "security_labels": ["Debian-Security"],
+    "security_codenames": ["*-security"],
+    "antivirus_packages": ["clamav*"],
+}
+
+
+def offered(origin: str, suite: str, codename: str = "jammy") -> SimpleNamespace:
+    """Return where a version comes from, with the fields that python-apt gives it."""
+    return SimpleNamespace(origin=origin, label=origin, codename=codename, archive=suite)
+
+
+@pytest.mark.parametrize(
+    ("origins", "kind"),
+    [
+        ([offered("Ubuntu", "jammy-updates"), offered("Ubuntu", "jammy-security")], "security"),
+        ([offered("Ubuntu", "jammy-updates")], "system"),
+        ([offered("Ubuntu", "jammy")], "system"),
+        ([offered("UbuntuESM", "jammy-infra-security")], "security"),
+        ([offered("UbuntuESM", "jammy-infra-updates")], "system"),
+        ([offered("UbuntuESMApps", "jammy-apps-security")], "security"),
+        ([offered("UbuntuESMApps", "jammy-infra-security")], "system"),
+        # The suite of another release, and a suite of somebody else's, say nothing.
+        ([offered("Ubuntu", "noble-security")], "system"),
+        ([offered("Contoh", "jammy-security")], "system"),
+        ([offered("Debian", "stable-security", "bookworm")], "system"),
+    ],
+)
+def test_security_updates_of_ubuntu_are_told_by_the_suite_that_its_codename_makes(
+    origins: list[SimpleNamespace], kind: str
+) -> None:
+    """Ubuntu's security archive has the origin, the label and the codename of every other one of Ubuntu's."""
+    probe = module("plan_updates", "probe_updates")
+
+    archives = probe.archives_of(SimpleNamespace(origins=origins))
+
+    assert probe.kind_of("openssl", archives, SORTS) == kind
+
+
+def test_the_plan_tells_of_an_archive_what_it_always_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A further field would be a new plan for hosts on which nothing has changed."""
+    probe = module("plan_updates", "probe_updates")
+    monkeypatch.setattr(probe, "apt_pkg", SimpleNamespace(version_compare=compare), raising=False)
+    monkeypatch.setattr(probe, "installed_postinst", lambda _package: "")
+    origins = [offered("Ubuntu", "jammy-updates"), offered("Ubuntu", "jammy-security")]
+    version = SimpleNamespace(
+        origins=origins, source_name="openssl", architecture="amd64", version="2", source_version="2", size=5
+    )
+    package = SimpleNamespace(
+        name="openssl",
+        shortname="openssl",
+        candidate=version,
+        installed=SimpleNamespace(version="1", source_version="1"),
+        versions=[],
+        installed_files=[],
+    )
+    running = probe.Running({}, {})
+
+    told = probe.describe_update(package, None, running, {**SORTS, "reboot_packages": []})
+
+    assert {key: told[key] for key in ("origin", "label", "codename")} == {
+        "origin": "Ubuntu",
+        "label": "Ubuntu",
+        "codename": "jammy",
+    }
+    assert set(told) == {
+        "package", "source", "architecture", "from", "to", "kind", "origin", "label", "codename", "cves",
+        "changelog", "bytes", "reboot",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("phased", "is_held", "removed", "reason"),
+    [
+        ({"phasing_applied": True}, False, [], "phased: not yet offered to this host"),
+        ({"phasing_applied": True}, True, [], "held on the host"),
+        ({"phasing_applied": False}, False, ["nano"], "would remove nano"),
+        ({"phasing_applied": False}, False, [], "its dependencies cannot be met from the configured sources"),
+        # An older python-apt does not say.
+        ({}, False, [], "its dependencies cannot be met from the configured sources"),
+    ],
+)
+def test_an_update_that_the_distribution_hands_out_by_and_by_is_told_as_that(
+    phased: dict[str, bool],
+    removed: list[str],
+    reason: str,
+    *,
+    is_held: bool,
+) -> None:
+    probe = module("plan_updates", "probe_updates")
+    gone = [SimpleNamespace(name=name) for name in removed]
+
+    told = probe.kept_back_reason(SimpleNamespace(**phased), [], gone, is_held=is_held)
+
+    assert told == reason
+
+
 @pytest.mark.parametrize(
     ("header", "version"),
     [
@@ -380,23 +477,6 @@ def test_a_kernel_takes_as_much_of_boot_as_the_largest_there(tmp_path: Path) -> 
     (tmp_path / "grub").mkdir()
     assert room.room_of_kernels(2, tmp_path) == {str(tmp_path): 90}
     assert room.room_of_kernels(0, tmp_path) == room.room_of_kernels(1, tmp_path / "none") == {}
-
-
-def test_suites_of_ubuntu_are_told_apart_by_their_codename() -> None:
-    probe = module("plan_updates", "probe_updates")
-
-    def kind(archive: str, codename: str) -> str:
-        origin = SimpleNamespace(origin="Ubuntu", label="Ubuntu", archive=archive, codename=codename)
-        archives = probe.archives_of(SimpleNamespace(origins=[origin]))
-        return str(probe.kind_of("openssl", archives, {
-            "security_labels": ["Debian-Security"], "security_codenames": ["*-security"],
-            "antivirus_packages": [],
-        }))  # fmt: skip
-
-    assert kind("jammy-security", "jammy") == kind("jammy-infra-security", "jammy") == "security"
-    assert (
-        kind("jammy-updates", "jammy") == kind("jammy", "jammy") == kind("stable-security", "x") == "system"
-    )
 
 
 def test_a_disk_with_too_little_room_is_named_with_what_is_needed_and_free(

@@ -42,12 +42,15 @@ COMMAND_SECONDS = 10
 DISK_SECONDS = 3
 # Words that the sentences of documents know.
 NEEDS_ROOT, NO_ANSWER, NOT_THERE, NOT_TOLD = "needs_root", "no_answer", "not_there", "not_told"
+ELSEWHERE = "listens_elsewhere"
 
 NOT_ON_A_DISK = frozenset([
     "autofs", "binfmt_misc", "bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "devtmpfs",
     "efivarfs", "fuse.gvfsd-fuse", "fuse.lxcfs", "fuse.portal", "fusectl", "hugetlbfs", "mqueue", "nsfs",
     "proc", "pstore", "ramfs", "rootfs", "rpc_pipefs", "securityfs", "selinuxfs", "sysfs", "tracefs",
 ])  # fmt: skip
+# How the kernel writes ::ffff:, before an address of IPv4 in a table of IPv6.
+MAPPED = "0" * 16 + "FFFF0000"
 # Always full, because they are packed that way.
 PACKED = frozenset(["cramfs", "erofs", "iso9660", "romfs", "squashfs", "udf"])
 
@@ -372,8 +375,13 @@ def ports(_: Facts) -> Facts:
         except OSError:
             continue  # no IPv6 on this host
         found |= {(table[:3], *row) for row in parse_ports(text, listening)}
+    # Who listens by TCP wants to be called; by UDP it may be the end of somebody's own question.
     told = [
-        {"port": f"{protocol}/{number}", "local": local, "chosen": low <= number <= high}
+        {
+            "port": f"{protocol}/{number}",
+            "local": local,
+            "chosen": protocol == "udp" and low <= number <= high,
+        }
         for protocol, number, local in sorted(found)
     ]
     # A port that is open to all is told once, whatever else listens there on this host alone.
@@ -388,6 +396,8 @@ def parse_ports(text: str, listening: str) -> set[tuple[int, bool]]:
         if len(row) < 4 or row[3] != listening:
             continue
         address, _, port = row[1].rpartition(":")
+        if len(address) == 32 and address.startswith(MAPPED):
+            address = address[len(MAPPED) :]
         local = address[-2:] == "7F" if len(address) == 8 else address == "0" * 24 + "01000000"
         found.add((int(port, 16), local))
     return found
@@ -544,14 +554,13 @@ def backup(wanted: Facts) -> Facts:
 
 def antivirus(_: Facts) -> Facts:
     """Tell which database the antivirus has on disk and has loaded."""
-    settings = clamav_database.read_configuration(clamav_database.FRESHCLAM_CONF)
+    settings = clamav_database.read_first(clamav_database.FRESHCLAM_CONFS)
     if not any(
         Path(path).exists() for path in ("/usr/sbin/clamd", "/usr/bin/clamscan", "/usr/bin/freshclam")
     ):
         return {"product": None}
-    engine, loaded = clamav_database.ask_daemon(
-        clamav_database.read_configuration(clamav_database.CLAMD_CONF), timeout=5
-    )
+    scanner = clamav_database.read_first(clamav_database.CLAMD_CONFS)
+    engine, loaded = clamav_database.ask_daemon(scanner, timeout=5)
     built = clamav_database.built_on_disk(settings)
     return {
         "product": "ClamAV",
@@ -559,8 +568,25 @@ def antivirus(_: Facts) -> Facts:
         "has_daemon": Path("/usr/sbin/clamd").exists(),
         "on_disk": clamav_database.version_on_disk(settings),
         "loaded": loaded,
+        "unanswered": why_unanswered(scanner) if loaded is None else "",
         "built": built,
     }
+
+
+def why_unanswered(scanner: dict[str, list[str]]) -> str:
+    """Return why a clamd that is at work gave no answer; empty when none is at work."""
+    units = ["clamav-daemon.service", "clamd@*.service"]
+    try:
+        told = printed_by(["systemctl", "show", "--property=ActiveState", "--value", "--", *units])
+    except UnmeasuredError:
+        return ""  # no systemd that could say more than the socket did
+    if not {"active", "activating", "reloading"} & set(told.split()):
+        return ""
+    asked = clamav_database.listening_at(scanner)
+    if not asked:
+        return ELSEWHERE
+    is_closed_to_us = os.geteuid() and any(isinstance(at, str) and not os.access(at, os.W_OK) for at in asked)
+    return NEEDS_ROOT if is_closed_to_us else NO_ANSWER
 
 
 LOOKED_AT = (

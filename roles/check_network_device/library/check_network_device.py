@@ -76,6 +76,11 @@ _COLUMNS = {
     ".1.3.6.1.2.1.2.2.1.11": "packets_in",
     ".1.3.6.1.2.1.2.2.1.17": "packets_out",
 }
+_WIDE_COLUMNS = {
+    # ifHCInUcastPkts and ifHCOutUcastPkts: the last two of the above in 64 bits
+    ".1.3.6.1.2.1.31.1.1.1.7": "packets_in_64",
+    ".1.3.6.1.2.1.31.1.1.1.11": "packets_out_64",
+}
 _STATES = dict(
     enumerate(("up", "down", "testing", "unknown", "dormant", "not present", "layer below down"), 1)
 )
@@ -113,6 +118,7 @@ def measure(wanted: dict[str, Any]) -> dict[str, Any]:
         try:
             single = by_name(agent.get(list(_SINGLE)), _SINGLE)
             rows = {key: agent.walk(column) for column, key in _COLUMNS.items()}
+            rows |= {key: agent.walk_if_told(column) for column, key in _WIDE_COLUMNS.items()}
         except NoAnswerError as error:
             return {**facts, "outcome": str(error)}
     return {
@@ -150,6 +156,13 @@ class Agent:
             if index.isdigit() and len(index) < 12:  # noqa: PLR2004 - an index has 32 bits
                 found[int(index)] = value
         return found
+
+    def walk_if_told(self, column: str) -> dict[int, Any]:
+        """Return the same of a column that some devices do not have, or do not show to everybody."""
+        try:
+            return self.walk(column)
+        except NoAnswerError:
+            return {}
 
     def _run(self, program: str, words: list[str]) -> str:
         left = self._ends - time.monotonic()
@@ -242,14 +255,17 @@ def interfaces(rows: dict[str, dict[int, Any]]) -> list[dict[str, Any]]:
     for index in sorted(rows["state"])[:_MOST_INTERFACES]:
         row = {key: column.get(index) for key, column in rows.items()}
         name = printable(row["name"] or b"") or printable(row["description"] or b"") or str(index)
-        counted = {key: row[key] for key in ("errors_in", "errors_out", "packets_in", "packets_out")}
+        counted = {key: number(row[key], -1) for key in ("errors_in", "errors_out")}
+        for key in ("packets_in", "packets_out"):
+            # Those of 32 bits begin anew within hours on a busy port; some devices leave the others at zero.
+            counted[key] = max(number(row[key], -1), number(row[f"{key}_64"], -1))
         found.append(
             {
                 "name": name,
                 "description": printable(row["description"] or b""),
                 "wanted": _STATES.get(number(row["wanted"], 0), "unknown"),
                 "state": _STATES.get(number(row["state"], 0), "unknown"),
-                **{key: number(value, -1) for key, value in counted.items()},
+                **counted,
             }
         )
     return found

@@ -96,12 +96,21 @@ _PAUSE = 2.0
 """Seconds before the package index is fetched once more."""
 
 
+_UBUNTU_SECURITY = {
+    "Ubuntu": "-security",
+    "UbuntuESM": "-infra-security",
+    "UbuntuESMApps": "-apps-security",
+}
+"""Origin -> what follows the codename in the suite of its security archive, which has no label of its own."""
+
+
 class Archive(NamedTuple):
-    """The part of a version's origin that a plan tells: who offers it."""
+    """Who offers a version. The suite tells Ubuntu's archives apart and is no part of the plan."""
 
     origin: str
     label: str
     codename: str
+    suite: str = ""
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
@@ -112,10 +121,20 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 def is_security(archives: Iterable[Archive], labels: Iterable[str], codenames: Iterable[str]) -> bool:
     """Whether one of the archives is a security archive, told by label or codename.
 
-    Never by a suite name: "stable" becomes "oldstable" one day and takes the security suite with it.
+    Never by a suite name of its own: "stable" becomes "oldstable" one day and takes the security suite with
+    it. Ubuntu's suites are made of the codename and stay what they are.
     """
     known, patterns = set(labels), tuple(codenames)
-    return any(archive.label in known or matches(archive.codename, patterns) for archive in archives)
+    return any(
+        archive.label in known or matches(archive.codename, patterns) or is_security_of_ubuntu(archive)
+        for archive in archives
+    )
+
+
+def is_security_of_ubuntu(archive: Archive) -> bool:
+    """Whether it is Ubuntu's security archive of the release, or of its extended maintenance."""
+    ending = _UBUNTU_SECURITY.get(archive.origin)
+    return ending is not None and archive.suite == archive.codename + ending
 
 
 def kind_of(package: str, archives: Iterable[Archive], parameters: dict[str, Any]) -> str:
@@ -162,17 +181,9 @@ def refresh_index(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 def archives_of(version: apt.package.Version) -> list[Archive]:
-    """Return the archives that offer a version, sorted; the record of the installed one is no archive.
-
-    Ubuntu gives all its pockets one codename and tells them apart by the suite, which repeats it:
-    "jammy-security" means the same for ever, as Debian's codenames do.
-    """
+    """Return the archives that offer a version, sorted; the record of the installed one is no archive."""
     named = {
-        Archive(
-            origin.origin,
-            origin.label,
-            origin.archive if origin.archive.startswith(f"{origin.codename}-") else origin.codename,
-        )
+        Archive(origin.origin, origin.label, origin.codename, origin.archive)
         for origin in version.origins
         if origin.archive != "now"
     }
@@ -257,8 +268,9 @@ def kept_back_reason(
     """Return why a pending update is not planned."""
     if is_held:
         return "held on the host"
+    # Ubuntu hands an update out to some hosts first; an older python-apt does not say to which.
     if getattr(package, "phasing_applied", False):
-        return "its source does not offer it to this host yet (phased update)"
+        return "phased: not yet offered to this host"
     missing = [wanted.name for wanted in new if needs(package, wanted)]
     if missing:
         return f"needs new package {', '.join(missing)}"
@@ -347,7 +359,9 @@ def describe_update(
         "from": package.installed.version if package.installed else "",
         "to": version.version,
         "kind": kind_of(package.name, archives_on_the_way(package), parameters),
-        **archive._asdict(),
+        "origin": archive.origin,
+        "label": archive.label,
+        "codename": archive.codename,
         "cves": cves,
         "changelog": package_files.changelog_verdict(changelog, cves),
         "bytes": version.size,
@@ -548,7 +562,7 @@ def ask_dnf(module: AnsibleModule) -> dict[str, Any]:
             {"refreshed": False, "seconds": seconds, "error": redhat_updates.one_line(str(error))},
             module.params["proxy"],
         )
-    confs = (Path("/etc/freshclam.conf"), Path("/etc/clamd.d/scan.conf"))
+    confs = (clamav.FRESHCLAM_CONFS[1], clamav.CLAMD_CONFS[1])
     antivirus = plan_antivirus(*confs, module.params["http_timeout"]) if has_clamav else None
     return {"os": operating_system(), **found, "antivirus": antivirus}
 

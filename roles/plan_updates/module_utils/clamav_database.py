@@ -15,10 +15,14 @@ from pathlib import Path
 
 CLAMD_CONF = Path("/etc/clamav/clamd.conf")
 FRESHCLAM_CONF = Path("/etc/clamav/freshclam.conf")
+# As Debian has them, and as Fedora's packages for the RHEL family (EPEL) do.
+CLAMD_CONFS = (CLAMD_CONF, Path("/etc/clamd.d/scan.conf"))
+FRESHCLAM_CONFS = (FRESHCLAM_CONF, Path("/etc/freshclam.conf"))
 HEADER_BYTES = 512
 DATABASE = "daily"
 _DEFAULT_DIRECTORY = "/var/lib/clamav"
 _DEFAULT_SOCKET = "/var/run/clamav/clamd.ctl"
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}  # noqa: S104 - read, not bound
 
 
 def parse_header(header: bytes) -> str | None:
@@ -41,6 +45,12 @@ def parse_configuration(text: str) -> dict[str, list[str]]:
 def read_configuration(path: Path) -> dict[str, list[str]]:
     """Return the settings of the file, none when it does not exist."""
     return parse_configuration(path.read_text(encoding="utf-8", errors="replace")) if path.exists() else {}
+
+
+def read_first(paths: Iterable[Path]) -> dict[str, list[str]]:
+    """Return the settings of the first of the files that exists, none when no one does."""
+    found = next((path for path in paths if path.exists()), None)
+    return read_configuration(found) if found else {}
 
 
 def version_on_disk(settings: Mapping[str, list[str]]) -> str | None:
@@ -84,21 +94,50 @@ def parse_daemon_version(answer: str) -> tuple[str, str | None]:
     return (match.group(1), match.group(2)) if match else ("", None)
 
 
+def listening_at(settings: Mapping[str, list[str]]) -> list[str | tuple[str, int]]:
+    """Return where clamd can be asked on this host: paths of its socket, and addresses of the loopback.
+
+    Another address that it listens at may be another machine's by now: it is not asked.
+    """
+    found: list[str | tuple[str, int]] = [*settings.get("LocalSocket", ())]
+    ports = settings.get("TCPSocket", [])
+    if not found and not ports:
+        return [_DEFAULT_SOCKET]
+    for address in settings.get("TCPAddr") or ["0.0.0.0"]:  # noqa: S104 - what clamd does without any
+        own = _LOOPBACK.get(address, address)
+        if own == "::1" or own.startswith("127."):
+            found += [(own, int(port)) for port in ports if port.isdigit()]
+    return found
+
+
+def connected(address: str | tuple[str, int], timeout: float) -> socket.socket:
+    """Return a connection to a socket's path, or to an address and port."""
+    if not isinstance(address, str):
+        return socket.create_connection(address, timeout)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(timeout)
+    try:
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def ask_daemon(settings: Mapping[str, list[str]], timeout: float = 10) -> tuple[str, str | None]:
     """Return engine and database version of the running clamd, empty when it does not answer.
 
     `clamdscan --version` is not asked: when clamd is down it answers with what lies on disk.
     """
-    address = (settings.get("LocalSocket") or [_DEFAULT_SOCKET])[0]
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout)
-            connection.connect(address)
-            connection.sendall(b"zVERSION\0")
-            answer = connection.recv(1024)
-    except OSError:
-        return "", None
-    return parse_daemon_version(answer.decode("utf-8", "replace"))
+    for address in listening_at(settings):
+        try:
+            with connected(address, timeout) as connection:
+                connection.sendall(b"zVERSION\0")
+                answer = connection.recv(1024)
+        except (OSError, OverflowError):  # the latter for a port that there cannot be
+            continue
+        return parse_daemon_version(answer.decode("utf-8", "replace"))
+    return "", None
 
 
 def _read_head(path: Path) -> bytes:
