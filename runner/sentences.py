@@ -96,7 +96,7 @@ _COMPUTER = {
         "Kernel yang berjalan", "{measured}[; yang terbaru terpasang {threshold}, berlaku setelah reboot]"
     ),
     "reboot_required": Sentence(
-        "Reboot", "diperlukan agar pembaruan yang sudah terpasang berlaku", good="tidak diperlukan"
+        "Reboot", "diperlukan agar pemutakhiran yang sudah terpasang berlaku", good="tidak diperlukan"
     ),
     "old_code": Sentence(
         "Program {subject}",

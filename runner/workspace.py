@@ -203,7 +203,8 @@ class Workspace:
         Raises:
             InputError: when the current folder, the checkout or its code can be written by everybody.
         """
-        code = [self.root / name for name in ("ansible.cfg", "playbooks", "roles", "runner", "tests")]
+        names = ("ansible.cfg", "playbooks", "report_templates", "roles", "runner", "tests")
+        code = [self.root / name for name in names]
         inside = (path for top in code for path in (top, *top.rglob("*")))
         for path in (Path.cwd(), self.root, *inside):
             if path.exists() and not path.is_symlink() and path.stat().st_mode & stat.S_IWOTH:

@@ -55,7 +55,7 @@ class Expectation:
         """The state of the host before the change."""
         baseline: dict[str, Any] | None = self.known.get("record_baseline")
         if not baseline:
-            pytest.fail("keadaan host sebelum pembaruan tidak tercatat", pytrace=False)
+            pytest.fail("keadaan host sebelum pemutakhiran tidak tercatat", pytrace=False)
         return baseline
 
     @property
@@ -77,7 +77,7 @@ def _work_is_over(host: Host) -> None:
     """Wait for work of ours that a lost connection left on the host; meanwhile it is neither old nor new."""
     name = host.backend.get_hostname()
     if name not in OVER:
-        assert host.run(WAIT_FOR_WORK).rc == 0, "pekerjaan pembaruan pada host ini belum selesai"
+        assert host.run(WAIT_FOR_WORK).rc == 0, "pekerjaan pemutakhiran pada host ini belum selesai"
         OVER.add(name)
 
 

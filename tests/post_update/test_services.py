@@ -46,10 +46,10 @@ def failed_units(host: Host) -> set[str]:
 
 
 def test_services_active_before_are_active_now(host: Host, expect: Expectation) -> None:
-    """Semua layanan yang aktif sebelum pembaruan tetap aktif."""
+    """Semua layanan yang aktif sebelum pemutakhiran tetap aktif."""
     units = sorted({*expect.baseline["units_active"], *expect.baseline.get("units_required", [])})
     if not units:
-        pytest.fail("tidak ada layanan yang tercatat aktif sebelum pembaruan", pytrace=False)
+        pytest.fail("tidak ada layanan yang tercatat aktif sebelum pemutakhiran", pytrace=False)
     question = "timeout 60 systemctl is-active -- " + " ".join(["%s"] * len(units))
 
     def inactive() -> list[str]:
@@ -71,7 +71,7 @@ def test_no_service_has_newly_failed(host: Host, expect: Expectation) -> None:
 
 
 def test_ports_listening_before_listen_now(host: Host, expect: Expectation) -> None:
-    """Semua port yang terbuka sebelum pembaruan tetap terbuka."""
+    """Semua port yang terbuka sebelum pemutakhiran tetap terbuka."""
 
     def closed() -> list[str]:
         done = host.run("timeout 60 ss --no-header --listening --numeric --tcp --udp")
@@ -86,7 +86,7 @@ def test_ports_listening_before_listen_now(host: Host, expect: Expectation) -> N
 
 
 def test_addresses_answer_as_before(host: Host, expect: Expectation, ask: Ask) -> None:
-    """Semua alamat aplikasi menjawab seperti sebelum pembaruan."""
+    """Semua alamat aplikasi menjawab seperti sebelum pemutakhiran."""
     before = {item["url"]: item["status"] for item in expect.baseline["urls"]}
     if not before:
         pytest.skip("tidak ada alamat aplikasi yang tercatat untuk host ini")
@@ -105,10 +105,10 @@ def test_addresses_answer_as_before(host: Host, expect: Expectation, ask: Ask) -
 
 
 def test_file_systems_mounted_before_are_mounted_now(host: Host, expect: Expectation, ask: Ask) -> None:
-    """Semua sistem berkas yang terpasang sebelum pembaruan tetap terpasang dan dapat ditulis."""
+    """Semua sistem berkas yang terpasang sebelum pemutakhiran tetap terpasang dan dapat ditulis."""
     before = [json.dumps(mount) for mount in expect.baseline.get("mounts", [])]
     if not before:
-        pytest.fail("tidak ada sistem berkas yang tercatat sebelum pembaruan", pytrace=False)
+        pytest.fail("tidak ada sistem berkas yang tercatat sebelum pemutakhiran", pytrace=False)
 
     def wrong_mounts() -> list[str]:
         return [f"{place} {MOUNTED[what]}" for place, what in ask("mounted", before)["differences"]]

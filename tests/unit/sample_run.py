@@ -254,9 +254,9 @@ def web3_failed() -> dict[str, Any]:
 
 PACKAGES, SERVICES, PORTS, ADDRESSES = (
     "Versi paket sesuai dengan rencana yang disetujui.",
-    "Semua layanan yang aktif sebelum pembaruan tetap aktif.",
-    "Semua port yang terbuka sebelum pembaruan tetap terbuka.",
-    "Semua alamat aplikasi menjawab seperti sebelum pembaruan.",
+    "Semua layanan yang aktif sebelum pemutakhiran tetap aktif.",
+    "Semua port yang terbuka sebelum pemutakhiran tetap terbuka.",
+    "Semua alamat aplikasi menjawab seperti sebelum pemutakhiran.",
 )
 """Titles of tests in tests/post_update, by which the suite tells of them."""
 _TESTS = {

@@ -573,7 +573,7 @@ def test_report_tells_the_rungs_of_a_rollback_and_what_was_left(sample: SampleRu
         "Sesudah berkas konfigurasi dikembalikan: layanan, port, alamat dan sistem berkas seperti semula."
         in text
     )
-    assert "Dibiarkan: /etc/contoh.baru (dibawa oleh pembaruan, tidak dihapus)." in text
+    assert "Dibiarkan: /etc/contoh.baru (dibawa oleh pemutakhiran, tidak dihapus)." in text
 
 
 def test_report_shows_what_was_sent_back_and_why(sample: SampleRun) -> None:

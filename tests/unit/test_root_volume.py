@@ -345,7 +345,7 @@ def test_the_next_rung_has_its_part_where_the_snapshot_does_not_do(
         ),
         (
             "/var is not part of the root, and the update writes to it",
-            "/var bukan bagian sistem, padahal pembaruan menulis ke sana",
+            "/var bukan bagian sistem, padahal pemutakhiran menulis ke sana",
         ),
         (
             "the root's volume is of another kind (raid,raid1), which is not proven",

@@ -12,7 +12,7 @@ from runner.workspace import Workspace
 
 @pytest.fixture(name="checkout")
 def _checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("playbooks/library", "roles/a/tasks"):
+    for name in ("playbooks/library", "report_templates", "roles/a/tasks"):
         (tmp_path / "checkout" / name).mkdir(parents=True)
     (tmp_path / "checkout/roles/a/tasks/main.yml").write_text("[]", encoding="ascii")
     (tmp_path / "checkout/ansible.cfg").write_text("", encoding="ascii")
@@ -24,7 +24,9 @@ def test_a_checkout_of_ones_own_is_taken(checkout: Path) -> None:
     Workspace(checkout).require_safe_place()
 
 
-@pytest.mark.parametrize("name", [".", "ansible.cfg", "playbooks/library", "roles/a/tasks/main.yml"])
+@pytest.mark.parametrize(
+    "name", [".", "ansible.cfg", "playbooks/library", "report_templates", "roles/a/tasks/main.yml"]
+)
 def test_a_checkout_that_anybody_may_write_is_refused(checkout: Path, name: str) -> None:
     (checkout / name).chmod(0o777)
 
