@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from sample_run import ROSTER, SampleRun, whole_run
 
 from runner import errors, record
@@ -168,7 +168,12 @@ def jpeg() -> bytes:
 @pytest.mark.parametrize(
     "torn", [png()[:45], png()[:8] + b"no picture", png().replace(b"IDAT", b"IDAX"), jpeg()[:400]]
 )
-def test_a_logo_that_cannot_be_drawn_is_refused_before_a_run_keeps_it(tmp_path: Path, torn: bytes) -> None:
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_logo_that_cannot_be_drawn_is_refused_before_a_run_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes, *, takes: bool
+) -> None:
+    """Also where WeasyPrint was at work in this process, which has Pillow take torn pictures."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", takes)
     with pytest.raises(
         errors.InputError, match=r"lambang\.png: is a picture that cannot be opened: "
     ) as told:

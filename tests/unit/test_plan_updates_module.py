@@ -130,7 +130,7 @@ def test_the_plan_tells_of_an_archive_what_it_always_told(monkeypatch: pytest.Mo
     )
     running = probe.Running({}, {})
 
-    told = probe.describe_update(package, None, running, {**SORTS, "reboot_packages": []})
+    told = probe.describe_update(package, [], None, running, {**SORTS, "reboot_packages": []})
 
     assert {key: told[key] for key in ("origin", "label", "codename")} == {
         "origin": "Ubuntu",
