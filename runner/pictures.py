@@ -18,7 +18,7 @@ _MOST_PIXELS = 25_000_000
 
 @contextmanager
 def _torn_ones_refused() -> Iterator[None]:
-    """Have Pillow refuse what is torn: the maker of PDFs has it take whatever is there, for the whole process."""
+    """Have Pillow refuse what is torn: the maker of PDFs has it take anything, for the whole process."""
     takes = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
