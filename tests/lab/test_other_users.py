@@ -68,7 +68,11 @@ def _place() -> Iterator[Path]:
 
 def work(place: Path) -> Path:
     """Make a whole run with its archive, and do a playbook and tests in a scratch folder of it."""
-    run = make_closed_run(make_office(place / "tree", make_keys(place / "keys")))
+    # What the office writes itself is refused where everybody may write it.
+    careless = os.umask(0o022)
+    keys = make_keys(place / "keys")
+    os.umask(careless)
+    run = make_closed_run(make_office(place / "tree", keys))
     archive.seal(run, place / "archive")
     playbook, inventory = place / "play.yml", place / "hosts.json"
     playbook.write_text(PLAYBOOK, encoding="utf-8")

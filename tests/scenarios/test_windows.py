@@ -22,6 +22,7 @@ from runner import errors, journal, record, run_check
 from runner.clock import SystemClock, format_utc, parse_utc, sleep_until
 from runner.engine import Closed, Shut
 from runner.executors.base import ActionRequest
+from runner.inventory import variables_digests
 from runner.windows import parse_windows
 from runner.workspace import RunFolder
 from scenarios.forgery import Record, find, forge
@@ -268,6 +269,13 @@ def shut(contoh: Office) -> RunFolder:
     until = opens + timedelta(hours=1)
     text = f'windows: [{{from: "{opens:%H:%M}", until: "{until:%H:%M}"}}]\n'
     contoh.windows = parse_windows(text, "windows.yml")
+    # The command compares the inventory with what was decided on.
+    path = contoh.inventory.path
+    path.mkdir(exist_ok=True)
+    (path / "hosts.yml").write_text(
+        json.dumps({"all": {"hosts": {host: {} for host in contoh.hosts}}}), "utf-8"
+    )
+    contoh.variables = variables_digests(path, contoh.hosts)
     folder = contoh.start()
     assert isinstance(contoh.go_on(folder, APPROVED), Shut)
     return folder
